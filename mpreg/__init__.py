@@ -1,0 +1,52 @@
+"""mpreg: train Keras classifiers that do not betray who they were trained on, and prove it.
+
+Public names load on first use, so `import mpreg` and `mpreg --help` do not import TensorFlow.
+"""
+
+import importlib
+import os
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "MembershipSplit": "mpreg.data",
+    "AdversarialRegularization": "mpreg.training.adversarial",
+    "AttackResult": "mpreg.evaluation.report",
+    "Comparison": "mpreg.evaluation.comparison",
+    "PrivacyReport": "mpreg.evaluation.report",
+    "compare": "mpreg.evaluation.comparison",
+    "evaluate": "mpreg.evaluation.evaluate",
+    "evaluate_predictions": "mpreg.evaluation.evaluate",
+}
+_MODULES = ("attacks", "callbacks", "datasets", "metrics", "networks", "recipes", "signals")
+
+__all__ = sorted([*_EXPORTS, *_MODULES])
+
+
+def _find_source_checkout():
+    """In a checkout, `callbacks/` and `recipes/` lie beside this package, not in it: look there too."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    root = os.path.dirname(here)
+    markers = (("setup.py",), ("callbacks", "__init__.py"), ("recipes", "__init__.py"))
+    if not os.path.isdir(os.path.join(here, "callbacks")) and all(
+        os.path.isfile(os.path.join(root, *marker)) for marker in markers
+    ):
+        __path__.append(root)
+
+
+_find_source_checkout()
+
+
+def __getattr__(name):
+    if name in _EXPORTS:
+        value = getattr(importlib.import_module(_EXPORTS[name]), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"mpreg.{name}")
+    else:
+        raise AttributeError(f"module 'mpreg' has no attribute {name!r}. Public names: {', '.join(__all__)}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,1 @@
+"""Attacks: each has `fit` and `score`; a higher score means a more likely member."""

@@ -1,0 +1,1 @@
+"""Evaluation: what an attacker learns from a model, with intervals."""

@@ -1,0 +1,1 @@
+"""Training-time defences: `keras.Model`s that wrap a target."""
