@@ -1,0 +1,81 @@
+"""Readers of archives that trust nothing: no unpickling, nothing extracted to disk, and a bound on what unpacks."""
+
+import gzip
+import tarfile
+import zipfile
+import zlib
+from pathlib import PurePosixPath
+
+import numpy as np
+
+
+def tar_members(path, *, wanted, max_bytes):
+    """Yields `(wanted name, stream)` for the members of a gzipped tar file, in the order in which they lie there.
+
+    A member is wanted if its path ends in a wanted name, which may have folders: `"100/feats"`. Read each stream
+    before taking the next. Members of other names are skipped; so are those with an absolute path or a `..` in it.
+
+    Raises:
+        ValueError: if a wanted member is missing or is not a regular file, if the archive is damaged, or if it
+            unpacks to more than `max_bytes`. Every message names the file.
+    """
+    missing = set(wanted)
+    try:
+        with gzip.open(path) as raw, tarfile.open(fileobj=_Bounded(raw, max_bytes, path), mode="r|") as archive:
+            for member in archive:
+                name = _match(member.name, missing)
+                if name is None:
+                    continue
+                if not member.isreg():  # a link could lead anywhere
+                    raise ValueError(f"{path}: member {member.name!r} is not a regular file; refused.")
+                missing.remove(name)
+                yield name, archive.extractfile(member)
+                if not missing:
+                    return
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} is damaged or not a .tar.gz file: {error}") from error
+    raise ValueError(f"{path} has no member {', '.join(sorted(missing))}.")
+
+
+def _match(name, wanted):
+    parts = PurePosixPath(name).parts
+    if name.startswith("/") or ".." in parts:
+        return None
+    for candidate in wanted:
+        tail = PurePosixPath(candidate).parts
+        if parts[-len(tail) :] == tail:
+            return candidate
+    return None
+
+
+class _Bounded:
+    """A stream that fails past a number of bytes: it bounds headers and skipped members too."""
+
+    def __init__(self, raw, max_bytes, path):
+        self.raw, self.left = raw, max_bytes
+        self.error = f"{path} unpacks to more than {max_bytes:,} bytes; refused."
+
+    def read(self, size):
+        data = self.raw.read(size)
+        self.left -= len(data)
+        if self.left < 0:
+            raise ValueError(self.error)
+        return data
+
+
+def read_npz(path, *, max_bytes):
+    """The arrays of an `.npz` file, by name.
+
+    Raises:
+        ValueError: if the file is damaged, holds Python objects (which would have to be unpickled) or unpacks to
+            more than `max_bytes`.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > max_bytes:
+            raise ValueError(f"it unpacks to {size:,} bytes, more than {max_bytes:,}")
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise ValueError(f"{path} cannot be read as an .npz file: {error}") from error

@@ -1,0 +1,87 @@
+"""Parsers of image data sets. Each returns `(features, labels)`, train part first, with pixels as published (uint8)."""
+
+import io
+
+import numpy as np
+
+from mpreg.datasets.archives import read_npz, tar_members
+
+_PIXELS = (3, 32, 32)  # how CIFAR's binary files lay out a picture
+
+
+def cifar10(paths, spec):
+    """Records of a label byte and 3,072 pixels."""
+    members = (*(f"data_batch_{part}.bin" for part in range(1, 6)), "test_batch.bin")
+    return _cifar(paths, spec, members=members, label_bytes=1)
+
+
+def cifar100(paths, spec):
+    """Records of a coarse label byte, a fine one (the one used) and 3,072 pixels."""
+    return _cifar(paths, spec, members=("train.bin", "test.bin"), label_bytes=2)
+
+
+def _cifar(paths, spec, *, members, label_bytes):
+    (path,) = paths
+    size = label_bytes + int(np.prod(_PIXELS))
+    parts = {}
+    for name, stream in tar_members(path, wanted=members, max_bytes=spec.max_bytes):
+        content = np.frombuffer(stream.read(), np.uint8)
+        if content.size % size:
+            raise ValueError(f"{path}: {name} should hold records of {size} bytes. Received: {content.size} bytes")
+        parts[name] = content.reshape(-1, size)
+    records = np.concatenate([parts[name] for name in members])
+    pictures = records[:, label_bytes:].reshape(-1, *_PIXELS).transpose(0, 2, 3, 1)
+    return pictures, records[:, label_bytes - 1].astype(np.int64)
+
+
+def mnist(paths, spec):
+    """The arrays `x_train`, `y_train`, `x_test` and `y_test` of the file that Keras hosts."""
+    (path,) = paths
+    return prepared(path, spec)
+
+
+def prepared(path, spec):
+    """An `.npz` with `features` and `labels`, or with `x_train`, `y_train`, `x_test` and `y_test`."""
+    arrays = read_npz(path, max_bytes=spec.max_bytes)
+    if {"features", "labels"} <= arrays.keys():
+        features, labels = arrays["features"], arrays["labels"]
+    elif {"x_train", "y_train", "x_test", "y_test"} <= arrays.keys():
+        features, labels = (np.concatenate([arrays[f"{part}_train"], arrays[f"{part}_test"]]) for part in "xy")
+    else:
+        raise ValueError(
+            f"{path} must hold the arrays features and labels, or x_train, y_train, x_test and y_test. "
+            f"Received: {', '.join(sorted(arrays)) or 'nothing'}"
+        )
+    if features.shape[1:] + (1,) == spec.shape:  # pictures in grey often come without the channel
+        features = features[..., None]
+    return features, labels.reshape(len(labels)) if labels.ndim == 2 and labels.shape[1] == 1 else labels
+
+
+def cifar_jpeg(path, spec):
+    """An `.npz` of JPEG files end to end, per part: `train_jpeg`, `train_offsets`, `train_labels`, and `test_`."""
+    arrays = read_npz(path, max_bytes=spec.max_bytes)
+    pictures, labels = [], []
+    for part in ("train", "test"):
+        missing = {f"{part}_{item}" for item in ("jpeg", "offsets", "labels")} - arrays.keys()
+        if missing:
+            raise ValueError(f"{path} lacks the arrays {', '.join(sorted(missing))}.")
+        offsets = arrays[f"{part}_offsets"]
+        if offsets[0] != 0 or (np.diff(offsets) < 0).any() or offsets[-1] != arrays[f"{part}_jpeg"].size:
+            raise ValueError(f"{path}: {part}_offsets must rise from 0 to {arrays[f'{part}_jpeg'].size}.")
+        content = arrays[f"{part}_jpeg"].tobytes()
+        for start, stop in zip(offsets[:-1], offsets[1:], strict=True):
+            pictures.append(_decode(content[start:stop], path, len(pictures), spec.shape))
+        labels.append(arrays[f"{part}_labels"])
+    return np.stack(pictures), np.concatenate(labels)
+
+
+def _decode(content, path, number, shape):
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(content), formats=("JPEG",)) as picture:
+            if picture.size != (shape[1], shape[0]):  # checked before decoding: a header may claim any size
+                raise ValueError(f"it measures {picture.size}, not {(shape[1], shape[0])}")
+            return np.asarray(picture.convert("RGB"))
+    except (OSError, ValueError, UnidentifiedImageError) as error:
+        raise ValueError(f"{path}: picture {number} cannot be decoded: {error}") from error

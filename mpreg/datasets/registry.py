@@ -1,0 +1,143 @@
+"""What is published where: one frozen `Spec` a data set."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mpreg.datasets import adult, images, tables
+
+_GIGABYTE = 1 << 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One file as its publisher serves it; `digest` is `"sha256:..."` or `"git-blob:..."`."""
+
+    file: str
+    url: str
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """A data set made of files.
+
+    `values` is what a feature may be: `"binary"` (kept as uint8), `"pixel"` (given as float32 from 0 to 1) or
+    `"real"` (float32). `prepared` maps the names of files that MPREG_DATA_DIR may hold instead, beside the plain
+    `<name>.npz`, to their readers. `refused` are files of the same publisher that cannot be read safely.
+    """
+
+    classes: int
+    shape: tuple[int, ...]
+    values: str
+    origin: str
+    sources: tuple[Source, ...]
+    parse: Callable
+    max_bytes: int  # of anything downloaded or unpacked: a guard against bombs, not a forecast
+    slow: bool = False  # worth keeping the parsed arrays
+    prepared: tuple[tuple[str, Callable], ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+def _trustlab(topic, digest):
+    file = f"dataset_{topic}.tgz"
+    url = f"https://github.com/privacytrustlab/datasets/raw/master/{file}"
+    return (Source(file=file, url=url, digest=digest),)
+
+
+def _toronto(file, digest):
+    return (Source(file=file, url=f"https://www.cs.toronto.edu/~kriz/{file}", digest=digest),)
+
+
+def _irvine(file, digest):
+    url = f"https://archive.ics.uci.edu/ml/machine-learning-databases/adult/{file}"
+    return Source(file=file, url=url, digest=digest)
+
+
+SPECS = {
+    "location30": Spec(
+        classes=30,
+        shape=(446,),
+        values="binary",
+        origin="places visited by users of a check-in service in Bangkok (privacytrustlab/datasets)",
+        sources=_trustlab(
+            "location", "sha256:927203f85a868f8ee17a0ded1dc61699efe602167beabe34fbf45b4b1de94b33"
+        ),
+        parse=tables.location,
+        max_bytes=_GIGABYTE // 16,
+    ),
+    "purchase100": Spec(
+        classes=100,
+        shape=(600,),
+        values="binary",
+        origin="products bought by shoppers, clustered into 100 styles (privacytrustlab/datasets)",
+        # no sha256 is published for these two, but the repository's own ids bind their content
+        sources=_trustlab("purchase", "git-blob:3efa7476ad5ed7ac3e558d28585a186b38fc5f19"),
+        parse=tables.purchase,
+        max_bytes=2 * _GIGABYTE,
+        slow=True,
+    ),
+    "texas100": Spec(
+        classes=100,
+        shape=(6169,),
+        values="binary",
+        origin="hospital stays in Texas, the class is the main procedure (privacytrustlab/datasets)",
+        sources=_trustlab("texas", "git-blob:966f7ff40b24cf5912ff84759aab9adb8c25f30e"),
+        parse=tables.texas,
+        max_bytes=4 * _GIGABYTE,
+        slow=True,
+    ),
+    "adult": Spec(
+        classes=2,
+        shape=(len(adult.COLUMNS),),
+        values="real",
+        origin="census records of 1994, the class is an income over 50,000 dollars (UCI)",
+        sources=(
+            _irvine("adult.data", "sha256:5b00264637dbfec36bdeaab5676b0b309ff9eb788d63554ca0a249491c86603d"),
+            _irvine("adult.test", "sha256:a2a9044bc167a35b2361efbabec64e89d69ce82d9790d2980119aac5fd7e9c05"),
+        ),
+        parse=adult.adult,
+        max_bytes=_GIGABYTE // 16,
+    ),
+    "cifar10": Spec(
+        classes=10,
+        shape=(32, 32, 3),
+        values="pixel",
+        origin="colour pictures of animals and vehicles (CIFAR-10, Krizhevsky 2009)",
+        sources=_toronto(
+            "cifar-10-binary.tar.gz",
+            "sha256:c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+        ),
+        parse=images.cifar10,
+        max_bytes=2 * _GIGABYTE,
+        prepared=(("cifar10_jpeg.npz", images.cifar_jpeg),),
+        refused=("cifar-10-python.tar.gz",),
+    ),
+    "cifar100": Spec(
+        classes=100,
+        shape=(32, 32, 3),
+        values="pixel",
+        origin="colour pictures of 100 kinds of things (CIFAR-100, Krizhevsky 2009)",
+        sources=_toronto(
+            "cifar-100-binary.tar.gz",
+            "sha256:58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+        ),
+        parse=images.cifar100,
+        max_bytes=2 * _GIGABYTE,
+        refused=("cifar-100-python.tar.gz",),
+    ),
+    "mnist": Spec(
+        classes=10,
+        shape=(28, 28, 1),
+        values="pixel",
+        origin="handwritten digits (MNIST, LeCun et al. 1998)",
+        sources=(
+            Source(
+                file="mnist.npz",
+                url="https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
+                digest="sha256:731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
+            ),
+        ),
+        parse=images.mnist,
+        max_bytes=_GIGABYTE // 2,
+    ),
+}

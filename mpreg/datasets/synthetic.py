@@ -1,0 +1,75 @@
+"""A synthetic stand-in for Purchase100: the same shape and difficulty, nobody's purchases."""
+
+import numpy as np
+
+PRODUCTS = 600
+CLASSES = 100
+_FAMILIES = 200  # kinds of household ...
+_VARIANTS = 2  # ... each in this many variants
+_POPULARITY = (-2.5, 1.0)  # logit of a purchase: mean and spread over the products; about one product in eight
+_TASTE = 1.0  # spread of a family's taste, in logits: this sets how hard the classes are to tell apart
+_VARIATION = 0.5  # spread of a variant's taste around its family's
+_SURVEY = 10_000  # records from which the classes are found; they are not returned
+_ROUNDS = 10  # of k-means
+_BLOCK = 4_096  # records drawn at a time
+
+
+def purchase100_like(*, records=60_000, seed=0):
+    """Returns `(features, labels)`: uint8 `(records, 600)` of 0 and 1, and int64 `(records,)` from 0 to 99.
+
+    Households of 200 families, two variants each, buy each of 600 products with a probability of their own. As in
+    the real data, a class is a cluster that k-means finds in such records, so classes are uneven and the label is a
+    function of the record. The same seed gives the same households and the same records: asking for more records
+    only appends. All arithmetic that decides a bit or a label is on integers, so that it does not depend on the
+    machine's linear algebra.
+
+    Raises:
+        ValueError: if `records` or `seed` is not an integer in its range.
+    """
+    _require_integer("records", records, at_least=1)
+    _require_integer("seed", seed, at_least=0)
+    rng = np.random.default_rng(seed)
+    odds, shares = _households(rng)
+    centres = _cluster(_draw(rng, _SURVEY, odds, shares), rng.permutation(odds)[:CLASSES])
+    features = np.empty((records, PRODUCTS), np.uint8)
+    labels = np.empty(records, np.int64)
+    for start in range(0, records, _BLOCK):
+        block = _draw(rng, _BLOCK, odds, shares)[: records - start]  # whole blocks: more records only append
+        features[start : start + _BLOCK] = block
+        labels[start : start + _BLOCK] = _nearest(block, centres)
+    return features, labels
+
+
+def _require_integer(option, value, *, at_least):
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < at_least:
+        raise ValueError(f"{option} must be an integer of at least {at_least}. Received: {option}={value!r}")
+
+
+def _households(rng):
+    """Purchase probabilities in 256ths, uint8 `(households, 600)`, and the share of each household."""
+    popularity = rng.normal(*_POPULARITY, PRODUCTS)
+    family = popularity + rng.normal(0, _TASTE, (_FAMILIES, 1, PRODUCTS))
+    logits = family + rng.normal(0, _VARIATION, (_FAMILIES, _VARIANTS, PRODUCTS))
+    odds = np.rint(256 / (1 + np.exp(-logits.reshape(-1, PRODUCTS)))).clip(1, 255).astype(np.uint8)
+    return odds, rng.dirichlet(np.full(len(odds), 3.0))
+
+
+def _draw(rng, count, odds, shares):
+    households = rng.choice(len(odds), size=count, p=shares)
+    return (rng.integers(0, 256, (count, PRODUCTS), dtype=np.uint8) < odds[households]).view(np.uint8)
+
+
+def _cluster(records, centres):
+    """k-means from the given centres; a centre is a mean record in 255ths."""
+    for _ in range(_ROUNDS):
+        labels = _nearest(records, centres)
+        for label in np.unique(labels):
+            own = records[labels == label]
+            centres[label] = (255 * own.sum(0, dtype=np.int64) + len(own) // 2) // len(own)
+    return centres
+
+
+def _nearest(records, centres):
+    """The nearest centre of each record: |c|² - 2·255·r·c, exact in float32 because |r·c| < 2**24."""
+    overlap = (records.astype(np.float32) @ centres.T.astype(np.float32)).astype(np.int64)
+    return ((centres.astype(np.int64) ** 2).sum(1) - 510 * overlap).argmin(1)

@@ -1,0 +1,46 @@
+"""The door of the metrics: what they accept, and the words in which they refuse the rest."""
+
+import numpy as np
+
+
+def check_scores(scores, name):
+    """Return `scores` as a 1-D float64 array, or raise `ValueError` if it is empty, not 1-D or holds NaN."""
+    scores = np.asarray(scores, dtype=np.float64)
+    _check_one_dimension(scores, name)
+    missing = int(np.isnan(scores).sum())
+    if missing:
+        raise ValueError(f"{name} must not hold NaN. Received: {missing} NaN among {scores.size} scores")
+    return scores
+
+
+def check_decisions(decisions, name):
+    """Return `decisions` as a 1-D boolean array; raise `ValueError` if empty, not 1-D or not boolean."""
+    decisions = np.asarray(decisions)
+    _check_one_dimension(decisions, name)
+    if decisions.dtype != bool:
+        # Scores passed for decisions would all count as True: only 0 and 1 may stand for booleans.
+        strange = ~np.isin(decisions, (0, 1))
+        if strange.any():
+            raise ValueError(f"{name} must be boolean. Received: a value of {decisions[strange][0]}")
+    return decisions.astype(bool)
+
+
+def check_fraction(value, name):
+    """Return `value` as a float, or raise `ValueError` unless it lies strictly between 0 and 1."""
+    if not 0.0 < value < 1.0:
+        raise ValueError(f"{name} must lie strictly between 0 and 1. Received: {name}={value}")
+    return float(value)
+
+
+def check_count(value, name):
+    """Return `value` as an int, or raise `ValueError` unless it is a whole number of at least 1."""
+    if value != int(value) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1. Received: {name}={value}")
+    return int(value)
+
+
+def _check_one_dimension(values, name):
+    if values.ndim != 1:
+        raise ValueError(f"{name} must be 1-D. Received: shape={values.shape}")
+    if values.size == 0:
+        raise ValueError(f"{name} must hold at least one record. Received: shape={values.shape}")

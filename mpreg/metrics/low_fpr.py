@@ -1,0 +1,131 @@
+"""How many members are found while few non-members are accused: TPR at a low FPR, and its support."""
+
+import bisect
+import math
+
+import numpy as np
+from scipy import special
+
+from mpreg.metrics.checks import check_count, check_fraction
+from mpreg.metrics.rates import clopper_pearson
+from mpreg.metrics.tally import tally
+
+_ENOUGH = 10  # false positives: with fewer, the threshold itself is mostly chance
+
+
+def tpr_at_fpr(member_scores, nonmember_scores, *, fpr):
+    """Return the largest TPR of any threshold whose FPR on these records is at most `fpr`.
+
+    Equal scores stand or fall together and nothing is interpolated: every value is one an attacker can reach.
+
+    Args:
+        member_scores, nonmember_scores: 1-D scores, higher = more likely a member.
+        fpr: the false positive rate allowed, strictly between 0 and 1.
+
+    Raises:
+        ValueError: if a side is empty, not 1-D or holds NaN, or `fpr` is out of range.
+
+    Example:
+        >>> tpr_at_fpr([5, 4, 2, 1], [3, 0, 0, 0], fpr=0.01)
+        0.5
+
+    Source: Carlini et al., "Membership Inference Attacks From First Principles", S&P 2022, section III.
+    """
+    fpr = check_fraction(fpr, "fpr")
+    counts = tally(member_scores, nonmember_scores)
+    return _members_admitted(counts, _allowed(counts.nonmembers, fpr)) / counts.members
+
+
+def tpr_at_fpr_interval(member_scores, nonmember_scores, *, fpr, confidence=0.95):
+    """Return limits for the TPR at an FPR that count the uncertainty of the threshold as well.
+
+    Let R be the highest-scoring region that holds at most `fpr` of all non-members, `theta` the share of all
+    members in R (the truth sought), Y1 >= Y2 >= ... the `n` sampled non-members, and alpha = 1 - confidence.
+
+    - Of the sampled non-members, Binomial(n, fpr) fall in R if no tie stands at its edge. It is at most
+      `k_high` but for alpha/4; R then excludes Y(k_high + 1), so the members above that score contain all
+      those in R.
+    - It is at least `k_low` but for alpha/4; R then includes Y(k_low), so the members above that score all
+      lie in R. If `k_low` is 0, nothing bounds R from within and the lower limit is 0.
+    - The sampled members in R are Binomial(members, theta): R does not depend on the sample. Clopper-Pearson
+      limits grow with the count, so those of the two enclosing counts, each at alpha/4, hold a fortiori.
+
+    The four errors add up to alpha (Bonferroni). If a tie stands at the edge, R holds fewer than `fpr`, which
+    makes the first statement safer; for the second, R together with the tie holds more than `fpr`, hence
+    Y(k_low), and the members strictly above Y(k_low) still lie in R: the limits then hold too.
+
+    Args:
+        member_scores, nonmember_scores: 1-D scores, higher = more likely a member.
+        fpr: the false positive rate allowed, strictly between 0 and 1.
+        confidence: strictly between 0 and 1.
+
+    Returns:
+        `(low, high)`, within [0, 1]; (0, near 1) when there are too few non-members to place the threshold.
+
+    Raises:
+        ValueError: if a side is empty, not 1-D or holds NaN, or an option is out of range.
+
+    Example:
+        >>> low, high = tpr_at_fpr_interval(range(50, 1050), range(1000), fpr=0.01)
+        >>> round(low, 3), round(high, 3)
+        (0.038, 0.088)
+
+    Source: David & Nagaraja, "Order Statistics", 3rd ed. 2003, section 7.1, for the threshold; Clopper &
+    Pearson, Biometrika 1934, for the rate.
+    """
+    fpr, confidence = check_fraction(fpr, "fpr"), check_fraction(confidence, "confidence")
+    counts = tally(member_scores, nonmember_scores)
+    tail = (1.0 - confidence) / 4.0
+    k_low = _binomial_quantile(tail, counts.nonmembers, fpr)
+    k_high = _binomial_quantile(1.0 - tail, counts.nonmembers, fpr)
+    inner, outer = (_members_admitted(counts, allowed) for allowed in (k_low - 1, k_high))
+    # Two-sided limits at 1 - alpha/2 leave alpha/4 on each side.
+    low, high = clopper_pearson([inner, outer], counts.members, confidence=(1.0 + confidence) / 2.0)
+    return float(low[0]), float(high[1])
+
+
+def supported_fpr(nonmembers, fpr):
+    """Return a note if `fpr` allows fewer than 10 false positives among so many non-members, else None.
+
+    Args:
+        nonmembers: how many non-members were scored, at least 1.
+        fpr: the false positive rate of interest, strictly between 0 and 1.
+
+    Raises:
+        ValueError: if an argument is out of range.
+
+    Example:
+        >>> supported_fpr(2010, 0.001)
+        'TPR at 0.1% FPR rests on 2 of 2,010 non-members; at least 10,000 are needed for 10 false positives'
+
+    Source: Carlini et al., "Membership Inference Attacks From First Principles", S&P 2022, section III, for
+    why low rates matter; 10 is this library's choice (a relative standard error near 30 %).
+    """
+    nonmembers, fpr = check_count(nonmembers, "nonmembers"), check_fraction(fpr, "fpr")
+    allowed = _allowed(nonmembers, fpr)
+    if allowed >= _ENOUGH:
+        return None
+    needed = math.ceil(_ENOUGH / fpr)
+    return (
+        f"TPR at {100 * fpr:g}% FPR rests on {allowed} of {nonmembers:,} non-members; "
+        f"at least {needed:,} are needed for {_ENOUGH} false positives"
+    )
+
+
+def _allowed(nonmembers, fpr):
+    """Return the largest `k` with `k / nonmembers <= fpr`: 29 of 100 at 0.29, though 0.29 * 100 < 29."""
+    k = math.floor(nonmembers * fpr)
+    return k + 1 if (k + 1) / nonmembers <= fpr else k
+
+
+def _members_admitted(counts, nonmembers_admitted):
+    """Count the members at the lowest threshold that admits at most so many non-members; 0 if negative."""
+    if nonmembers_admitted < 0:
+        return 0
+    entry = np.searchsorted(counts.false_positives, nonmembers_admitted, side="right") - 1
+    return int(counts.true_positives[entry])
+
+
+def _binomial_quantile(probability, trials, rate):
+    """Return the smallest `k` with `P(Binomial(trials, rate) <= k) >= probability`."""
+    return bisect.bisect_left(range(trials), probability, key=lambda k: special.bdtr(k, trials, rate))

@@ -1,0 +1,104 @@
+"""A classifier's answers as the min-max game reads them: log-probabilities and one-hot labels."""
+
+import keras
+from keras import ops
+
+LOWEST_PROBABILITY = 1e-7
+
+
+def log_probabilities(outputs, *, from_logits):
+    """Log-probabilities, float32 (n, classes), of logits or probabilities; one output unit stands for two classes."""
+    outputs = ops.cast(outputs, "float32")
+    if outputs.shape[-1] == 1:
+        if from_logits:
+            return ops.concatenate([ops.log_sigmoid(-outputs), ops.log_sigmoid(outputs)], axis=-1)
+        outputs = ops.concatenate([1.0 - outputs, outputs], axis=-1)
+    if from_logits:
+        return ops.log_softmax(outputs, axis=-1)
+    return ops.log(ops.maximum(outputs, LOWEST_PROBABILITY))
+
+
+def one_hot_labels(labels, classes):
+    """One-hot labels, float32 (n, classes), of integers (n,) or (n, 1), or of one-hot or soft labels (n, classes)."""
+    if len(labels.shape) == 2 and labels.shape[-1] == classes:
+        labels = ops.argmax(labels, axis=-1)
+    return ops.one_hot(ops.cast(ops.reshape(labels, (-1,)), "int32"), classes, dtype="float32")
+
+
+def count_classes(outputs):
+    """Number of classes that answers tell apart: their columns, or 2 for a single one.
+
+    Raises:
+        ValueError: there are several outputs, or one that is not (n, classes).
+    """
+    shape = getattr(outputs, "shape", None)
+    if shape is None:
+        raise ValueError(
+            f"the target must have one output, the class scores. Received {len(outputs)} outputs: {outputs!r}"
+        )
+    if len(shape) != 2:
+        raise ValueError(
+            "the target must be a classifier that answers with one row of class scores a record, shape "
+            f"(n, classes). Received an output of shape {tuple(shape)}"
+        )
+    return max(shape[-1], 2)
+
+
+def answers_are_logits(target, loss):
+    """Whether a target answers with logits, from its last activation and its compiled loss.
+
+    Raises:
+        ValueError: activation and loss contradict each other, the loss is one of regression, or neither tells.
+    """
+    activation = _last_activation(target)
+    wants_logits = _loss_wants_logits(loss)
+    if activation in ("softmax", "sigmoid"):
+        if wants_logits:
+            raise ValueError(
+                f"the target ends in {activation}, so it answers with probabilities, but its loss expects logits. "
+                f"Remove from_logits=True from the loss, or the activation. Received: loss={loss!r}"
+            )
+        return False
+    if activation == "linear":
+        if wants_logits is None:
+            raise ValueError(
+                "the target is not a classifier that mpreg can read: its last layer has no activation and its "
+                f"loss is not a cross-entropy. Received: loss={loss!r}. If it answers with logits, say from_logits=True"
+            )
+        if not wants_logits:
+            raise ValueError(
+                "the target answers with logits (its last layer has no activation), but its loss takes them for "
+                f"probabilities. Use a loss with from_logits=True, or end in softmax. Received: loss={loss!r}"
+            )
+        return True
+    if wants_logits is None:
+        raise ValueError(
+            "cannot tell whether the target answers with logits or probabilities: "
+            f"say from_logits=True or from_logits=False. Received: loss={loss!r}"
+        )
+    return wants_logits
+
+
+def _loss_wants_logits(loss):
+    """Whether a cross-entropy takes logits; None for any other loss."""
+    if isinstance(loss, list | tuple | dict) and len(loss) == 1:
+        (loss,) = loss.values() if isinstance(loss, dict) else loss
+    if isinstance(loss, str):
+        loss = keras.losses.get(loss)
+    if isinstance(loss, keras.losses.Loss):
+        return loss.get_config().get("from_logits")
+    return False if "crossentropy" in getattr(loss, "__name__", "") else None
+
+
+def _last_activation(target):
+    """Name of the function that the target's last layer ends in, or None where that cannot be read."""
+    try:
+        layer = target.outputs[0]._keras_history.operation
+    except (AttributeError, IndexError, TypeError, ValueError):
+        return None
+    if isinstance(layer, keras.Model):
+        return _last_activation(layer)
+    if isinstance(layer, keras.layers.Softmax):
+        return "softmax"
+    activation = getattr(layer, "activation", None)
+    return getattr(activation, "__name__", None)

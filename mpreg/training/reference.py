@@ -1,0 +1,84 @@
+"""Where the min-max game draws its non-members from: arrays on the device, or a `tf.data` pipeline."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mpreg.data import check_pair, is_batched
+
+
+def open_reference(reference, batch_size):
+    """The source for arrays `(x, y)` or a `tf.data.Dataset` of `(x, y)`, drawn `batch_size` records at a time."""
+    if isinstance(reference, tf.data.Dataset):
+        return DatasetReference(reference, batch_size)
+    return ArrayReference(reference, batch_size)
+
+
+class ArrayReference:
+    """Reference records held as tensors; each step gathers a batch, drawn with replacement."""
+
+    def __init__(self, reference, batch_size):
+        x, y = check_pair(reference, "reference")
+        self._size = min(batch_size, len(y))
+        self._records = len(y)
+        self._x = keras.tree.map_structure(_to_tensor, x)
+        self._y = tf.convert_to_tensor(y)
+
+    def first(self):
+        """One record's features, with a batch axis of 1."""
+        return keras.tree.map_structure(lambda x: x[:1], self._x)
+
+    def batch(self, step, seed):
+        """The batch `(x, y)` of one step: the same step and seed give the same records."""
+        rows = tf.random.stateless_uniform(
+            (self._size,), seed=[seed, tf.cast(step, tf.int32)], maxval=self._records, dtype=tf.int32
+        )
+        return keras.tree.map_structure(lambda x: tf.gather(x, rows), self._x), tf.gather(self._y, rows)
+
+    def refill(self, batches):
+        """Nothing to do: all records are on the device already."""
+
+
+class DatasetReference:
+    """Reference records from a pipeline, such as augmented images; it is repeated and batched here.
+
+    A compiled step cannot pull from an iterator (XLA refuses), so batches wait in variables, one row for each
+    step of the next execution, and are refilled from Python between executions.
+    """
+
+    def __init__(self, dataset, batch_size):
+        spec = dataset.element_spec
+        if not isinstance(spec, tuple) or len(spec) != 2:
+            raise ValueError(f"a reference dataset must yield pairs (x, y). Received elements: {spec}")
+        if dataset.cardinality() == 0:
+            raise ValueError("reference is empty: the dataset yields no record")
+        repeated = dataset.repeat()
+        repeated = repeated.rebatch(batch_size) if is_batched(dataset) else repeated.batch(batch_size)
+        self._iterator = iter(repeated.prefetch(tf.data.AUTOTUNE))
+        self._rows = None
+        self.refill(1)
+
+    def first(self):
+        """One record's features, with a batch axis of 1."""
+        return keras.tree.map_structure(lambda rows: rows[0, :1], self._rows[0])
+
+    def batch(self, step, seed):
+        """The batch `(x, y)` of one step; the pipeline has its own order and seed."""
+        del seed
+        row = tf.cast(step, tf.int32) % tf.shape(self._rows[1])[0]
+        return keras.tree.map_structure(lambda rows: rows[row], self._rows)
+
+    def refill(self, batches):
+        """Fetches the batches of the next execution."""
+        drawn = [next(self._iterator) for _ in range(batches)]
+        stacked = keras.tree.map_structure(lambda *parts: tf.stack(parts), *drawn)
+        if self._rows is None or self._rows[1].shape[0] != batches:
+            self._rows = keras.tree.map_structure(tf.Variable, stacked)
+        else:
+            keras.tree.map_structure(lambda variable, value: variable.assign(value), self._rows, stacked)
+
+
+def _to_tensor(array):
+    if np.issubdtype(array.dtype, np.floating):
+        array = np.asarray(array, keras.config.floatx())
+    return tf.convert_to_tensor(array)

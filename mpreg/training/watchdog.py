@@ -1,0 +1,69 @@
+"""Watches the inference network: a collapsed attacker is a defence that does nothing, silently."""
+
+import warnings
+
+import keras
+import tensorflow as tf
+
+BLIND_ADVANTAGE = 0.02  # an inference network below this tells nothing
+PLAIN_AUC = 0.55  # a threshold on one signal above this tells something
+LEAST_STEPS = 50  # a network that has learned for less is young, not collapsed
+
+
+class BatchEvidence:
+    """Running sums, on the device, of what the inference network and a plain threshold tell in each batch.
+
+    The threshold attack is the Mann-Whitney AUC of the true class's log-probability, members against
+    reference: it chooses no threshold, so its mean over batches does not lean upward.
+    """
+
+    def __init__(self, state):
+        self.steps = state("evidence_steps", 0.0)
+        self.advantage = state("evidence_advantage", 0.0)
+        self.auc = state("evidence_auc", 0.0)
+
+    def update(self, advantage, members, present, reference):
+        member, other = (tf.reduce_sum(scores * labels, axis=-1) for scores, labels in (members, reference))
+        above = 0.5 * (1.0 + tf.sign(member[:, None] - other[None, :]))
+        auc = tf.reduce_sum(tf.reduce_mean(above, axis=1) * present) / tf.maximum(tf.reduce_sum(present), 1.0)
+        self.steps.assign_add(1.0)
+        self.advantage.assign_add(advantage)
+        self.auc.assign_add(auc)
+
+    def reset(self):
+        for total in (self.steps, self.advantage, self.auc):
+            total.assign(0.0)
+
+
+def collapsed(evidence):
+    """Whether the batches of an epoch show an attacker that is blind where a plain threshold is not."""
+    steps = float(evidence.steps.numpy())
+    if steps < LEAST_STEPS:
+        return False
+    advantage, auc = float(evidence.advantage.numpy()) / steps, float(evidence.auc.numpy()) / steps
+    return advantage < BLIND_ADVANTAGE and auc > PLAIN_AUC
+
+
+def rewarm(game):
+    """Gives the inference network fresh Glorot weights and its optimizer a fresh start."""
+    for index, weight in enumerate(game.inference_network.trainable_variables):
+        if len(weight.shape) > 1:
+            weight.assign(keras.initializers.GlorotUniform(seed=game.seed + index)(weight.shape))
+        else:
+            weight.assign(tf.zeros_like(weight))
+    for slot in game.attack_optimizer.variables:
+        if slot is not game.attack_optimizer._learning_rate:
+            slot.assign(tf.zeros_like(slot))
+
+
+def warn_of_collapse(evidence):
+    steps = float(evidence.steps.numpy())
+    warnings.warn(
+        f"the inference network has collapsed: its advantage over {steps:.0f} batches is "
+        f"{float(evidence.advantage.numpy()) / steps:.3f}, while a threshold on the true class's probability has an "
+        f"AUC of {float(evidence.auc.numpy()) / steps:.3f} on the same batches. It starts again from fresh weights "
+        'and warms up for one epoch. If this repeats, try inference_network="compact" or a higher rate in '
+        "attack_optimizer",
+        UserWarning,
+        stacklevel=2,
+    )
