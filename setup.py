@@ -30,6 +30,7 @@ setup(
         "numpy>=1.26",
         "scipy>=1.11",  # exact binomial and Kolmogorov quantiles; scikit-learn needs it anyway
         "scikit-learn>=1.3",
+        "threadpoolctl>=3.1",  # keeps small trees to one thread; scikit-learn needs it anyway
         "tensorboard>=2.20",
         "dp-accounting>=0.4.3",
         # tensorflow-privacy declares no support for Python 3.12 and newer, and older releases do not import on Keras 3.

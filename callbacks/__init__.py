@@ -1,1 +1,4 @@
 """Keras callbacks, imported as `mpreg.callbacks`: they measure, control and write `logs`; they never print."""
+
+from mpreg.callbacks.adversarial_training import AdversarialTraining as AdversarialTraining
+from mpreg.callbacks.privacy_meter import PrivacyMeter as PrivacyMeter

@@ -84,7 +84,9 @@ class MembershipSplit:
         for name, count in counts.items():
             least = 0 if name == "reference" else 1
             if not isinstance(count, int | np.integer) or count < least:
-                raise ValueError(f"{name} must be a whole number, at least {least}. Received: {name}={count!r}")
+                raise ValueError(
+                    f"{name} must be a whole number, at least {least}. Received: {name}={count!r}"
+                )
         needed = members + reference + (nonmembers or 1)
         if needed > len(rows):
             raise ValueError(
@@ -115,7 +117,9 @@ def check_pair(pair, role):
     if hasattr(pair, "element_spec"):
         pair = _read_dataset(pair, role)
     if not isinstance(pair, tuple | list) or len(pair) != 2:
-        raise ValueError(f"{role} must be a pair (x, y) or a tf.data.Dataset of (x, y). Received: {_brief(pair)}")
+        raise ValueError(
+            f"{role} must be a pair (x, y) or a tf.data.Dataset of (x, y). Received: {_brief(pair)}"
+        )
     x, y = map_arrays(np.asarray, pair[0]), np.asarray(pair[1])
     arrays = flatten(x)
     if not arrays or any(array.ndim == 0 for array in arrays) or y.ndim == 0:
@@ -146,7 +150,9 @@ def check_labels(y, role="labels"):
             f"Received: shape {y.shape}, type {y.dtype}"
         )
     if not np.all(np.isfinite(y)):
-        raise ValueError(f"{role}: labels hold {int(np.sum(~np.isfinite(y)))} values that are NaN or infinite")
+        raise ValueError(
+            f"{role}: labels hold {int(np.sum(~np.isfinite(y)))} values that are NaN or infinite"
+        )
     if y.ndim == 2 and y.shape[1] > 1:
         bad = np.flatnonzero((np.sum(y != 0, axis=1) != 1) | (np.sum(y, axis=1) != 1))
         if len(bad):
@@ -216,7 +222,9 @@ def _check_features(array, role):
 def _read_dataset(dataset, role):
     """All records of a finite dataset of `(x, y)`, batched or not, as arrays."""
     if dataset.cardinality() == -1:
-        raise ValueError(f"{role}: an infinite tf.data.Dataset has no last record. Take what you need with .take(n)")
+        raise ValueError(
+            f"{role}: an infinite tf.data.Dataset has no last record. Take what you need with .take(n)"
+        )
     spec = dataset.element_spec
     if not isinstance(spec, tuple) or len(spec) != 2:
         raise ValueError(f"{role}: a dataset must yield pairs (x, y). Received elements: {spec}")
@@ -246,7 +254,9 @@ def _check_same_kind(roles):
     for role, (other_x, other_y) in others:
         shapes, other_shapes = ([array.shape[1:] for array in flatten(part)] for part in (x, other_x))
         if shapes != other_shapes:
-            raise ValueError(f"records of {first} have shape {shapes}, but those of {role} have {other_shapes}")
+            raise ValueError(
+                f"records of {first} have shape {shapes}, but those of {role} have {other_shapes}"
+            )
         if y.shape[1:] != other_y.shape[1:]:
             raise ValueError(
                 f"labels of {first} have shape {y.shape}, but those of {role} have {other_y.shape}: "
@@ -280,7 +290,9 @@ def _without_duplicates(roles, *, drop):
                 'duplicates="drop" to remove the copies, or "allow" if distinct people have equal records'
             )
         if copies.all():
-            raise ValueError(f"every record of {role} is a copy of one in an earlier role: nothing is left of it")
+            raise ValueError(
+                f"every record of {role} is a copy of one in an earlier role: nothing is left of it"
+            )
         for row in np.flatnonzero(~copies):
             seen.setdefault(digests[row], (role, int(row)))
         clean[role] = take(pair, ~copies) if copies.any() else pair

@@ -1,0 +1,129 @@
+"""Data sets of the membership-inference literature, read without trusting the files.
+
+    from mpreg import datasets
+
+    data = datasets.load("location30")
+    print(data.description)
+    data.features.shape, data.labels.max()
+
+Files are looked for in the folder named by the environment variable MPREG_DATA_DIR, then in the cache
+(`cache_dir`, else MPREG_CACHE_DIR, else `~/.cache/mpreg`), then downloaded into the cache. `digits` and
+`purchase100-like` need neither files nor a network. Nothing is ever unpickled, and what is downloaded is kept
+only if its hash is right.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mpreg.datasets import lookup, synthetic
+from mpreg.datasets.registry import SPECS
+
+__all__ = ["Dataset", "load", "names"]
+
+_SYNTHETIC = "purchase100-like"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Dataset:
+    """Records and their classes.
+
+    Attributes:
+        name: the name under which `load` knows it.
+        features: one record a row. Binary tables are uint8 of 0 and 1, because as float32 Texas-100 would
+            take 1.7 GB: Keras casts each batch. Everything else is float32 from 0 to 1.
+        labels: int64 `(records,)`, from 0 to `classes - 1`.
+        classes: how many classes there are.
+        description: one line: what it is, how many records, where it comes from, whether it is synthetic.
+    """
+
+    name: str
+    features: np.ndarray = field(repr=False)
+    labels: np.ndarray = field(repr=False)
+    classes: int
+    description: str
+
+
+def names():
+    """The names that `load` knows, in the order in which they are documented."""
+    return ("digits", *SPECS, _SYNTHETIC)
+
+
+def load(name, *, cache_dir=None, records=None, seed=None):
+    """Loads a data set by name; `-` and `_` are the same.
+
+    | name | features | classes |
+    |---|---|---|
+    | `digits` | 1,797 × 64 pixels, from scikit-learn | 10 |
+    | `location30` | 5,010 × 446 binary | 30 |
+    | `purchase100` | 197,324 × 600 binary | 100 |
+    | `texas100` | 67,330 × 6,169 binary | 100 |
+    | `adult` | 48,842 × 108: 6 scaled numbers, 102 indicators (`mpreg.datasets.adult.COLUMNS`) | 2 |
+    | `cifar10`, `cifar100` | 60,000 × 32 × 32 × 3 pixels, train part first | 10, 100 |
+    | `mnist` | 70,000 × 28 × 28 × 1 pixels, train part first | 10 |
+    | `purchase100-like` | `records` × 600 binary, synthetic | 100 |
+
+    Train and test parts are joined, because a `MembershipSplit` draws its own. MPREG_DATA_DIR may hold a
+    published archive, whose hash is checked, or a `<name>.npz` of your own with the arrays `features` and
+    `labels`, which is taken at its word after its shapes and values are checked.
+
+    Args:
+        name: one of `names()`.
+        cache_dir: folder for downloads and for parsed copies of the two slowest archives.
+        records: how many records of `purchase100-like` to draw; 60,000 if None.
+        seed: seed of `purchase100-like`; 0 if None.
+
+    Returns:
+        A `Dataset`.
+
+    Raises:
+        ValueError: if the name is unknown, an option does not apply, or a file is not what it should be.
+        ConnectionError: if a download fails; the message says how to do without a network.
+        OSError: if a folder cannot be read or written.
+
+    Example:
+        data = load("purchase100-like", records=2_000, seed=1)
+        data.features.mean()  # the share of the 600 products that a household buys
+
+    Source: Shokri, Stronati, Song and Shmatikov, "Membership Inference Attacks Against Machine Learning
+    Models", IEEE S&P 2017, introduced Location-30, Purchase-100 and Texas-100.
+    """
+    known = name.replace("_", "-") if isinstance(name, str) else name
+    if known not in names():
+        raise ValueError(f"There is no data set {name!r}. Choose one of: {', '.join(names())}")
+    if known != _SYNTHETIC:
+        for option, value in (("records", records), ("seed", seed)):
+            if value is not None:
+                raise ValueError(
+                    f"{option} applies to {_SYNTHETIC!r} only: {known!r} is loaded whole. "
+                    f"Received: {option}={value!r}"
+                )
+    if known == _SYNTHETIC:
+        return _purchase100_like(60_000 if records is None else records, 0 if seed is None else seed)
+    if known == "digits":
+        return _digits()
+    spec = SPECS[known]
+    features, labels, provenance = lookup.read(known, spec, cache_dir=cache_dir)
+    return _dataset(known, features, labels, spec.classes, f"{spec.origin}; {provenance}")
+
+
+def _purchase100_like(records, seed):
+    features, labels = synthetic.purchase100_like(records=records, seed=seed)
+    origin = (
+        f"synthetic households shaped like Purchase-100, drawn by mpreg with seed {seed}, nobody's purchases"
+    )
+    return _dataset(_SYNTHETIC, features, labels, synthetic.CLASSES, origin)
+
+
+def _digits():
+    from sklearn.datasets import load_digits
+
+    features, labels = load_digits(return_X_y=True)
+    origin = "handwritten digits of 8 by 8 pixels (UCI), as shipped with scikit-learn"
+    return _dataset("digits", (features / 16).astype(np.float32), labels.astype(np.int64), 10, origin)
+
+
+def _dataset(name, features, labels, classes, origin):
+    shape = " × ".join(f"{size:,}" for size in features.shape[1:])
+    description = f"{name}: {len(labels):,} records of {shape} values in {classes} classes; {origin}"
+    return Dataset(name=name, features=features, labels=labels, classes=classes, description=description)

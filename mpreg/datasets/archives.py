@@ -1,4 +1,4 @@
-"""Readers of archives that trust nothing: no unpickling, nothing extracted to disk, and a bound on what unpacks."""
+"""Readers of archives that trust nothing: no unpickling, no extraction to disk, a bound on what unpacks."""
 
 import gzip
 import tarfile
@@ -8,32 +8,32 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+DAMAGE = (tarfile.TarError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError)
+
 
 def tar_members(path, *, wanted, max_bytes):
-    """Yields `(wanted name, stream)` for the members of a gzipped tar file, in the order in which they lie there.
+    """Yields `(wanted name, stream)` for members of a gzipped tar file, in the order in which they lie there.
 
-    A member is wanted if its path ends in a wanted name, which may have folders: `"100/feats"`. Read each stream
-    before taking the next. Members of other names are skipped; so are those with an absolute path or a `..` in it.
+    A member is wanted if its path ends in a wanted name, which may have folders: `"100/feats"`. Read each
+    stream before taking the next. Members of other names are skipped; so are those with an absolute path or a
+    `..` in it.
 
     Raises:
-        ValueError: if a wanted member is missing or is not a regular file, if the archive is damaged, or if it
-            unpacks to more than `max_bytes`. Every message names the file.
+        ValueError: if a wanted member is missing or is not a regular file, or the archive unpacks to more
+            than `max_bytes`. A damaged archive is one of `DAMAGE`, here or while a stream is read.
     """
     missing = set(wanted)
-    try:
-        with gzip.open(path) as raw, tarfile.open(fileobj=_Bounded(raw, max_bytes, path), mode="r|") as archive:
-            for member in archive:
-                name = _match(member.name, missing)
-                if name is None:
-                    continue
-                if not member.isreg():  # a link could lead anywhere
-                    raise ValueError(f"{path}: member {member.name!r} is not a regular file; refused.")
-                missing.remove(name)
-                yield name, archive.extractfile(member)
-                if not missing:
-                    return
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path} is damaged or not a .tar.gz file: {error}") from error
+    with gzip.open(path) as raw, tarfile.open(fileobj=_Bounded(raw, max_bytes, path), mode="r|") as archive:
+        for member in archive:
+            name = _match(member.name, missing)
+            if name is None:
+                continue
+            if not member.isreg():  # a link could lead anywhere
+                raise ValueError(f"{path}: member {member.name!r} is not a regular file; refused.")
+            missing.remove(name)
+            yield name, archive.extractfile(member)
+            if not missing:
+                return
     raise ValueError(f"{path} has no member {', '.join(sorted(missing))}.")
 
 
@@ -67,7 +67,8 @@ def read_npz(path, *, max_bytes):
     """The arrays of an `.npz` file, by name.
 
     Raises:
-        ValueError: if the file is damaged, holds Python objects (which would have to be unpickled) or unpacks to
+        ValueError: if the file is damaged, holds Python objects (which would have to be unpickled) or unpacks
+        to
             more than `max_bytes`.
     """
     try:
@@ -77,5 +78,5 @@ def read_npz(path, *, max_bytes):
             raise ValueError(f"it unpacks to {size:,} bytes, more than {max_bytes:,}")
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (ValueError, *DAMAGE) as error:
         raise ValueError(f"{path} cannot be read as an .npz file: {error}") from error

@@ -33,12 +33,13 @@ def verify(path, source, *, advice):
     received = checksum(path, algorithm)
     if received != expected:
         raise ValueError(
-            f"{source.file} has the wrong {algorithm} hash. Expected: {expected}. Received: {received}. {advice}"
+            f"{source.file} has the wrong {algorithm} hash. "
+            f"Expected: {expected}. Received: {received}. {advice}"
         )
 
 
 def checksum(path, algorithm):
-    """The hexadecimal hash of a file; `algorithm` is `"sha256"` or `"git-blob"` (the id git gives to a content)."""
+    """The hexadecimal hash of a file by `"sha256"` or by `"git-blob"`, the id that git gives to a content."""
     if algorithm == "git-blob":
         # git hashes the length first, and a server need not announce it: so a file is hashed once it is whole
         digest = hashlib.sha1(b"blob %d\0" % os.path.getsize(path), usedforsecurity=False)
@@ -84,8 +85,9 @@ def _receive(source, part, *, name, max_bytes):
                 raise ConnectionError(f"the connection broke after {received:,} of {announced:,} bytes")
     except (OSError, http.client.HTTPException) as error:
         raise ConnectionError(
-            f"Could not download the data set {name!r} from {source.url}: {error}. Without a network: put the file "
-            f"{source.file!r} into a folder and set the environment variable MPREG_DATA_DIR to that folder."
+            f"Could not download the data set {name!r} from {source.url}: {error}. "
+            f"Without a network: put the file {source.file!r} into a folder and set the environment variable "
+            "MPREG_DATA_DIR to that folder."
         ) from error
 
 

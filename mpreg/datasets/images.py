@@ -1,6 +1,7 @@
-"""Parsers of image data sets. Each returns `(features, labels)`, train part first, with pixels as published (uint8)."""
+"""Parsers of image data sets. Each returns `(features, labels)`, train part first, pixels as published."""
 
 import io
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,7 +28,9 @@ def _cifar(paths, spec, *, members, label_bytes):
     for name, stream in tar_members(path, wanted=members, max_bytes=spec.max_bytes):
         content = np.frombuffer(stream.read(), np.uint8)
         if content.size % size:
-            raise ValueError(f"{path}: {name} should hold records of {size} bytes. Received: {content.size} bytes")
+            raise ValueError(
+                f"{path}: {name} should hold records of {size} bytes. Received: {content.size} bytes"
+            )
         parts[name] = content.reshape(-1, size)
     records = np.concatenate([parts[name] for name in members])
     pictures = records[:, label_bytes:].reshape(-1, *_PIXELS).transpose(0, 2, 3, 1)
@@ -46,19 +49,22 @@ def prepared(path, spec):
     if {"features", "labels"} <= arrays.keys():
         features, labels = arrays["features"], arrays["labels"]
     elif {"x_train", "y_train", "x_test", "y_test"} <= arrays.keys():
-        features, labels = (np.concatenate([arrays[f"{part}_train"], arrays[f"{part}_test"]]) for part in "xy")
+        features = np.concatenate([arrays["x_train"], arrays["x_test"]])
+        labels = np.concatenate([arrays["y_train"], arrays["y_test"]])
     else:
         raise ValueError(
             f"{path} must hold the arrays features and labels, or x_train, y_train, x_test and y_test. "
             f"Received: {', '.join(sorted(arrays)) or 'nothing'}"
         )
-    if features.shape[1:] + (1,) == spec.shape:  # pictures in grey often come without the channel
+    if (*features.shape[1:], 1) == spec.shape:  # pictures in grey often come without the channel
         features = features[..., None]
-    return features, labels.reshape(len(labels)) if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    if labels.shape == (len(features), 1):  # as Keras gives those of CIFAR
+        labels = labels[:, 0]
+    return features, labels
 
 
 def cifar_jpeg(path, spec):
-    """An `.npz` of JPEG files end to end, per part: `train_jpeg`, `train_offsets`, `train_labels`, and `test_`."""
+    """An `.npz` of JPEG files end to end: `train_jpeg`, `train_offsets`, `train_labels`; `test_` alike."""
     arrays = read_npz(path, max_bytes=spec.max_bytes)
     pictures, labels = [], []
     for part in ("train", "test"):
@@ -66,10 +72,10 @@ def cifar_jpeg(path, spec):
         if missing:
             raise ValueError(f"{path} lacks the arrays {', '.join(sorted(missing))}.")
         offsets = arrays[f"{part}_offsets"]
-        if offsets[0] != 0 or (np.diff(offsets) < 0).any() or offsets[-1] != arrays[f"{part}_jpeg"].size:
-            raise ValueError(f"{path}: {part}_offsets must rise from 0 to {arrays[f'{part}_jpeg'].size}.")
         content = arrays[f"{part}_jpeg"].tobytes()
-        for start, stop in zip(offsets[:-1], offsets[1:], strict=True):
+        if not offsets.size or offsets[0] != 0 or offsets[-1] != len(content) or (np.diff(offsets) < 0).any():
+            raise ValueError(f"{path}: {part}_offsets must rise from 0 to {len(content)}.")
+        for start, stop in pairwise(offsets):
             pictures.append(_decode(content[start:stop], path, len(pictures), spec.shape))
         labels.append(arrays[f"{part}_labels"])
     return np.stack(pictures), np.concatenate(labels)

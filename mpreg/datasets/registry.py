@@ -19,23 +19,18 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """A data set made of files.
-
-    `values` is what a feature may be: `"binary"` (kept as uint8), `"pixel"` (given as float32 from 0 to 1) or
-    `"real"` (float32). `prepared` maps the names of files that MPREG_DATA_DIR may hold instead, beside the plain
-    `<name>.npz`, to their readers. `refused` are files of the same publisher that cannot be read safely.
-    """
+    """A data set made of files."""
 
     classes: int
-    shape: tuple[int, ...]
-    values: str
+    shape: tuple[int, ...]  # of one record
+    values: str  # "binary" (kept as uint8), "pixel" (given as float32 from 0 to 1) or "real" (float32)
     origin: str
     sources: tuple[Source, ...]
-    parse: Callable
+    parse: Callable  # (paths, spec) -> (features, labels)
     max_bytes: int  # of anything downloaded or unpacked: a guard against bombs, not a forecast
     slow: bool = False  # worth keeping the parsed arrays
-    prepared: tuple[tuple[str, Callable], ...] = ()
-    refused: tuple[str, ...] = ()
+    prepared: tuple[tuple[str, Callable], ...] = ()  # other files MPREG_DATA_DIR may hold, and their readers
+    refused: tuple[str, ...] = ()  # files of the same publisher that cannot be read safely
 
 
 def _trustlab(topic, digest):

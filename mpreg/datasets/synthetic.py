@@ -6,7 +6,7 @@ PRODUCTS = 600
 CLASSES = 100
 _FAMILIES = 200  # kinds of household ...
 _VARIANTS = 2  # ... each in this many variants
-_POPULARITY = (-2.5, 1.0)  # logit of a purchase: mean and spread over the products; about one product in eight
+_POPULARITY = (-2.5, 1.0)  # logit of a purchase, mean and spread over the products: one in seven is bought
 _TASTE = 1.0  # spread of a family's taste, in logits: this sets how hard the classes are to tell apart
 _VARIATION = 0.5  # spread of a variant's taste around its family's
 _SURVEY = 10_000  # records from which the classes are found; they are not returned
@@ -17,11 +17,11 @@ _BLOCK = 4_096  # records drawn at a time
 def purchase100_like(*, records=60_000, seed=0):
     """Returns `(features, labels)`: uint8 `(records, 600)` of 0 and 1, and int64 `(records,)` from 0 to 99.
 
-    Households of 200 families, two variants each, buy each of 600 products with a probability of their own. As in
-    the real data, a class is a cluster that k-means finds in such records, so classes are uneven and the label is a
-    function of the record. The same seed gives the same households and the same records: asking for more records
-    only appends. All arithmetic that decides a bit or a label is on integers, so that it does not depend on the
-    machine's linear algebra.
+    Households of 200 families, two variants each, buy each of 600 products with a probability of their own.
+    As in the real data, a class is a cluster that k-means finds in such records, so classes are uneven and
+    the label is a function of the record. The same seed gives the same households and the same records:
+    asking for more records only appends. All arithmetic that decides a bit or a label is on integers, so that
+    it does not depend on the machine's linear algebra.
 
     Raises:
         ValueError: if `records` or `seed` is not an integer in its range.

@@ -1,8 +1,8 @@
-"""Parsers of the binary tables of the membership-inference literature: Location-30, Purchase-100 and Texas-100.
+"""Parsers of the binary tables of the literature: Location-30, Purchase-100 and Texas-100.
 
 Each takes `(paths, spec)` and returns `(features, labels)`: uint8 `(records, columns)` of 0 and 1, and int64
-`(records,)` counted from 0 where the files count from 1. A row that does not fit is a ValueError that names the
-file and the line.
+`(records,)` counted from 0 where the files count from 1. A row that does not fit is a ValueError that names
+the file and the line.
 """
 
 import re
@@ -34,8 +34,8 @@ def texas(paths, spec):
         if name == "100/feats":
             features, _ = _read(stream, spec, file=name, labelled=False)
         else:
-            lines = stream.read().splitlines()
-            labels = np.array([_label(line, number, spec, name) for number, line in enumerate(lines, 1)], np.int64)
+            lines = enumerate(stream.read().splitlines(), 1)
+            labels = np.array([_label(line, number, spec, name) for number, line in lines], np.int64)
     if len(features) != len(labels):
         raise ValueError(f"{path}: {len(features):,} rows in 100/feats but {len(labels):,} in 100/labels.")
     return features, labels
@@ -49,7 +49,7 @@ def _labelled(paths, spec, *, member):
 
 
 def _read(stream, spec, *, file, labelled):
-    """All rows of a table. The bits have a fixed width and end the line, so numpy reads a block of rows at once."""
+    """All rows of a table. As the bits have a fixed width and end the line, numpy reads blocks of rows."""
     columns = spec.shape[0]
     width = 2 * columns - 1
     bits, labels = bytearray(), []  # a bytearray grows in place: there is never a second copy of the table
@@ -61,7 +61,7 @@ def _read(stream, spec, *, file, labelled):
             good = (digits <= 1).all(1) & (table[:, 1::2] == ord(",")).all(1)
         for number, (line, fine) in enumerate(zip(lines, good, strict=True), first):
             head = line[:-width]  # what stands before the bits: a label and a comma, or nothing
-            if not fine or not (head.find(b",") == len(head) - 1 if labelled else head == b""):
+            if not fine or head.count(b",") != labelled or head[-1:] != (b"," if labelled else b""):
                 _refuse(line, number, columns + labelled, labelled, file)
             if labelled:
                 labels.append(_label(head[:-1], number, spec, file))
@@ -75,7 +75,9 @@ def _blocks(stream, file):
     while chunk := stream.read(_BLOCK):
         whole, newline, rest = (rest + chunk).rpartition(b"\n")
         if len(rest) > _LONGEST_ROW:
-            raise ValueError(f"{file}: after line {first} a line goes on for more than {_LONGEST_ROW:,} bytes.")
+            raise ValueError(
+                f"{file}: after line {first} a line goes on for more than {_LONGEST_ROW:,} bytes."
+            )
         if newline:
             lines = whole.replace(b"\r", b"").split(b"\n")
             yield first, lines

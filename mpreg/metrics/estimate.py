@@ -26,7 +26,7 @@ class Estimate(float):
         value, low, high = float(value), float(low), float(high)
         if not low <= high or value < low or value > high:
             raise ValueError(
-                f"limits must enclose the value. Received: value={value}, low={low}, high={high}",
+                f"limits must enclose the value. Received: value={value}, low={low}, high={high}"
             )
         self = super().__new__(cls, value)
         object.__setattr__(self, "low", low)

@@ -114,8 +114,7 @@ def supported_fpr(nonmembers, fpr):
 
 def _allowed(nonmembers, fpr):
     """Return the largest `k` with `k / nonmembers <= fpr`: 29 of 100 at 0.29, though 0.29 * 100 < 29."""
-    k = math.floor(nonmembers * fpr)
-    return k + 1 if (k + 1) / nonmembers <= fpr else k
+    return bisect.bisect_right(range(1, nonmembers + 1), fpr, key=lambda k: k / nonmembers)
 
 
 def _members_admitted(counts, nonmembers_admitted):

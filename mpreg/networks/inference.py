@@ -62,9 +62,7 @@ def compact(classes, *, seed=0):
     hidden = layers.Concatenate(dtype="float32")([summary, embedding])
     for units in (64, 64):
         hidden = dense(hidden, units, "relu")
-    return keras.Model(
-        [log_probabilities, labels], dense(hidden, 1), name="compact_inference_network"
-    )
+    return keras.Model([log_probabilities, labels], dense(hidden, 1), name="compact_inference_network")
 
 
 def nasr2018(classes, *, seed=0):

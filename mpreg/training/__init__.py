@@ -1,1 +1,3 @@
 """Training-time defences: `keras.Model`s that wrap a target."""
+
+from mpreg.training.adversarial import AdversarialRegularization as AdversarialRegularization

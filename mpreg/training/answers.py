@@ -1,13 +1,22 @@
 """A classifier's answers as the min-max game reads them: log-probabilities and one-hot labels."""
 
+import inspect
+
 import keras
 from keras import ops
 
 LOWEST_PROBABILITY = 1e-7
 
 
+def call_target(target, x, *, training):
+    """The target's answers; a model whose `call` knows no training mode is called without one."""
+    if "training" in inspect.signature(target.call).parameters:
+        return target(x, training=training)
+    return target(x)
+
+
 def log_probabilities(outputs, *, from_logits):
-    """Log-probabilities, float32 (n, classes), of logits or probabilities; one output unit stands for two classes."""
+    """Log-probabilities, float32 (n, classes), of logits or probabilities; one unit stands for two classes."""
     outputs = ops.cast(outputs, "float32")
     if outputs.shape[-1] == 1:
         if from_logits:
@@ -19,7 +28,7 @@ def log_probabilities(outputs, *, from_logits):
 
 
 def one_hot_labels(labels, classes):
-    """One-hot labels, float32 (n, classes), of integers (n,) or (n, 1), or of one-hot or soft labels (n, classes)."""
+    """One-hot labels, float32 (n, classes), of integers (n,) or (n, 1), or one-hot or soft labels (n, classes)."""
     if len(labels.shape) == 2 and labels.shape[-1] == classes:
         labels = ops.argmax(labels, axis=-1)
     return ops.one_hot(ops.cast(ops.reshape(labels, (-1,)), "int32"), classes, dtype="float32")

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from mpreg.networks.inference import build_inference_network
-from mpreg.training.answers import answers_are_logits, count_classes, log_probabilities, one_hot_labels
+from mpreg.training.answers import answers_are_logits, call_target, log_probabilities, one_hot_labels
 from mpreg.training.reference import open_reference
 from mpreg.training.watchdog import BatchEvidence
 
@@ -39,7 +39,12 @@ class MembershipGame(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**{"name": "membership_game", "dtype": "float32", **kwargs})
-        check_options(penalty, attack_steps, warmup_epochs, reference_batch_size)
+        check_options(
+            penalty=penalty,
+            attack_steps=attack_steps,
+            warmup_epochs=warmup_epochs,
+            reference_batch_size=reference_batch_size,
+        )
         self.classes = classes
         self.attack_steps = attack_steps
         self.warmup_epochs = warmup_epochs
@@ -49,10 +54,14 @@ class MembershipGame(keras.layers.Layer):
         self.seed = seed
         self.inference_network = build_inference_network(inference_network, classes, seed=seed)
         optimizer = keras.optimizers.get(attack_optimizer)
-        self.attack_optimizer = optimizer.from_config(optimizer.get_config())  # never share another model's slots
+        self.attack_optimizer = optimizer.from_config(
+            optimizer.get_config()
+        )  # never share another model's slots
         self.attack_optimizer.build(self.inference_network.trainable_variables)
         self.penalty = self._state("penalty", penalty)
-        self.charging = self._state("charging", 1.0)  # 0 in warm-up: the network learns, the target pays nothing
+        self.charging = self._state(
+            "charging", 1.0
+        )  # 0 in warm-up: the network learns, the target pays nothing
         self.step = self._state("step", 0, dtype="int64")
         self.evidence = BatchEvidence(self._state)
         self.inference_accuracy = keras.metrics.Mean(name="inference_accuracy")
@@ -84,7 +93,14 @@ class MembershipGame(keras.layers.Layer):
 
     def set_reference(self, reference):
         """Takes arrays `(x, y)` or a `tf.data.Dataset` of `(x, y)` as the reference records from now on."""
-        self._reference = open_reference(reference, self.reference_batch_size)
+        source = open_reference(reference, self.reference_batch_size)
+        source.check_classes(self.classes)
+        self._reference = source
+
+    def set_penalty(self, penalty):
+        """Takes a new penalty from the next step on, without tracing anew."""
+        check_penalty(penalty)
+        self.penalty.assign(penalty)
 
     @property
     def trackers(self):
@@ -130,7 +146,7 @@ class MembershipGame(keras.layers.Layer):
         x, y = self.reference.batch(self.step, self.seed)
         self.step.assign_add(1)
         with keras.StatelessScope():
-            answers = target(x, training=True)
+            answers = call_target(target, x, training=True)
         return self._read(answers, y, from_logits)
 
     def _learn(self, members, present, reference):
@@ -184,10 +200,9 @@ class MembershipGame(keras.layers.Layer):
         return cls(**config)
 
 
-def check_options(penalty, attack_steps, warmup_epochs, reference_batch_size):
-    """Raises a `ValueError` that quotes the first option out of its range."""
-    if isinstance(penalty, bool) or not isinstance(penalty, int | float) or not 0 <= penalty < float("inf"):
-        raise ValueError(f"penalty must be a finite number, at least 0. Received: penalty={penalty!r}")
+def check_options(*, penalty, attack_steps, warmup_epochs, reference_batch_size, **others):
+    """Raises a `ValueError` that quotes the first number out of its range; the others are checked where used."""
+    check_penalty(penalty)
     for name, value, least in (
         ("attack_steps", attack_steps, 1),
         ("warmup_epochs", warmup_epochs, 0),
@@ -195,6 +210,11 @@ def check_options(penalty, attack_steps, warmup_epochs, reference_batch_size):
     ):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ValueError(f"{name} must be a whole number, at least {least}. Received: {name}={value!r}")
+
+
+def check_penalty(penalty):
+    if isinstance(penalty, bool) or not isinstance(penalty, int | float) or not 0 <= penalty < float("inf"):
+        raise ValueError(f"penalty must be a finite number, at least 0. Received: penalty={penalty!r}")
 
 
 def _presence(sample_weight, like):

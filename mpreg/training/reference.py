@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mpreg.data import check_pair, is_batched
+from mpreg.data import check_pair, is_batched, label_indices
 
 
 def open_reference(reference, batch_size):
@@ -23,6 +23,12 @@ class ArrayReference:
         self._records = len(y)
         self._x = keras.tree.map_structure(_to_tensor, x)
         self._y = tf.convert_to_tensor(y)
+        self._labels = y
+
+    def check_classes(self, classes):
+        """Raises a `ValueError` where a label names a class that the target does not have."""
+        _check_label_width(self._labels.shape, classes)
+        label_indices(self._labels, classes=classes)
 
     def first(self):
         """One record's features, with a batch axis of 1."""
@@ -58,6 +64,12 @@ class DatasetReference:
         self._rows = None
         self.refill(1)
 
+    def check_classes(self, classes):
+        """Raises a `ValueError` where the first batch names a class that the target does not have."""
+        labels = self._rows[1][0].numpy()
+        _check_label_width(labels.shape, classes)
+        label_indices(labels, classes=classes)
+
     def first(self):
         """One record's features, with a batch axis of 1."""
         return keras.tree.map_structure(lambda rows: rows[0, :1], self._rows[0])
@@ -76,6 +88,11 @@ class DatasetReference:
             self._rows = keras.tree.map_structure(tf.Variable, stacked)
         else:
             keras.tree.map_structure(lambda variable, value: variable.assign(value), self._rows, stacked)
+
+
+def _check_label_width(shape, classes):
+    if len(shape) == 2 and shape[1] not in (1, classes):
+        raise ValueError(f"reference labels have {shape[1]} columns, but the target has {classes} classes")
 
 
 def _to_tensor(array):

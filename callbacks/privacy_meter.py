@@ -1,0 +1,170 @@
+"""Leakage beside accuracy in `logs`, each epoch."""
+
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mpreg import metrics, signals
+from mpreg.attacks import cross_fit, suite
+from mpreg.data import flatten, map_arrays, take
+
+LEAST_RECORDS = 250
+SHARE_OF_MEMBERS = 0.1
+FOLDS = 2
+BATCH = 512
+FPRS = (0.001, 0.01)
+FIGURES = (
+    "train_accuracy",
+    "test_accuracy",
+    "attack_accuracy",
+    "attack_auc",
+    "attack_advantage",
+    *(f"attack_tpr_at_fpr_{fpr}" for fpr in FPRS),
+)
+
+
+class PrivacyMeter(keras.callbacks.Callback):
+    """Attacks the model at the end of an epoch and adds what it finds to `logs`.
+
+    Put it ahead of `EarlyStopping`, `ModelCheckpoint`, `CSVLogger` and `TensorBoard`, which then can use
+    `train_accuracy`, `test_accuracy`, `attack_accuracy` (of the strongest attack), `attack_auc`,
+    `attack_advantage`, `attack_tpr_at_fpr_0.01` and `attack_tpr_at_fpr_0.001` (of the same), `attack_records`
+    (records judged a side) and `privacy_meter_cost` (its time as a share of the epoch's). In the epochs between,
+    `logs` is left alone. Where the model's answers are NaN, so are the figures.
+
+    It judges a random subset, the same each epoch, so that it stays below a tenth of an epoch: a tenth as many
+    records a side as there are members, at least 250. An epoch of a few training steps is over before any
+    measurement can be; `cost` tells. These are running figures, for curves and stopping: the maximum over
+    attacks on few records leans upward. Report `mpreg.evaluate`. What stops or selects a model by these figures
+    has seen these non-members, so report on others then.
+
+    Args:
+        split: a `MembershipSplit`.
+        every: epochs between measurements, at least 1.
+        attacks: as for `mpreg.evaluate`.
+        records: records to judge a side; None as above; all where there are fewer.
+        log_dir: folder for TensorBoard; scalars go to its subfolder `privacy`. None writes nothing.
+        from_logits: whether the model answers with logits; None decides by looking at the answers.
+        seed: seed of the subset and of the cross-fitting.
+
+    Raises:
+        ValueError: `every` or `records` out of range, or unknown attacks.
+
+    Example:
+    ```python
+    meter = PrivacyMeter(split, log_dir="logs/advreg")
+    model.fit(*split.members, epochs=30, callbacks=[meter, EarlyStopping("attack_accuracy", patience=5)])
+    ```
+    """
+
+    def __init__(
+        self, split, *, every=1, attacks="fast", records=None, log_dir=None, from_logits=None, seed=0
+    ):
+        super().__init__()
+        _check_count("every", every, 1)
+        if records is not None:
+            _check_count("records", records, 4)
+        self.every = every
+        self.seed = seed
+        self.from_logits = from_logits
+        self.costs = []
+        self._attacks = suite(attacks)
+        if records is None:
+            records = max(LEAST_RECORDS, int(SHARE_OF_MEMBERS * len(split.members[1])))
+        rng = np.random.default_rng(seed)
+        self._sides = [_sample(pair, records, rng) for pair in (split.members, split.nonmembers)]
+        self.records = tuple(len(y) for _, y in self._sides)
+        self._log_dir = log_dir
+        self._writer = None
+
+    @property
+    def cost(self):
+        """Its time as a share of the epoch's: the median so far, the first measurement (which compiles) left out."""
+        return float(np.median(self.costs[1:] or self.costs)) if self.costs else 0.0
+
+    def set_model(self, model):
+        super().set_model(model)
+        self._forward = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._began = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self.every:
+            return
+        began = time.perf_counter()
+        figures = self.measure()
+        spent = time.perf_counter() - began
+        self.costs.append(spent / max(began - self._began, 1e-9))
+        figures["privacy_meter_cost"] = self.costs[-1]
+        if logs is not None:
+            logs.update(figures)
+        self._write(epoch, figures)
+
+    def on_train_end(self, logs=None):
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def measure(self):
+        """The figures for the model as it is now, a dict of floats."""
+        predictions = [self._predict(x) for x, _ in self._sides]
+        if not all(np.isfinite(side).all() for side in predictions):
+            return {**dict.fromkeys(FIGURES, float("nan")), "attack_records": min(self.records)}
+        from_logits = self.from_logits
+        if from_logits is None:
+            from_logits = any(map(signals.look_like_logits, predictions))
+        members, nonmembers = (
+            signals.read_answers(answers, y, from_logits=from_logits)
+            for answers, (_, y) in zip(predictions, self._sides, strict=True)
+        )
+        return _figures(members, nonmembers, self._attacks, self.seed)
+
+    def _predict(self, x):
+        rows = len(flatten(x)[0])
+        batches = (
+            map_arrays(lambda part, at=start: part[at : at + BATCH], x) for start in range(0, rows, BATCH)
+        )
+        return np.concatenate([self._forward(batch).numpy() for batch in batches])
+
+    def _write(self, epoch, figures):
+        if self._log_dir is None:
+            return
+        if self._writer is None:
+            self._writer = tf.summary.create_file_writer(f"{self._log_dir}/privacy")
+        with self._writer.as_default():
+            for name, value in figures.items():
+                tf.summary.scalar(name, value, step=epoch)
+
+
+def _figures(members, nonmembers, attacks, seed):
+    """Point values of the strongest attack; the intervals are left to `evaluate`, which has the time."""
+    strongest, accuracy = None, -1.0
+    for attack in attacks:
+        verdicts = cross_fit(attack, members, nonmembers, folds=FOLDS, seed=seed)
+        reached = metrics.balanced_accuracy(verdicts.member_decisions, verdicts.nonmember_decisions)
+        if reached > accuracy:
+            strongest, accuracy = verdicts, reached
+    scores = strongest.member_scores, strongest.nonmember_scores
+    values = (
+        signals.correctness(members).mean(),
+        signals.correctness(nonmembers).mean(),
+        accuracy,
+        metrics.auc(*scores),
+        metrics.attack_advantage(*scores),
+        *(metrics.tpr_at_fpr(*scores, fpr=fpr) for fpr in FPRS),
+    )
+    records = min(len(members), len(nonmembers))
+    return {**dict(zip(FIGURES, map(float, values), strict=True)), "attack_records": records}
+
+
+def _sample(pair, records, rng):
+    rows = rng.permutation(len(pair[1]))[:records]
+    return take(pair, np.sort(rows))
+
+
+def _check_count(name, value, least):
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} must be a whole number, at least {least}. Received: {name}={value!r}")

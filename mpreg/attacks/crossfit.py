@@ -1,0 +1,52 @@
+"""Cross-fitting: every record is judged by an attack that never saw its membership."""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What an attack says of each record: scores, float (n,), and decisions, True where it says "member"."""
+
+    member_scores: np.ndarray
+    nonmember_scores: np.ndarray
+    member_decisions: np.ndarray
+    nonmember_decisions: np.ndarray
+
+
+def cross_fit(attack, members, nonmembers, *, folds=FOLDS, seed=0):
+    """Judges all records, each fold by a copy of the attack fitted on the other folds.
+
+    Args:
+        attack: an `Attack`; it is copied, not changed.
+        members, nonmembers: `Answers` of the records on either side.
+        folds: number of parts, at least 2; at most the records of the smaller side.
+        seed: seed of the parts and of the attack.
+
+    Raises:
+        ValueError: a side of fewer than two records.
+    """
+    smaller = min(len(members), len(nonmembers))
+    if smaller < 2:
+        raise ValueError(
+            "an attack needs at least 2 members and 2 non-members: some to learn from and others to judge. "
+            f"Received: {len(members)} members and {len(nonmembers)} non-members"
+        )
+    folds = min(folds, smaller)
+    rng = np.random.default_rng(seed)
+    sides = (members, nonmembers)
+    parts = [rng.permutation(len(side)) % folds for side in sides]
+    scores = [np.empty(len(side)) for side in sides]
+    decisions = [np.empty(len(side), bool) for side in sides]
+    for fold in range(folds):
+        known = [side[part != fold] for side, part in zip(sides, parts, strict=True)]
+        fitted = copy.deepcopy(attack).fit(*known, seed=seed)
+        for index, (side, part) in enumerate(zip(sides, parts, strict=True)):
+            judged = part == fold
+            scores[index][judged] = fitted.score(side[judged])
+            decisions[index][judged] = scores[index][judged] >= fitted.threshold
+    return Verdicts(*scores, *decisions)

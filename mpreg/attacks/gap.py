@@ -1,0 +1,22 @@
+"""The gap attack: whoever is classified correctly is called a member."""
+
+from mpreg import signals
+from mpreg.attacks.base import Attack
+
+
+class GapAttack(Attack):
+    """Calls a record a member where the predicted label is right; its accuracy is .5 + (train - test) / 2.
+
+    Needs only the predicted label and learns nothing, so it bounds every other attack from below.
+
+    Source: Yeom et al., "Privacy Risk in Machine Learning", CSF 2018, section 3.2, adversary 1 for 0-1 loss.
+    """
+
+    name = "gap"
+    threshold = 0.5
+
+    def fit(self, members, nonmembers, *, seed=0):
+        return self
+
+    def score(self, answers):
+        return signals.correctness(answers)

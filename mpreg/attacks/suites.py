@@ -1,0 +1,43 @@
+"""The named suites of attacks."""
+
+from mpreg.attacks.base import Attack
+from mpreg.attacks.gap import GapAttack
+from mpreg.attacks.threshold import SIGNALS, ThresholdAttack
+from mpreg.attacks.trained import TrainedAttack
+
+
+def suite(attacks):
+    """The attacks that a name stands for, or the given ones, checked.
+
+    `"fast"`: the gap attack and a threshold on each signal, global and per class. `"standard"`: these and the
+    trained attack. The gap attack is always among them, because no attacker does worse than it.
+
+    Args:
+        attacks: `"fast"`, `"standard"` or a list of `Attack` objects.
+
+    Raises:
+        ValueError: an unknown name, an empty list, something that is not an attack, or two of one name.
+    """
+    if isinstance(attacks, str):
+        if attacks == "fast":
+            return fast()
+        if attacks == "standard":
+            return [*fast(), TrainedAttack()]
+        raise ValueError(f'attacks must be "fast", "standard" or a list of attacks. Received: {attacks!r}')
+    attacks = list(attacks)
+    if not attacks:
+        raise ValueError('attacks is empty. Use "standard", or list at least one attack')
+    for attack in attacks:
+        if not isinstance(attack, Attack):
+            raise ValueError(
+                f"an attack must be an mpreg.attacks.Attack with fit and score. Received: {attack!r}"
+            )
+    names = [attack.name for attack in attacks]
+    if len(set(names)) < len(names):
+        raise ValueError(f"attacks must have different names. Received: {names}")
+    return attacks if GapAttack.name in names else [GapAttack(), *attacks]
+
+
+def fast():
+    per_class = [ThresholdAttack(signal, per_class=True) for signal in SIGNALS]
+    return [GapAttack(), *map(ThresholdAttack, SIGNALS), *per_class]

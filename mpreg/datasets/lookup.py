@@ -1,0 +1,142 @@
+"""Where a data set's files are found: the folder MPREG_DATA_DIR, then the cache, then the network."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from mpreg.datasets.archives import DAMAGE, read_npz
+from mpreg.datasets.download import fetch, replacing, verify
+from mpreg.datasets.images import prepared
+
+
+def read(name, spec, *, cache_dir=None):
+    """Returns `(features, labels, provenance)` of a data set made of files, checked against its `Spec`."""
+    folder, cache = data_folder(), cache_folder(cache_dir)
+    if folder is not None:
+        for file, reader in ((f"{name}.npz", prepared), *spec.prepared):
+            if (folder / file).is_file():
+                arrays = _conform(*reader(folder / file, spec), spec, folder / file)
+                return *arrays, f"read from {file}, a prepared copy that may differ from the published files"
+    kept = cache / f"{name}-parsed.npz"
+    files = ", ".join(source.file for source in spec.sources)
+    if spec.slow and (arrays := _kept(kept, spec)) is not None:
+        return *_conform(*arrays, spec, kept), f"read from {files}"
+    paths = [_locate(source, name, spec, folder, cache) for source in spec.sources]
+    try:
+        features, labels = spec.parse(paths, spec)
+    except DAMAGE as error:
+        raise ValueError(f"{files} is damaged or not in its published format: {error}") from error
+    features, labels = _conform(features, labels, spec, paths[0])
+    if spec.slow:
+        _keep(kept, spec, features, labels)
+    return features, labels, f"read from {files}"
+
+
+def data_folder():
+    """The folder in MPREG_DATA_DIR, or None if that is unset or empty."""
+    value = os.environ.get("MPREG_DATA_DIR")
+    if not value:
+        return None
+    folder = Path(value).expanduser()
+    if not folder.is_dir():
+        raise NotADirectoryError(f"MPREG_DATA_DIR must name a folder that exists. Received: {value!r}")
+    return folder
+
+
+def cache_folder(cache_dir=None):
+    """The argument, else MPREG_CACHE_DIR, else `mpreg` in XDG_CACHE_HOME, else `~/.cache/mpreg`."""
+    if chosen := cache_dir or os.environ.get("MPREG_CACHE_DIR"):
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "mpreg"
+
+
+def _locate(source, name, spec, folder, cache):
+    for place in (folder, cache):
+        if place is not None and (path := place / source.file).is_file():
+            verify(path, source, advice=f"Delete {path} (or fetch {source.url} again) and repeat.")
+            return path
+    for file in spec.refused:
+        if folder is not None and (folder / file).is_file():
+            raise ValueError(
+                f"{folder / file} is a pickle, and reading a pickle can run any code, so it is not read. "
+                f"Put {source.file!r} there instead ({source.url}), or remove it to let mpreg download that."
+            )
+    return fetch(source, name=name, cache=cache, max_bytes=spec.max_bytes)
+
+
+def _kept(path, spec):
+    """The arrays of an earlier parse, unless they come from other files or cannot be read."""
+    if not path.is_file():
+        return None
+    try:
+        arrays = read_npz(path, max_bytes=spec.max_bytes)
+        if str(arrays["digests"]) == _digests(spec):
+            return arrays["features"], arrays["labels"]
+    except (ValueError, KeyError):
+        pass  # parsing once more replaces it
+    return None
+
+
+def _keep(path, spec, features, labels):
+    try:
+        with replacing(path) as part, open(part, "wb") as file:
+            np.savez_compressed(file, features=features, labels=labels, digests=_digests(spec))
+    except OSError:
+        pass  # a cache that cannot be written costs time, not the data
+
+
+def _digests(spec):
+    return " ".join(source.digest for source in spec.sources)
+
+
+def _conform(features, labels, spec, path):
+    """Checks shapes and values at the door and gives the arrays their promised types."""
+    if features.shape[1:] != spec.shape or len(features) == 0:
+        wanted = ", ".join(str(size) for size in spec.shape)
+        raise ValueError(
+            f"{path}: features must have the shape (records, {wanted}). Received: {features.shape}"
+        )
+    if features.dtype.kind not in "biuf":
+        raise ValueError(f"{path}: features must be numbers. Received: {features.dtype}")
+    if labels.shape != features.shape[:1] or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"{path}: labels must be {len(features)} integers. "
+            f"Received: {labels.dtype} of shape {labels.shape}"
+        )
+    labels = labels.astype(np.int64)
+    if labels.min() < 0 or labels.max() >= spec.classes:
+        raise ValueError(
+            f"{path}: labels must lie from 0 to {spec.classes - 1}. "
+            f"Received: {labels.min()} to {labels.max()}"
+        )
+    return _VALUES[spec.values](features, path), labels
+
+
+def _binary(features, path):
+    with np.errstate(invalid="ignore"):  # NaN is refused below
+        bits = features.astype(np.uint8, copy=False)
+    if bits.max() > 1 or (bits is not features and not np.array_equal(bits, features)):
+        raise ValueError(f"{path}: features must be 0 or 1. Received: {features.min()} to {features.max()}")
+    return bits
+
+
+def _pixel(features, path):
+    if features.dtype == np.uint8:
+        return np.divide(features, np.float32(255), dtype=np.float32, order="C")
+    pixels = _real(features, path)
+    if pixels.min() < 0 or pixels.max() > 1:
+        raise ValueError(
+            f"{path}: pixels must be uint8, or lie from 0 to 1. "
+            f"Received: {features.dtype} from {features.min()} to {features.max()}"
+        )
+    return pixels
+
+
+def _real(features, path):
+    if not np.isfinite(features).all():
+        raise ValueError(f"{path}: features must be finite. Received: NaN or infinity")
+    return features.astype(np.float32, copy=False)
+
+
+_VALUES = {"binary": _binary, "pixel": _pixel, "real": _real}

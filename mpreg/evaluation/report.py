@@ -1,0 +1,171 @@
+"""The frozen results of an evaluation: `AttackResult` and `PrivacyReport`."""
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mpreg.evaluation.tables import markdown_table, percent, percent_with_interval
+from mpreg.metrics import Estimate
+
+SCHEMA = "mpreg.report/1"
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """What one attack learns. Every rate is at equal weight of members and non-members, with a 95 % interval.
+
+    Attributes:
+        name: the attack.
+        accuracy, precision, recall: of its decisions, each made by a copy that never saw the record.
+        auc: area under the ROC of its scores.
+        advantage: max TPR - FPR over all thresholds; chosen on the records it is judged on, so it leans upward,
+            which its interval covers.
+        tpr_at_fpr: true positive rate at a false positive rate, `{0.001: ..., 0.01: ...}`.
+        epsilon_lower_bound: empirical lower bound on epsilon, 95 % confidence; a bound on differential privacy
+            only where membership was drawn at random for each record.
+        member_scores, nonmember_scores: float (n,), in the order of the records; higher means member.
+        notes: what a reader must know, such as too few non-members for a low FPR.
+    """
+
+    name: str
+    accuracy: Estimate
+    precision: Estimate
+    recall: Estimate
+    auc: Estimate
+    advantage: Estimate
+    tpr_at_fpr: dict
+    epsilon_lower_bound: float
+    member_scores: np.ndarray = field(repr=False)
+    nonmember_scores: np.ndarray = field(repr=False)
+    notes: tuple = ()
+
+    def to_dict(self):
+        """JSON-ready figures, without the scores of single records."""
+        rates = ("accuracy", "precision", "recall", "auc", "advantage")
+        return {
+            "name": self.name,
+            **{rate: _plain(getattr(self, rate)) for rate in rates},
+            "tpr_at_fpr": {str(fpr): _plain(tpr) for fpr, tpr in self.tpr_at_fpr.items()},
+            "epsilon_lower_bound": self.epsilon_lower_bound,
+            "members": len(self.member_scores),
+            "nonmembers": len(self.nonmember_scores),
+            "notes": list(self.notes),
+        }
+
+
+@dataclass(frozen=True)
+class PrivacyReport:
+    """What a model gives away about its members, beside what it is good for.
+
+    Attributes:
+        train_accuracy, test_accuracy: on members and on non-members, with 95 % Clopper-Pearson intervals.
+        attacks: `AttackResult` by name.
+        attack_accuracy: the headline, the highest accuracy over all attacks. Its interval holds for all
+            attacks at once (Bonferroni), because the strongest was picked by looking.
+        strongest_attack: the name of the attack that reached it.
+        members, nonmembers, classes: numbers of records and classes.
+        seed: seed of the cross-fitting.
+        provenance: versions of the software.
+    """
+
+    train_accuracy: Estimate
+    test_accuracy: Estimate
+    attacks: dict
+    attack_accuracy: Estimate
+    strongest_attack: str
+    members: int
+    nonmembers: int
+    classes: int
+    seed: int
+    provenance: dict = field(default_factory=dict, repr=False)
+
+    @property
+    def generalization_gap(self):
+        """Training accuracy minus test accuracy."""
+        return float(self.train_accuracy) - float(self.test_accuracy)
+
+    @property
+    def gap_bound(self):
+        """.5 + (train - test) / 2: what an attacker reaches who only sees whether the answer is right."""
+        return 0.5 + self.generalization_gap / 2
+
+    @property
+    def strongest(self):
+        """The `AttackResult` of the strongest attack."""
+        return self.attacks[self.strongest_attack]
+
+    def to_dict(self):
+        """JSON-ready figures; the schema is named and versioned under `schema`."""
+        return {
+            "schema": SCHEMA,
+            "train_accuracy": _plain(self.train_accuracy),
+            "test_accuracy": _plain(self.test_accuracy),
+            "generalization_gap": self.generalization_gap,
+            "gap_bound": self.gap_bound,
+            "attack_accuracy": _plain(self.attack_accuracy),
+            "strongest_attack": self.strongest_attack,
+            "attacks": {name: result.to_dict() for name, result in self.attacks.items()},
+            "members": self.members,
+            "nonmembers": self.nonmembers,
+            "classes": self.classes,
+            "seed": self.seed,
+            "provenance": dict(self.provenance),
+        }
+
+    def to_json(self, path=None):
+        """The report as JSON text, also written to `path` if given."""
+        return write_json(self.to_dict(), path)
+
+    def to_markdown(self):
+        """The report as Markdown: the headline, then a row an attack, strongest first."""
+        headline = (
+            f"**Strongest attack: {self.strongest_attack}, accuracy {percent_with_interval(self.attack_accuracy)}** "
+            f"(guessing: 50.0 %; gap bound: {percent(self.gap_bound)}). Training accuracy "
+            f"{percent_with_interval(self.train_accuracy)} on {self.members:,} members, test accuracy "
+            f"{percent_with_interval(self.test_accuracy)} on {self.nonmembers:,} non-members."
+        )
+        ranked = sorted(self.attacks.values(), key=lambda result: -result.accuracy)
+        fprs = list(ranked[0].tpr_at_fpr)
+        header = [
+            "attack",
+            "accuracy",
+            "AUC",
+            "advantage",
+            *(f"TPR at {percent(fpr)} FPR" for fpr in fprs),
+            "ε ≥",
+        ]
+        rows = [
+            [
+                result.name,
+                percent_with_interval(result.accuracy),
+                format(result.auc, ".3f"),
+                format(result.advantage, ".3f"),
+                *(percent_with_interval(result.tpr_at_fpr[fpr]) for fpr in fprs),
+                f"{result.epsilon_lower_bound:.2f}",
+            ]
+            for result in ranked
+        ]
+        notes = [f"- {note}" for note in dict.fromkeys(note for result in ranked for note in result.notes)]
+        return "\n".join([headline, "", markdown_table(header, rows), *(["", *notes] if notes else []), ""])
+
+    def __str__(self):
+        return self.to_markdown()
+
+
+def write_json(content, path=None):
+    """JSON text of `content`, also written to `path` if given."""
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    if path is not None:
+        Path(path).write_text(text, encoding="utf-8")
+    return text
+
+
+def _plain(estimate):
+    """An estimate as a JSON object; null where it is undefined."""
+    value, low, high = (
+        None if math.isnan(number) else number for number in (float(estimate), *estimate.interval)
+    )
+    return {"value": value, "low": low, "high": high}
