@@ -1,0 +1,154 @@
+"""One experiment, shared by the recipes: train a classifier without and with a defence, attack both, write it down."""
+
+import contextlib
+import dataclasses
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+import mpreg
+from mpreg.callbacks import PrivacyMeter
+from mpreg.evaluation.figures import plot_histograms, plot_roc
+
+console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setting:
+    """How a data set is split and its classifier trained.
+
+    Attributes:
+        dataset: a name of `mpreg.datasets`.
+        members, reference, nonmembers: records a role; None takes all that are left as non-members.
+        network: function `(record shape, classes, seed)` of a Keras classifier with softmax answers.
+        learning_rate: of Adam, for the classifier without and with defence.
+        epochs: without defence.
+        defended_epochs: with defence, which learns more slowly.
+        penalty: weight of the gain.
+        batch_size: members a step.
+    """
+
+    dataset: str
+    members: int
+    reference: int
+    nonmembers: int | None = None
+    network: Callable
+    learning_rate: float
+    epochs: int
+    defended_epochs: int
+    penalty: float
+    batch_size: int = 128
+
+    def but(self, **changes):
+        """A copy with some values changed; None keeps the value."""
+        return dataclasses.replace(self, **{name: value for name, value in changes.items() if value is not None})
+
+    def draw(self, seed):
+        """The data set's description, its number of classes and its split."""
+        data = mpreg.datasets.load(self.dataset)
+        split = mpreg.MembershipSplit.from_arrays(
+            data.features,
+            data.labels,
+            members=self.members,
+            reference=self.reference,
+            nonmembers=self.nonmembers,
+            seed=seed,
+            duplicates="drop",
+        )
+        return data, split
+
+    def target(self, data, seed):
+        """A fresh classifier for the data."""
+        return self.network(data.features.shape[1:], data.classes, seed)
+
+
+def train_undefended(setting, data, split, *, seed, callbacks=()):
+    """Plain training; returns the classifier."""
+    keras.utils.set_random_seed(seed)
+    model = setting.target(data, seed)
+    _fit(model, setting, split, setting.epochs, callbacks)
+    return model
+
+
+def train_defended(setting, data, split, *, seed, callbacks=()):
+    """Adversarial regularization; returns the classifier."""
+    keras.utils.set_random_seed(seed)
+    model = mpreg.AdversarialRegularization(
+        setting.target(data, seed), split.reference, penalty=setting.penalty, seed=seed
+    )
+    _fit(model, setting, split, setting.defended_epochs, callbacks)
+    return model.target_model
+
+
+def _fit(model, setting, split, epochs, callbacks):
+    model.compile(
+        keras.optimizers.Adam(setting.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    model.fit(*split.members, batch_size=setting.batch_size, epochs=epochs, verbose=0, callbacks=list(callbacks))
+
+
+class EpochBar(keras.callbacks.Callback):
+    """Moves a progress bar on by one each epoch and shows the latest figures beside it."""
+
+    def __init__(self, advance):
+        super().__init__()
+        self._advance = advance
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = logs or {}
+        shown = ("train_accuracy", "test_accuracy", "attack_accuracy")
+        self._advance(" ".join(f"{name.split('_')[0]} {logs[name]:.3f}" for name in shown if name in logs))
+
+
+@contextlib.contextmanager
+def progress_bar(description, steps):
+    """A bar on standard error that the yielded function moves on by one step; quiet where there is no terminal."""
+    columns = (
+        TextColumn("{task.description:24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    bar = Progress(*columns, console=Console(file=sys.stderr), disable=not sys.stderr.isatty())
+    with bar:
+        task = bar.add_task(description, total=steps, note="")
+        yield lambda note="": bar.update(task, advance=1, note=note)
+
+
+def watch(split, log_dir, advance):
+    """The callbacks of a run that is looked at: the meter, TensorBoard behind it, and the bar."""
+    return [
+        PrivacyMeter(split, log_dir=log_dir),
+        keras.callbacks.TensorBoard(log_dir, write_graph=False),
+        EpochBar(advance),
+    ]
+
+
+def write_comparison(comparison, out, *, title, notes=()):
+    """Writes `report.json`, `report.md`, `roc.png` and `histograms.png` into the folder `out`."""
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    comparison.to_json(out / "report.json")
+    parts = [f"# {title}", *notes, comparison.to_markdown()]
+    parts += [f"## {name}\n\n{report.to_markdown()}" for name, report in comparison.reports.items()]
+    parts += ["![ROC curves](roc.png)", "![Score histograms](histograms.png)"]
+    (out / "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    plot_roc(comparison, out / "roc.png")
+    plot_histograms(comparison, out / "histograms.png")
+
+
+def print_table(title, header, rows):
+    """A table on standard output."""
+    table = Table(title=title, title_justify="left")
+    for name in header:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*map(Text, row))  # Text, because intervals are not markup
+    console.print(table)
