@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from mpreg.training.adversarial import open_game
 from mpreg.training.control import GameControl
+from mpreg.training.game import finite_weights
 
 PATCHED = ("train_step", "compute_loss", "fit", "train_on_batch")
 
@@ -64,14 +65,15 @@ class AdversarialTraining(GameControl):
             "from_logits": from_logits,
             "seed": seed,
         }
+        check_options(**self._options)
         self._player = None
         self._installed = False
         self._fitting = False
 
     def set_model(self, model):
+        self._restore()  # whichever model an exception has left it in
+        _restore_player(model)
         super().set_model(model)
-        if self._installed:
-            self._restore()
         if self._player is not model:
             with model.distribute_strategy.scope():
                 self.game = open_game(model, self._reference, **self._options)
@@ -79,8 +81,10 @@ class AdversarialTraining(GameControl):
         self._install()
 
     def on_train_begin(self, logs=None):
+        if not self._installed:
+            _restore_player(self.model)
+            raise ValueError("a model plays one game at a time: give fit a single AdversarialTraining")
         self._fitting = True
-        super().on_train_begin(logs)
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
@@ -139,6 +143,7 @@ class AdversarialTraining(GameControl):
         return {**logs, **{tracker.name: tracker.result() for tracker in self.game.trackers}}
 
     def _penalized_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        sample_weight = finite_weights(sample_weight)
         mode = {"training": training} if self._knows_mode else {}
         loss = self._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, **mode)
         if self._playing:
@@ -164,3 +169,10 @@ class AdversarialTraining(GameControl):
             return getattr(self.model, name)(*args, **kwargs)
 
         return healed
+
+
+def _restore_player(model):
+    """Restores a model that another `AdversarialTraining` has in play."""
+    player = getattr(model.__dict__.get("train_step"), "__self__", None)
+    if isinstance(player, AdversarialTraining):
+        player._restore()

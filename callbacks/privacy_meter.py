@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from mpreg import metrics, signals
 from mpreg.attacks import cross_fit, suite
-from mpreg.data import flatten, map_arrays, take
+from mpreg.data import MembershipSplit, brief, flatten, map_arrays, take
+from mpreg.training.answers import call_target
 
 LEAST_RECORDS = 250
 SHARE_OF_MEMBERS = 0.1
@@ -31,8 +32,11 @@ class PrivacyMeter(keras.callbacks.Callback):
     Put it ahead of `EarlyStopping`, `ModelCheckpoint`, `CSVLogger` and `TensorBoard`, which then can use
     `train_accuracy`, `test_accuracy`, `attack_accuracy` (of the strongest attack), `attack_auc`,
     `attack_advantage`, `attack_tpr_at_fpr_0.01` and `attack_tpr_at_fpr_0.001` (of the same), `attack_records`
-    (records judged a side) and `privacy_meter_cost` (its time as a share of the epoch's). In the epochs between,
-    `logs` is left alone. Where the model's answers are NaN, so are the figures.
+    (records judged a side) and `privacy_meter_cost` (its time as a share of the epoch's). It measures the first
+    epoch of a fit and each that ends a run of `every`; in between it repeats its last figures, at a cost of 0,
+    because Keras needs every key in every epoch: `CSVLogger` fixes its columns at the first one, `EarlyStopping`
+    warns of a missing one. So give `EarlyStopping` a patience of at least `every` epochs. Where the model's
+    answers are NaN, so are the figures. Keras cannot tell by itself which way is better: say `mode="min"`.
 
     It judges a random subset, the same each epoch, so that it stays below a tenth of an epoch: a tenth as many
     records a side as there are members, at least 250. An epoch of a few training steps is over before any
@@ -55,7 +59,8 @@ class PrivacyMeter(keras.callbacks.Callback):
     Example:
     ```python
     meter = PrivacyMeter(split, log_dir="logs/advreg")
-    model.fit(*split.members, epochs=30, callbacks=[meter, EarlyStopping("attack_accuracy", patience=5)])
+    stop = keras.callbacks.EarlyStopping("attack_accuracy", mode="min", patience=5)
+    model.fit(*split.members, epochs=30, callbacks=[meter, stop])
     ```
     """
 
@@ -63,6 +68,8 @@ class PrivacyMeter(keras.callbacks.Callback):
         self, split, *, every=1, attacks="fast", records=None, log_dir=None, from_logits=None, seed=0
     ):
         super().__init__()
+        if not isinstance(split, MembershipSplit):
+            raise TypeError(f"split must be an mpreg.MembershipSplit. Received: {brief(split)}")
         _check_count("every", every, 1)
         if records is not None:
             _check_count("records", records, 4)
@@ -78,6 +85,7 @@ class PrivacyMeter(keras.callbacks.Callback):
         self.records = tuple(len(y) for _, y in self._sides)
         self._log_dir = log_dir
         self._writer = None
+        self._last = None
 
     @property
     def cost(self):
@@ -86,22 +94,33 @@ class PrivacyMeter(keras.callbacks.Callback):
 
     def set_model(self, model):
         super().set_model(model)
-        self._forward = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
+        shape = keras.tree.map_structure(
+            lambda *sides: tf.TensorSpec((None, *sides[0].shape[1:]), tf.as_dtype(sides[0].dtype)),
+            *(x for x, _ in self._sides),
+        )
+        self._forward = tf.function(self._answer, input_signature=[shape])
+
+    def _answer(self, x):
+        return call_target(self.model, x, training=False)
+
+    def on_train_begin(self, logs=None):
+        self._last = None
 
     def on_epoch_begin(self, epoch, logs=None):
         self._began = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self.every:
-            return
-        began = time.perf_counter()
-        figures = self.measure()
-        spent = time.perf_counter() - began
-        self.costs.append(spent / max(began - self._began, 1e-9))
-        figures["privacy_meter_cost"] = self.costs[-1]
+        if self._last is None or (epoch + 1) % self.every == 0:
+            began = time.perf_counter()
+            figures = self.measure()
+            spent = time.perf_counter() - began
+            self.costs.append(spent / max(began - self._began, 1e-9))
+            self._last = {**figures, "privacy_meter_cost": self.costs[-1]}
+            self._write(epoch, self._last)
+        else:
+            self._last["privacy_meter_cost"] = 0.0
         if logs is not None:
-            logs.update(figures)
-        self._write(epoch, figures)
+            logs.update(self._last)
 
     def on_train_end(self, logs=None):
         if self._writer is not None:
@@ -113,13 +132,8 @@ class PrivacyMeter(keras.callbacks.Callback):
         predictions = [self._predict(x) for x, _ in self._sides]
         if not all(np.isfinite(side).all() for side in predictions):
             return {**dict.fromkeys(FIGURES, float("nan")), "attack_records": min(self.records)}
-        from_logits = self.from_logits
-        if from_logits is None:
-            from_logits = any(map(signals.look_like_logits, predictions))
-        members, nonmembers = (
-            signals.read_answers(answers, y, from_logits=from_logits)
-            for answers, (_, y) in zip(predictions, self._sides, strict=True)
-        )
+        answered = [(answers, y) for answers, (_, y) in zip(predictions, self._sides, strict=True)]
+        members, nonmembers = signals.read_both(*answered, from_logits=self.from_logits)
         return _figures(members, nonmembers, self._attacks, self.seed)
 
     def _predict(self, x):
@@ -137,6 +151,7 @@ class PrivacyMeter(keras.callbacks.Callback):
         with self._writer.as_default():
             for name, value in figures.items():
                 tf.summary.scalar(name, value, step=epoch)
+        self._writer.flush()  # so that TensorBoard shows it while training goes on
 
 
 def _figures(members, nonmembers, attacks, seed):

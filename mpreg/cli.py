@@ -15,7 +15,9 @@ class RecipeGroup(click.Group):
     def list_commands(self, context):
         import mpreg.recipes
 
-        return sorted(module.name for module in pkgutil.iter_modules(mpreg.recipes.__path__) if _is_paper(module.name))
+        return sorted(
+            module.name for module in pkgutil.iter_modules(mpreg.recipes.__path__) if _is_paper(module.name)
+        )
 
     def get_command(self, context, name):
         if name not in self.list_commands(context):
@@ -42,28 +44,25 @@ def main():
 
 @main.command()
 @click.option("--dataset", default="digits", show_default=True, help="digits, location30, purchase100-like")
-@click.option("--out", type=click.Path(file_okay=False), help="Folder for the report. [default: mpreg-quickstart/DATASET]")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False),
+    help="Folder for the report. [default: mpreg-quickstart/DATASET]",
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of the split, the weights and the attacks.")
 @click.option("--penalty", type=float, help="Weight of the membership gain. More privacy, less accuracy.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs of both trainings.")
 def quickstart(**options):
     """Train a classifier without and with defence, attack both, and compare."""
+    from mpreg.recipes.experiment import run_command
     from mpreg.recipes.quickstart import run
 
-    _run(run, **options)
+    run_command(run, **options)
 
 
 @main.group(cls=RecipeGroup)
 def recipe():
     """Rebuild a paper's table, published figures beside measured ones."""
-
-
-def _run(function, **options):
-    """Runs a command; what the user can mend is a message, not a traceback."""
-    try:
-        function(**options)
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":

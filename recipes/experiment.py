@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -28,8 +29,7 @@ class Setting:
         members, reference, nonmembers: records a role; None takes all that are left as non-members.
         network: function `(record shape, classes, seed)` of a Keras classifier with softmax answers.
         learning_rate: of Adam, for the classifier without and with defence.
-        epochs: without defence.
-        defended_epochs: with defence, which learns more slowly.
+        epochs: without and with defence, so that stopping early is not taken for the defence's doing.
         penalty: weight of the gain.
         batch_size: members a step.
     """
@@ -41,7 +41,6 @@ class Setting:
     network: Callable
     learning_rate: float
     epochs: int
-    defended_epochs: int
     penalty: float
     batch_size: int = 128
 
@@ -68,11 +67,21 @@ class Setting:
         return self.network(data.features.shape[1:], data.classes, seed)
 
 
+def table(build):
+    """A `Setting.network` of a builder for records of one axis."""
+    return lambda shape, classes, seed: build(features=shape[0], classes=classes, seed=seed)
+
+
+def images(build):
+    """A `Setting.network` of a builder for images."""
+    return lambda shape, classes, seed: build(input_shape=shape, classes=classes, seed=seed)
+
+
 def train_undefended(setting, data, split, *, seed, callbacks=()):
     """Plain training; returns the classifier."""
     keras.utils.set_random_seed(seed)
     model = setting.target(data, seed)
-    _fit(model, setting, split, setting.epochs, callbacks)
+    _fit(model, setting, split, callbacks)
     return model
 
 
@@ -82,15 +91,21 @@ def train_defended(setting, data, split, *, seed, callbacks=()):
     model = mpreg.AdversarialRegularization(
         setting.target(data, seed), split.reference, penalty=setting.penalty, seed=seed
     )
-    _fit(model, setting, split, setting.defended_epochs, callbacks)
+    _fit(model, setting, split, callbacks)
     return model.target_model
 
 
-def _fit(model, setting, split, epochs, callbacks):
+def _fit(model, setting, split, callbacks):
     model.compile(
         keras.optimizers.Adam(setting.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
     )
-    model.fit(*split.members, batch_size=setting.batch_size, epochs=epochs, verbose=0, callbacks=list(callbacks))
+    model.fit(
+        *split.members,
+        batch_size=setting.batch_size,
+        epochs=setting.epochs,
+        verbose=0,
+        callbacks=list(callbacks),
+    )
 
 
 class EpochBar(keras.callbacks.Callback):
@@ -152,3 +167,11 @@ def print_table(title, header, rows):
     for row in rows:
         table.add_row(*map(Text, row))  # Text, because intervals are not markup
     console.print(table)
+
+
+def run_command(function, **options):
+    """Runs a command; what the user can mend is a message, not a traceback."""
+    try:
+        function(**options)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from error

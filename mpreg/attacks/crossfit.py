@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mpreg.data import check_count
+
 FOLDS = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Verdicts:
     """What an attack says of each record: scores, float (n,), and decisions, True where it says "member"."""
 
@@ -28,8 +30,11 @@ def cross_fit(attack, members, nonmembers, *, folds=FOLDS, seed=0):
         seed: seed of the parts and of the attack.
 
     Raises:
-        ValueError: a side of fewer than two records.
+        ValueError: a side of fewer than two records, options out of range, or an attack whose scores are not
+            one number a record.
     """
+    check_count("folds", folds, 2)
+    check_count("seed", seed, 0)
     smaller = min(len(members), len(nonmembers))
     if smaller < 2:
         raise ValueError(
@@ -44,9 +49,24 @@ def cross_fit(attack, members, nonmembers, *, folds=FOLDS, seed=0):
     decisions = [np.empty(len(side), bool) for side in sides]
     for fold in range(folds):
         known = [side[part != fold] for side, part in zip(sides, parts, strict=True)]
-        fitted = copy.deepcopy(attack).fit(*known, seed=seed)
+        fitted = copy.deepcopy(attack)
+        fitted.fit(*known, seed=seed)
         for index, (side, part) in enumerate(zip(sides, parts, strict=True)):
             judged = part == fold
-            scores[index][judged] = fitted.score(side[judged])
+            scores[index][judged] = _scores(fitted, side[judged])
             decisions[index][judged] = scores[index][judged] >= fitted.threshold
     return Verdicts(*scores, *decisions)
+
+
+def _scores(attack, answers):
+    scores = np.asarray(attack.score(answers), np.float64)
+    if scores.shape != (len(answers),):
+        raise ValueError(
+            f"attack {attack.name!r} must give one score a record, shape ({len(answers)},). "
+            f"Received: shape {scores.shape}"
+        )
+    if np.isnan(scores).any():
+        raise ValueError(
+            f"attack {attack.name!r} gave NaN for {int(np.isnan(scores).sum())} of {len(scores)} records"
+        )
+    return scores

@@ -14,6 +14,7 @@ class GapAttack(Attack):
 
     name = "gap"
     threshold = 0.5
+    learns = False
 
     def fit(self, members, nonmembers, *, seed=0):
         return self

@@ -23,19 +23,21 @@ def suite(attacks):
             return fast()
         if attacks == "standard":
             return [*fast(), TrainedAttack()]
+    if not isinstance(attacks, list | tuple):
         raise ValueError(f'attacks must be "fast", "standard" or a list of attacks. Received: {attacks!r}')
-    attacks = list(attacks)
     if not attacks:
         raise ValueError('attacks is empty. Use "standard", or list at least one attack')
     for attack in attacks:
-        if not isinstance(attack, Attack):
+        if not isinstance(attack, Attack) or not isinstance(getattr(attack, "name", None), str):
             raise ValueError(
-                f"an attack must be an mpreg.attacks.Attack with fit and score. Received: {attack!r}"
+                f"an attack must be an mpreg.attacks.Attack with a name, fit and score. Received: {attack!r}"
             )
+    has_gap = any(isinstance(attack, GapAttack) for attack in attacks)
+    attacks = [*attacks] if has_gap else [GapAttack(), *attacks]
     names = [attack.name for attack in attacks]
     if len(set(names)) < len(names):
         raise ValueError(f"attacks must have different names. Received: {names}")
-    return attacks if GapAttack.name in names else [GapAttack(), *attacks]
+    return attacks
 
 
 def fast():

@@ -17,9 +17,9 @@ SIGNALS = {
 class ThresholdAttack(Attack):
     """One threshold on one signal, for all records or for each class.
 
-    A class's threshold is the one that adds most to the overall balanced accuracy, so a class that the
-    attacker has seen on one side only gets a threshold as good as any. Scores of the per-class form are the
-    distance from the class's threshold, which makes classes comparable.
+    A class's threshold is the one that adds most to the overall balanced accuracy; a class that the attacker
+    has not seen on both sides keeps the threshold for all. Scores of the per-class form are the distance from
+    the class's threshold, which makes classes comparable.
 
     Source: Song and Mittal, "Systematic Evaluation of Privacy Risks of Machine Learning Models",
     USENIX Security 2021, section 4.1.
@@ -49,10 +49,10 @@ class ThresholdAttack(Attack):
         known, unknown = signal(members), signal(nonmembers)
         self.threshold = best_threshold(known, unknown)
         if self.per_class:
-            everywhere = np.full(members.classes, self.threshold)
-            found = group_thresholds(known, unknown, members.labels, nonmembers.labels)
-            everywhere[list(found)] = list(found.values())
-            self._class_thresholds = np.where(np.isfinite(everywhere), everywhere, known.max())
+            nobody = np.nextafter(max(known.max(), unknown.max()), np.inf)
+            self._class_thresholds = np.full(members.classes, min(self.threshold, nobody))
+            classes, thresholds = group_thresholds(known, unknown, members.labels, nonmembers.labels)
+            self._class_thresholds[classes] = thresholds
             self.threshold = 0.0
         return self
 
@@ -69,36 +69,35 @@ def group_thresholds(member_values, nonmember_values, member_groups, nonmember_g
 
     Args:
         member_values, nonmember_values: signal of each record, finite, (m,) and (n,).
-        member_groups, nonmember_groups: group of each record, integers (m,) and (n,).
+        member_groups, nonmember_groups: group of each record, integers from 0, (m,) and (n,).
 
     Returns:
-        dict from group to threshold.
+        `(groups, thresholds)`, the groups seen on both sides, ascending, and the threshold of each.
     """
+    sides = len(member_values), len(nonmember_values)
     values = np.concatenate([member_values, nonmember_values])
     groups = np.concatenate([member_groups, nonmember_groups])
-    gains = np.repeat(
-        [1 / len(member_values), -1 / len(nonmember_values)], [len(member_values), len(nonmember_values)]
-    )
-    order = np.lexsort((-values, groups))
+    # Whole numbers in the ratio of 1 / m to 1 / n, so that equal gains are equal.
+    gains = np.repeat([sides[1], -sides[0]], sides)
+    order = np.argsort(-values)
+    order = order[np.argsort(groups[order], kind="stable")]  # a third faster than lexsort
     values, groups, gains = values[order], groups[order], gains[order]
-    starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]])
-    ends = np.r_[starts[1:], len(values)]
+    new_group = np.r_[True, groups[1:] != groups[:-1]]
+    starts = np.flatnonzero(new_group)
+    sizes = np.diff(np.r_[starts, len(values)])
     total = np.cumsum(gains)
-    gained = total - np.repeat(
-        np.r_[0.0, total][starts], ends - starts
-    )  # by admitting all down to this value
-    tied_below = np.r_[(values[1:] == values[:-1]) & (groups[1:] == groups[:-1]), False]
-    gained[tied_below] = -np.inf
-    both = np.intersect1d(member_groups, nonmember_groups)
-    thresholds = {}
-    for start, end in zip(starts, ends, strict=True):
-        if groups[start] in both:
-            thresholds[int(groups[start])] = _threshold(values[start:end], gained[start:end])
-    return thresholds
-
-
-def _threshold(values, gained):
-    best = int(np.argmax(gained))
-    if gained[best] <= 0:
-        return np.nextafter(values[0], np.inf)
-    return values[best] if best + 1 == len(values) else 0.5 * (values[best] + values[best + 1])
+    # What is gained by admitting all of the group down to this value; equal values are admitted together.
+    gained = total - np.repeat(np.r_[0, total][starts], sizes)
+    tied_below = np.r_[(values[1:] == values[:-1]) & ~new_group[1:], False]
+    gained[tied_below] = np.iinfo(np.int64).min
+    most = np.maximum.reduceat(gained, starts)
+    is_most = gained == np.repeat(most, sizes)
+    best = np.minimum.reduceat(np.where(is_most, np.arange(len(values)), len(values)), starts)
+    below = np.where(best + 1 < starts + sizes, np.r_[values, 0.0][best + 1], values[best])
+    middle = 0.5 * (values[best] + below)
+    middle = np.where(middle > below, middle, values[best])  # between adjacent floats there is nothing
+    thresholds = np.where(most > 0, middle, np.nextafter(values[starts], np.inf))
+    present = groups[starts]
+    counts = [np.bincount(side, minlength=present[-1] + 1) for side in (member_groups, nonmember_groups)]
+    both = np.minimum(*counts)[present] > 0
+    return present[both], thresholds[both]

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from mpreg.evaluation.report import write_json
+from mpreg.data import brief
+from mpreg.evaluation.report import PrivacyReport, write_json
 from mpreg.evaluation.tables import markdown_table, percent, percent_with_interval
 
 SCHEMA = "mpreg.comparison/1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """Reports of several models by name, the first being the one to compare with.
 
@@ -50,7 +51,10 @@ class Comparison:
         records = "; ".join(
             f"{members:,} members and {nonmembers:,} non-members" for members, nonmembers in sizes
         )
-        return f"{markdown_table(*self.rows())}\n\nMeasured on {records}; 95 % intervals. Guessing: 50.0 %.\n"
+        text = f"{markdown_table(*self.rows())}\n\nMeasured on {records}; 95 % intervals. Guessing: 50.0 %.\n"
+        if len({frozenset(report.attacks) for report in self.reports.values()}) > 1:
+            text += "\nThe models were not attacked alike: more attacks find more.\n"
+        return text
 
     def to_dict(self):
         """JSON-ready figures of all reports."""
@@ -82,8 +86,8 @@ def compare(reports):
     ```
     """
     if not isinstance(reports, dict) or not reports:
-        raise ValueError(f"compare needs a dict of at least one report by name. Received: {reports!r}")
+        raise ValueError(f"compare needs a dict of at least one report by name. Received: {brief(reports)}")
     for name, report in reports.items():
-        if not hasattr(report, "strongest_attack"):
-            raise ValueError(f"compare needs PrivacyReport values. Received: {report!r} for {name!r}")
+        if not isinstance(report, PrivacyReport):
+            raise ValueError(f"compare needs PrivacyReport values. Received: {brief(report)} for {name!r}")
     return Comparison(dict(reports))

@@ -13,13 +13,14 @@ from mpreg.metrics import Estimate
 SCHEMA = "mpreg.report/1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AttackResult:
     """What one attack learns. Every rate is at equal weight of members and non-members, with a 95 % interval.
 
     Attributes:
         name: the attack.
-        accuracy, precision, recall: of its decisions, each made by a copy that never saw the record.
+        accuracy, precision, recall: of its decisions, each made by a copy that never saw the record. The limits
+            of accuracy, recall and AUC allow for records that taught the copies they were judged by.
         auc: area under the ROC of its scores.
         advantage: max TPR - FPR over all thresholds; chosen on the records it is judged on, so it leans upward,
             which its interval covers.
@@ -56,7 +57,7 @@ class AttackResult:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PrivacyReport:
     """What a model gives away about its members, beside what it is good for.
 

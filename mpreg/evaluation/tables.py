@@ -2,8 +2,9 @@
 
 
 def percent(rate):
-    """`0.571` as `57.1 %`; a low rate such as 0.001 keeps the digits it needs."""
-    return f"{100 * rate:.1f} %"
+    """`0.571` as `57.1 %`; a low rate such as 0.0001 keeps the digits it needs."""
+    text = f"{100 * rate:.1f}"
+    return f"{100 * rate:.2g} %" if text == "0.0" and rate > 0 else f"{text} %"
 
 
 def percent_with_interval(estimate):
@@ -14,8 +15,10 @@ def percent_with_interval(estimate):
 
 
 def markdown_table(header, rows):
-    """A Markdown table; a bar inside a cell is escaped."""
+    """A Markdown table; bars and line breaks inside a cell cannot break it."""
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(
-        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
-    )
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(content):
+    return " ".join(str(content).split()).replace("|", "\\|")

@@ -1,12 +1,13 @@
 """Adversarial regularization: a classifier trained against an inline membership-inference network."""
 
+import contextlib
 import inspect
 
 import keras
 
-from mpreg.training.answers import call_target, count_classes
+from mpreg.training.answers import call_target, count_classes, knows_training
 from mpreg.training.control import GameControl
-from mpreg.training.game import MembershipGame, check_options
+from mpreg.training.game import MembershipGame, check_options, finite_weights
 from mpreg.training.reference import open_reference
 
 
@@ -88,12 +89,16 @@ class AdversarialRegularization(keras.Model):
             from_logits=from_logits,
             seed=seed,
         )
-        self._assemble(target, game, name)
+        check_step(target)
+        self._assemble(target, game, name, target.dtype_policy)
 
-    def _assemble(self, target, game, name):
-        super().__init__(name=name)
+    def _assemble(self, target, game, name, dtype):
+        super().__init__(name=name, dtype=dtype)
         self.target_model = target
         self.game = game
+        # Keras passes a training mode to a model that takes one, and from there to all layers inside, also to
+        # those of a target that takes none. Such a target must be called without one, as by itself.
+        self._call_has_training_arg = knows_training(target)
         self.built = True
 
     @property
@@ -122,11 +127,13 @@ class AdversarialRegularization(keras.Model):
     def set_reference(self, reference):
         """Gives a reloaded model its reference records, which are never saved: `(x, y)` or a `tf.data.Dataset`."""
         self.game.set_reference(reference)
+        self.train_function = None  # it is traced with the records it has
 
     def call(self, inputs, training=None):
         return call_target(self.target_model, inputs, training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        sample_weight = finite_weights(sample_weight)
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         if training:
             loss += self.game.penalize(self.target_model, self.loss, y, y_pred, sample_weight)
@@ -139,11 +146,14 @@ class AdversarialRegularization(keras.Model):
 
     def fit(self, *args, **kwargs):
         """As `keras.Model.fit`."""
-        return fit_with_callback(super().fit, GameControl(self.game), args, kwargs)
+        control = GameControl(self.game)
+        control.set_model(self)  # a CallbackList of the caller's is not given its model again
+        return fit_with_callback(super().fit, control, args, kwargs)
 
     def get_config(self):
         return {
             "name": self.name,
+            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
             "target": keras.saving.serialize_keras_object(self.target_model),
             "game": keras.saving.serialize_keras_object(self.game),
         }
@@ -151,8 +161,9 @@ class AdversarialRegularization(keras.Model):
     @classmethod
     def from_config(cls, config):
         model = cls.__new__(cls)
-        target, game = (keras.saving.deserialize_keras_object(config[part]) for part in ("target", "game"))
-        model._assemble(target, game, config["name"])
+        parts = (keras.saving.deserialize_keras_object(config[part]) for part in ("target", "game", "dtype"))
+        target, game, dtype = parts
+        model._assemble(target, game, config["name"], dtype)
         return model
 
 
@@ -170,17 +181,32 @@ def open_game(target, reference, **options):
     if not isinstance(target, keras.Model):
         raise ValueError(f"target must be a keras.Model. Received: {target!r}")
     check_options(**options)
-    record = open_reference(reference, 1).first()
+    source = open_reference(reference, options["reference_batch_size"])
+    record = source.first()
+    # A target that is built needs no trace of this call in its seeds; one that is not is built by it.
+    scope = keras.StatelessScope() if target.built else contextlib.nullcontext()
     try:
-        answers = call_target(target, record, training=False)
+        with scope:
+            answers = call_target(target, record, training=False)
     except Exception as error:
         shapes = keras.tree.map_structure(lambda tensor: tuple(tensor.shape), record)
         raise ValueError(
             f"the target cannot score the reference records: calling it on one, of shape {shapes}, failed: {error}"
         ) from error
     game = MembershipGame(classes=count_classes(answers), **options)
-    game.set_reference(reference)
+    game.set_reference(source)
     return game
+
+
+def check_step(target):
+    """Raises a `ValueError` for a target with a training step of its own, which a wrapper would leave out."""
+    for name in ("train_step", "compute_loss"):
+        if getattr(type(target), name) is not getattr(keras.Model, name):
+            raise ValueError(
+                f"the target has a {name} of its own, which AdversarialRegularization would silently replace. "
+                f"Compile the target itself and fit it with mpreg.callbacks.AdversarialTraining. "
+                f"Received: {type(target).__name__}.{name}"
+            )
 
 
 def fit_with_callback(fit, callback, args, kwargs):
@@ -188,9 +214,10 @@ def fit_with_callback(fit, callback, args, kwargs):
     bound = inspect.signature(fit).bind(*args, **kwargs)
     callbacks = bound.arguments.get("callbacks")
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks.append(callback)
-    elif isinstance(callbacks, keras.callbacks.Callback):
-        bound.arguments["callbacks"] = [callback, callbacks]
-    else:
-        bound.arguments["callbacks"] = [callback, *(callbacks or [])]
+        callbacks.callbacks.insert(0, callback)
+        try:
+            return fit(*bound.args, **bound.kwargs)
+        finally:
+            callbacks.callbacks.remove(callback)
+    bound.arguments["callbacks"] = [callback, *keras.tree.flatten(callbacks or [])]
     return fit(*bound.args, **bound.kwargs)

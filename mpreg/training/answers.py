@@ -5,18 +5,28 @@ import inspect
 import keras
 from keras import ops
 
-LOWEST_PROBABILITY = 1e-7
+LOWEST_PROBABILITY = 1e-30  # float32 still has its logarithm and a finite gradient
+
+
+def knows_training(target):
+    """Whether a target's `call` takes a training mode."""
+    return "training" in inspect.signature(target.call).parameters
 
 
 def call_target(target, x, *, training):
     """The target's answers; a model whose `call` knows no training mode is called without one."""
-    if "training" in inspect.signature(target.call).parameters:
-        return target(x, training=training)
-    return target(x)
+    return target(x, training=training) if knows_training(target) else target(x)
 
 
 def log_probabilities(outputs, *, from_logits):
-    """Log-probabilities, float32 (n, classes), of logits or probabilities; one unit stands for two classes."""
+    """Log-probabilities, float32 (n, classes), of logits or probabilities; one unit stands for two classes.
+
+    Keras' softmax and sigmoid hand on the logits that they came from, for Keras' own cross-entropies. They serve
+    here too: the gradient of log p through p vanishes, or overflows in float16, where an answer is sure.
+    """
+    logits = None if from_logits else getattr(outputs, "_keras_logits", None)
+    if logits is not None:
+        outputs, from_logits = logits, True
     outputs = ops.cast(outputs, "float32")
     if outputs.shape[-1] == 1:
         if from_logits:
@@ -28,7 +38,11 @@ def log_probabilities(outputs, *, from_logits):
 
 
 def one_hot_labels(labels, classes):
-    """One-hot labels, float32 (n, classes), of integers (n,) or (n, 1), or one-hot or soft labels (n, classes)."""
+    """One-hot labels, float32 (n, classes), of integers (n,) or (n, 1), or one-hot or soft labels (n, classes).
+
+    As Keras does, a list or dict of a single array is taken for that array.
+    """
+    (labels,) = keras.tree.flatten(labels)
     if len(labels.shape) == 2 and labels.shape[-1] == classes:
         labels = ops.argmax(labels, axis=-1)
     return ops.one_hot(ops.cast(ops.reshape(labels, (-1,)), "int32"), classes, dtype="float32")

@@ -6,7 +6,7 @@ from mpreg.training import watchdog
 
 
 class GameControl(keras.callbacks.Callback):
-    """Switches warm-up, refills a streamed reference, and lets the watchdog look at each epoch.
+    """Counts warm-up epochs, refills a streamed reference, and lets the watchdog look at each epoch.
 
     Args:
         game: the `MembershipGame` in play.
@@ -15,32 +15,23 @@ class GameControl(keras.callbacks.Callback):
     def __init__(self, game):
         super().__init__()
         self.game = game
-        self._warned = False
-        self._rewarming = False
-
-    def on_train_begin(self, logs=None):
-        self._refill()
 
     def on_epoch_begin(self, epoch, logs=None):
-        warming = self._rewarming or epoch < self.game.warmup_epochs
+        warming = float(self.game.warmup_left.numpy()) > 0
         self.game.charging.assign(0.0 if warming else 1.0)
-        self._rewarming = False
 
     def on_train_batch_begin(self, batch, logs=None):
-        if batch:  # on_train_begin has filled the first
-            self._refill()
+        self.game.refill(self.model.steps_per_execution)
 
     def on_epoch_end(self, epoch, logs=None):
-        evidence = self.game.evidence
-        if watchdog.collapsed(evidence):
-            if not self._warned:
-                watchdog.warn_of_collapse(evidence)
-                self._warned = True
-            watchdog.rewarm(self.game)
-            self._rewarming = True
-            evidence.reset()
-        elif float(evidence.steps.numpy()) >= watchdog.LEAST_STEPS:
-            evidence.reset()
-
-    def _refill(self):
-        self.game.reference.refill(self.model.steps_per_execution)
+        game = self.game
+        game.warmup_left.assign(max(float(game.warmup_left.numpy()) - 1.0, 0.0))
+        game.charging.assign(1.0)  # a step outside of fit knows no epochs, so it has no warm-up
+        if watchdog.collapsed(game.evidence):
+            if not game.collapse_reported:
+                watchdog.warn_of_collapse(game.evidence)
+                game.collapse_reported = True
+            watchdog.rewarm(game)
+            game.evidence.reset()
+        elif float(game.evidence.steps.numpy()) >= watchdog.LEAST_STEPS:
+            game.evidence.reset()

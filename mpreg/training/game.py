@@ -7,13 +7,15 @@ Source: Nasr, Shokri and Houmansadr, "Machine Learning with Membership Privacy u
 Regularization", CCS 2018, sections 3.1 and 3.2, algorithm 1.
 """
 
+from numbers import Integral, Real
+
 import keras
 import tensorflow as tf
 
 from mpreg.networks.inference import build_inference_network
+from mpreg.training import watchdog
 from mpreg.training.answers import answers_are_logits, call_target, log_probabilities, one_hot_labels
-from mpreg.training.reference import open_reference
-from mpreg.training.watchdog import BatchEvidence
+from mpreg.training.reference import ArrayReference, DatasetReference, open_reference
 
 
 @keras.saving.register_keras_serializable("mpreg")
@@ -44,26 +46,25 @@ class MembershipGame(keras.layers.Layer):
             attack_steps=attack_steps,
             warmup_epochs=warmup_epochs,
             reference_batch_size=reference_batch_size,
+            seed=seed,
         )
         self.classes = classes
-        self.attack_steps = attack_steps
-        self.warmup_epochs = warmup_epochs
-        self.reference_batch_size = reference_batch_size
+        self.attack_steps = int(attack_steps)
+        self.warmup_epochs = int(warmup_epochs)
+        self.reference_batch_size = int(reference_batch_size)
         self.reference_gain = reference_gain
         self.from_logits = from_logits
-        self.seed = seed
+        self.seed = int(seed)
         self.inference_network = build_inference_network(inference_network, classes, seed=seed)
-        optimizer = keras.optimizers.get(attack_optimizer)
-        self.attack_optimizer = optimizer.from_config(
-            optimizer.get_config()
-        )  # never share another model's slots
-        self.attack_optimizer.build(self.inference_network.trainable_variables)
+        self.attack_optimizer = own_optimizer(attack_optimizer, self.inference_network)
         self.penalty = self._state("penalty", penalty)
-        self.charging = self._state(
-            "charging", 1.0
-        )  # 0 in warm-up: the network learns, the target pays nothing
+        self.warmup_left = self._state("warmup_left", warmup_epochs)
+        # 0 in warm-up: the network learns, the target pays nothing.
+        self.charging = self._state("charging", 1.0)
         self.step = self._state("step", 0, dtype="int64")
-        self.evidence = BatchEvidence(self._state)
+        self.evidence = watchdog.BatchEvidence(self._state)
+        self.first_vectors = watchdog.first_vectors(self.inference_network)
+        self.collapse_reported = False
         self.inference_accuracy = keras.metrics.Mean(name="inference_accuracy")
         self.inference_loss = keras.metrics.Mean(name="inference_loss")
         self.membership_gain = keras.metrics.Mean(name="membership_gain")
@@ -92,10 +93,20 @@ class MembershipGame(keras.layers.Layer):
         return self._reference
 
     def set_reference(self, reference):
-        """Takes arrays `(x, y)` or a `tf.data.Dataset` of `(x, y)` as the reference records from now on."""
-        source = open_reference(reference, self.reference_batch_size)
+        """Takes an open source, arrays `(x, y)` or a `tf.data.Dataset` of `(x, y)` as the reference records.
+
+        A step that is traced already keeps the records it was traced with.
+        """
+        if isinstance(reference, ArrayReference | DatasetReference):
+            source = reference
+        else:
+            source = open_reference(reference, self.reference_batch_size)
         source.check_classes(self.classes)
         self._reference = source
+
+    def refill(self, steps):
+        """Fetches streamed reference records for so many training steps."""
+        self.reference.refill(steps * self.attack_steps)
 
     def set_penalty(self, penalty):
         """Takes a new penalty from the next step on, without tracing anew."""
@@ -105,6 +116,11 @@ class MembershipGame(keras.layers.Layer):
     @property
     def trackers(self):
         return (self.inference_accuracy, self.inference_loss, self.membership_gain)
+
+    @property
+    def metrics(self):
+        """The trackers alone: the `loss` of an inference network that came compiled is not the target's."""
+        return list(self.trackers)
 
     def penalize(self, target, loss, y, y_pred, sample_weight=None):
         """Trains the inference network on this batch, then returns what the target pays for it.
@@ -146,8 +162,16 @@ class MembershipGame(keras.layers.Layer):
         x, y = self.reference.batch(self.step, self.seed)
         self.step.assign_add(1)
         with keras.StatelessScope():
-            answers = call_target(target, x, training=True)
+            answers = self(x, target=target)
         return self._read(answers, y, from_logits)
+
+    def call(self, x, target):
+        """The target's answers in training mode.
+
+        A layer that is called from no other forgets its added losses first, which here are still the members':
+        hence the target is called from this one.
+        """
+        return call_target(target, x, training=True)
 
     def _learn(self, members, present, reference):
         """One step of the inner maximization: descends the cross-entropy of member against reference."""
@@ -155,15 +179,17 @@ class MembershipGame(keras.layers.Layer):
         both = [tf.concat(pair, axis=0) for pair in zip(members, reference, strict=True)]
         size = tf.shape(present)[0]
         with tf.GradientTape() as tape:
-            logits = self.inference_network(both, training=True)[:, 0]
+            logits = self._suspect(both, training=True)
             member_logits, reference_logits = logits[:size], logits[size:]
             loss = -0.5 * (
                 _mean(tf.math.log_sigmoid(member_logits), present)
                 + tf.reduce_mean(tf.math.log_sigmoid(-reference_logits))
             )
             total = tf.add_n([loss, *self.inference_network.losses]) / _replicas()
+            total = self.attack_optimizer.scale_loss(total)
         weights = self.inference_network.trainable_variables
-        self.attack_optimizer.apply(tape.gradient(total, weights), weights)
+        if weights:  # a network may come trained and frozen
+            self.attack_optimizer.apply(tape.gradient(total, weights), weights)
         called = _mean(tf.cast(member_logits > 0, tf.float32), present)
         cleared = tf.reduce_mean(tf.cast(reference_logits <= 0, tf.float32))
         self.inference_loss.update_state(loss)
@@ -172,11 +198,15 @@ class MembershipGame(keras.layers.Layer):
 
     def _gain(self, members, present, reference):
         """What the inference network gains: E log h on members, and E log(1 - h) on reference records if asked."""
-        gain = _mean(tf.math.log_sigmoid(self.inference_network(members, training=True)[:, 0]), present)
+        gain = _mean(tf.math.log_sigmoid(self._suspect(members, training=False)), present)
         if self.reference_gain:
-            cleared = tf.math.log_sigmoid(-self.inference_network(reference, training=True)[:, 0])
+            cleared = tf.math.log_sigmoid(-self._suspect(reference, training=False))
             gain = 0.5 * (gain + tf.reduce_mean(cleared))
         return gain
+
+    def _suspect(self, answers, *, training):
+        """The inference network's logits, float32 (n,)."""
+        return tf.cast(self.inference_network(answers, training=training)[:, 0], tf.float32)
 
     def get_config(self):
         return {
@@ -200,27 +230,49 @@ class MembershipGame(keras.layers.Layer):
         return cls(**config)
 
 
-def check_options(*, penalty, attack_steps, warmup_epochs, reference_batch_size, **others):
+def own_optimizer(optimizer, network):
+    """A copy of an optimizer, built for a network's weights: two models never share slots."""
+    optimizer = keras.optimizers.get(optimizer)
+    optimizer = optimizer.from_config(optimizer.get_config())
+    halved = any(layer.compute_dtype == "float16" for layer in network.layers if layer.weights)
+    if halved and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(network.trainable_variables)
+    return optimizer
+
+
+def finite_weights(sample_weight):
+    """Sample weights with 0 for NaN and infinity: such a record takes no part, instead of destroying the model."""
+    if sample_weight is None:
+        return None
+    return keras.tree.map_structure(
+        lambda w: tf.where(tf.math.is_finite(w), w, tf.zeros_like(w)), sample_weight
+    )
+
+
+def check_options(*, penalty, attack_steps, warmup_epochs, reference_batch_size, seed, **others):
     """Raises a `ValueError` that quotes the first number out of its range; the others are checked where used."""
     check_penalty(penalty)
     for name, value, least in (
         ("attack_steps", attack_steps, 1),
         ("warmup_epochs", warmup_epochs, 0),
         ("reference_batch_size", reference_batch_size, 1),
+        ("seed", seed, 0),
     ):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
             raise ValueError(f"{name} must be a whole number, at least {least}. Received: {name}={value!r}")
 
 
 def check_penalty(penalty):
-    if isinstance(penalty, bool) or not isinstance(penalty, int | float) or not 0 <= penalty < float("inf"):
+    if isinstance(penalty, bool) or not isinstance(penalty, Real) or not 0 <= penalty < float("inf"):
         raise ValueError(f"penalty must be a finite number, at least 0. Received: penalty={penalty!r}")
 
 
 def _presence(sample_weight, like):
     if sample_weight is None:
         return tf.ones_like(like[:, 0])
-    return tf.cast(tf.reshape(sample_weight, (-1,)) != 0, tf.float32)
+    (weights,) = keras.tree.flatten(finite_weights(sample_weight))
+    return tf.cast(tf.reshape(weights, (-1,)) != 0, tf.float32)
 
 
 def _mean(values, present):

@@ -28,14 +28,14 @@ class ArrayReference:
     def check_classes(self, classes):
         """Raises a `ValueError` where a label names a class that the target does not have."""
         _check_label_width(self._labels.shape, classes)
-        label_indices(self._labels, classes=classes)
+        label_indices(self._labels, classes=classes, role="reference")
 
     def first(self):
         """One record's features, with a batch axis of 1."""
         return keras.tree.map_structure(lambda x: x[:1], self._x)
 
     def batch(self, step, seed):
-        """The batch `(x, y)` of one step: the same step and seed give the same records."""
+        """The batch `(x, y)` of one draw, numbered `step`: the same number and seed give the same records."""
         rows = tf.random.stateless_uniform(
             (self._size,), seed=[seed, tf.cast(step, tf.int32)], maxval=self._records, dtype=tf.int32
         )
@@ -49,7 +49,7 @@ class DatasetReference:
     """Reference records from a pipeline, such as augmented images; it is repeated and batched here.
 
     A compiled step cannot pull from an iterator (XLA refuses), so batches wait in variables, one row for each
-    step of the next execution, and are refilled from Python between executions.
+    draw of the next execution, and are refilled from Python between executions.
     """
 
     def __init__(self, dataset, batch_size):
@@ -62,20 +62,23 @@ class DatasetReference:
         repeated = repeated.rebatch(batch_size) if is_batched(dataset) else repeated.batch(batch_size)
         self._iterator = iter(repeated.prefetch(tf.data.AUTOTUNE))
         self._rows = None
-        self.refill(1)
+        try:
+            self.refill(1)
+        except StopIteration:  # a filter, for example, hides from the cardinality that nothing is left
+            raise ValueError("reference is empty: the dataset yields no record") from None
 
     def check_classes(self, classes):
         """Raises a `ValueError` where the first batch names a class that the target does not have."""
         labels = self._rows[1][0].numpy()
         _check_label_width(labels.shape, classes)
-        label_indices(labels, classes=classes)
+        label_indices(labels, classes=classes, role="reference")
 
     def first(self):
         """One record's features, with a batch axis of 1."""
         return keras.tree.map_structure(lambda rows: rows[0, :1], self._rows[0])
 
     def batch(self, step, seed):
-        """The batch `(x, y)` of one step; the pipeline has its own order and seed."""
+        """The batch `(x, y)` of one draw; the pipeline has its own order and seed."""
         del seed
         row = tf.cast(step, tf.int32) % tf.shape(self._rows[1])[0]
         return keras.tree.map_structure(lambda rows: rows[row], self._rows)

@@ -44,16 +44,28 @@ def collapsed(evidence):
     return advantage < BLIND_ADVANTAGE and auc > PLAIN_AUC
 
 
+def first_vectors(network):
+    """The first values of a network's biases and scales, which a fresh start needs: a scale of 0 is dead."""
+    return [
+        keras.ops.convert_to_numpy(weight) for weight in network.trainable_variables if len(weight.shape) < 2
+    ]
+
+
 def rewarm(game):
-    """Gives the inference network fresh Glorot weights and its optimizer a fresh start."""
+    """Gives the inference network fresh Glorot weights, its optimizer a fresh start and both an epoch of warm-up."""
+    vectors = iter(game.first_vectors)
     for index, weight in enumerate(game.inference_network.trainable_variables):
-        if len(weight.shape) > 1:
-            weight.assign(keras.initializers.GlorotUniform(seed=game.seed + index)(weight.shape))
+        if len(weight.shape) < 2:
+            weight.assign(next(vectors))
         else:
-            weight.assign(tf.zeros_like(weight))
-    for slot in game.attack_optimizer.variables:
-        if slot is not game.attack_optimizer._learning_rate:
-            slot.assign(tf.zeros_like(slot))
+            weight.assign(keras.initializers.GlorotUniform(seed=game.seed + index)(weight.shape))
+    optimizer = game.attack_optimizer
+    fresh = optimizer.from_config(optimizer.get_config())
+    fresh.build(game.inference_network.trainable_variables)
+    for slot, value in zip(optimizer.variables, fresh.variables, strict=True):
+        if slot.name != "learning_rate":  # it may have been set by hand
+            slot.assign(value)
+    game.warmup_left.assign(1.0)
 
 
 def warn_of_collapse(evidence):

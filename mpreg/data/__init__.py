@@ -1,0 +1,12 @@
+"""Records, their labels, and who is a member."""
+
+from mpreg.data.labels import brief as brief
+from mpreg.data.labels import check_count as check_count
+from mpreg.data.labels import check_labels as check_labels
+from mpreg.data.labels import label_indices as label_indices
+from mpreg.data.records import check_pair as check_pair
+from mpreg.data.records import flatten as flatten
+from mpreg.data.records import is_batched as is_batched
+from mpreg.data.records import map_arrays as map_arrays
+from mpreg.data.records import take as take
+from mpreg.data.split import MembershipSplit as MembershipSplit

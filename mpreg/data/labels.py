@@ -1,0 +1,70 @@
+"""Labels: class indices or one-hot rows."""
+
+import numbers
+
+import numpy as np
+
+
+def check_labels(y, role="labels"):
+    """Labels as given, checked: integer class indices (n,) or (n, 1), or one-hot (n, classes).
+
+    Raises:
+        ValueError: negative, fractional or non-numeric labels, or rows that are not one-hot.
+    """
+    y = np.asarray(y)
+    if y.dtype.kind not in "biuf" or y.ndim not in (1, 2):
+        raise ValueError(
+            f"{role}: labels must be class indices (n,) or one-hot (n, classes). "
+            f"Received: shape {y.shape}, type {y.dtype}"
+        )
+    if not np.all(np.isfinite(y)):
+        raise ValueError(
+            f"{role}: labels hold {int(np.sum(~np.isfinite(y)))} values that are NaN or infinite"
+        )
+    if y.ndim == 2 and y.shape[1] == 0:
+        raise ValueError(f"{role}: labels hold no column. Received: shape {y.shape}")
+    if y.ndim == 2 and y.shape[1] > 1:
+        bad = np.flatnonzero((np.sum(y != 0, axis=1) != 1) | (np.sum(y, axis=1) != 1))
+        if len(bad):
+            raise ValueError(
+                f"{role}: one-hot labels must have a single 1 a row. {len(bad)} rows do not, the first is row "
+                f"{bad[0]}: {brief(y[bad[0]])}"
+            )
+        return y
+    bad = y[(y < 0) | (y != np.floor(y))]
+    if len(bad):
+        raise ValueError(
+            f"{role}: labels must be class indices 0, 1, 2, ... {len(bad)} are not, the first is {bad.flat[0]}. "
+            "mpreg works on classifiers; for regression targets there are no classes to attack"
+        )
+    return y
+
+
+def label_indices(y, classes=None, role=None):
+    """Class indices (n,), int64, of integer or one-hot labels; `role` tells whose they are in an error.
+
+    Raises:
+        ValueError: a label of `classes` or more.
+    """
+    y = np.asarray(y)
+    indices = np.argmax(y, axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1).astype(np.int64)
+    if classes is not None and len(indices) and indices.max() >= classes:
+        advice = ""
+        if indices.max() == classes and indices.min() > 0:
+            advice = ". If your labels count from 1, subtract 1"
+        raise ValueError(
+            f"{role + ': ' if role else ''}labels must be below the number of classes, {classes}. Received a label of {indices.max()}{advice}"
+        )
+    return indices
+
+
+def check_count(name, value, least):
+    """Raises a `ValueError` that quotes `value` unless it is a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise ValueError(f"{name} must be a whole number, at least {least}. Received: {name}={value!r}")
+
+
+def brief(value):
+    """A value on one short line, for error messages."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -1,0 +1,166 @@
+"""Who is a member: the split of the records into members, reference and non-members."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mpreg.data.duplicates import digest_records, first_equal
+from mpreg.data.labels import check_count
+from mpreg.data.records import check_pair, flatten, take
+
+ROLES = ("members", "reference", "nonmembers")
+DUPLICATES = ("error", "drop", "allow")
+NAMED = 3  # duplicates that an error names
+
+
+@dataclass(frozen=True, eq=False)
+class MembershipSplit:
+    """Records by role: members train the model, reference records may serve a defence, non-members do neither.
+
+    Each role is a pair `(x, y)`: `x` one array with a record in each row (or a dict, list or tuple of such
+    arrays, for a model with several inputs), `y` integer labels (n,) or (n, 1), or one-hot labels
+    (n, classes). A finite `tf.data.Dataset` of `(x, y)` is read into arrays; what is passed in is never
+    changed.
+
+    A record that stands in two roles would make every figure wrong, so records with equal features in two
+    roles are an error that counts and names them. Features are equal if they are the same numbers in float32, as
+    Keras sees them, whatever type they are stored as (integers count in full). `duplicates="drop"` removes the
+    later copies instead (members keep theirs, then reference), `"allow"` keeps them all: choose it only where
+    distinct people have equal records.
+
+    Args:
+        members: records that the target is trained on.
+        reference: non-members that a defence may use; None where no defence needs them.
+        nonmembers: records kept for measuring.
+        duplicates: `"error"`, `"drop"` or `"allow"`.
+
+    Raises:
+        ValueError: an empty role, unequal lengths, NaN, labels that are not class indices or one-hot, shapes or
+            label kinds that differ between roles, or duplicates across roles.
+
+    Example:
+    ```python
+    split = mpreg.MembershipSplit.from_arrays(x, y, members=1500, reference=1500, seed=0)
+    model.fit(*split.members)
+    ```
+    """
+
+    members: tuple
+    reference: tuple | None
+    nonmembers: tuple
+    duplicates: str = "error"
+
+    def __post_init__(self):
+        if self.duplicates not in DUPLICATES:
+            raise ValueError(f"duplicates must be one of {DUPLICATES}. Received: {self.duplicates!r}")
+        for role in ROLES:
+            pair = getattr(self, role)
+            if pair is not None or role != "reference":
+                object.__setattr__(self, role, check_pair(pair, role))
+        roles = {role: getattr(self, role) for role in ROLES if getattr(self, role) is not None}
+        _check_same_kind(roles)
+        if self.duplicates != "allow":
+            for role, pair in _without_duplicates(roles, drop=self.duplicates == "drop").items():
+                object.__setattr__(self, role, pair)
+
+    @classmethod
+    def from_arrays(cls, x, y, *, members, reference, seed, nonmembers=None, duplicates="error"):
+        """Draws the roles at random: `members` and `reference` records, and the rest (or `nonmembers` of it).
+
+        Args:
+            x: one array of records, or a dict, list or tuple of arrays with as many rows.
+            y: integer labels (n,) or (n, 1), or one-hot labels (n, classes).
+            members: number of members, at least 1.
+            reference: number of reference records, 0 for none.
+            seed: seed of the draw; the same seed gives the same split.
+            nonmembers: number of non-members; None takes all that are left.
+            duplicates: as for the class. With `"drop"`, copies are removed before the draw.
+
+        Raises:
+            ValueError: the numbers asked for do not leave one non-member, or as for the class.
+        """
+        check_count("members", members, 1)
+        check_count("reference", reference, 0)
+        check_count("seed", seed, 0)
+        if nonmembers is not None:
+            check_count("nonmembers", nonmembers, 1)
+        x, y = check_pair((x, y), "records")
+        drop = duplicates == "drop"
+        rows = np.unique(first_equal(digest_records(x))) if drop else np.arange(len(y))
+        needed = members + reference + (nonmembers or 1)
+        if needed > len(rows):
+            raise ValueError(
+                f"there are {len(rows):,} {'distinct ' if drop else ''}records, but members={members}, "
+                f"reference={reference} and nonmembers={nonmembers or 'at least 1'} need {needed:,}. Ask for fewer"
+            )
+        rows = np.random.default_rng(seed).permutation(rows)
+        end = None if nonmembers is None else needed
+        parts = (rows[:members], rows[members : members + reference], rows[members + reference : end])
+        chosen, kept, rest = (take((x, y), part) for part in parts)
+        return cls(chosen, kept if reference else None, rest, duplicates=duplicates)
+
+    def __repr__(self):
+        sizes = ", ".join(
+            f"{role}={len(getattr(self, role)[1]):,}" if getattr(self, role) is not None else f"{role}=None"
+            for role in ROLES
+        )
+        return f"MembershipSplit({sizes})"
+
+
+def _check_same_kind(roles):
+    """Roles are rows of one table: the same inputs, record shapes and label kinds."""
+    (first, (x, y)), *others = roles.items()
+    for role, (other_x, other_y) in others:
+        inputs, other_inputs = (_inputs(part) for part in (x, other_x))
+        if inputs != other_inputs:
+            raise ValueError(f"records of {first} have {inputs}, but those of {role} have {other_inputs}")
+        shapes, other_shapes = ([array.shape[1:] for array in flatten(part)] for part in (x, other_x))
+        if shapes != other_shapes:
+            raise ValueError(
+                f"records of {first} have shape {shapes}, but those of {role} have {other_shapes}"
+            )
+        if y.shape[1:] != other_y.shape[1:]:
+            raise ValueError(
+                f"labels of {first} have shape {y.shape}, but those of {role} have {other_y.shape}: "
+                "use integers or one-hot rows for all"
+            )
+
+
+def _inputs(x):
+    return f"inputs {sorted(x)}" if isinstance(x, dict) else f"{len(flatten(x))} input(s)"
+
+
+def _without_duplicates(roles, *, drop):
+    """Roles whose records stand in no earlier role.
+
+    Raises:
+        ValueError: with `drop` false, where records stand in two roles; with `drop`, where nothing is left of a
+            role.
+    """
+    names, sizes = list(roles), [len(y) for _, y in roles.values()]
+    first = first_equal(np.concatenate([digest_records(x) for x, _ in roles.values()]))
+    starts = np.r_[0, np.cumsum(sizes)]
+    own, original = (
+        np.searchsorted(starts, rows, side="right") - 1 for rows in (np.arange(len(first)), first)
+    )
+    copies = np.flatnonzero(own != original)
+    if len(copies) and not drop:
+        named = [
+            f"{names[own[row]]}[{row - starts[own[row]]}] equals "
+            f"{names[original[row]]}[{first[row] - starts[original[row]]}]"
+            for row in copies[:NAMED]
+        ]
+        raise ValueError(
+            f"records that stand in an earlier role too: {len(copies):,} ({', '.join(named)}"
+            f"{', ...' if len(copies) > NAMED else ''}). A record in two roles makes every figure wrong: pass "
+            'duplicates="drop" to remove the copies, or "allow" if distinct people have equal records'
+        )
+    clean = {}
+    for name, begin, end in zip(names, starts, starts[1:], strict=False):
+        fresh = (own == original)[begin:end]
+        if not fresh.any():
+            raise ValueError(
+                f"every record of {name} is a copy of one in an earlier role: nothing is left of it"
+            )
+        clean[name] = roles[name] if fresh.all() else take(roles[name], fresh)
+    return clean

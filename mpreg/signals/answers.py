@@ -1,0 +1,92 @@
+"""`Answers`: what a model says of records whose labels are known."""
+
+import functools
+
+import numpy as np
+
+
+class Answers:
+    """A model's answers to some records whose labels are known; `answers[rows]` are those of some of the records.
+
+    Signals are computed once, for all records, however many attacks and parts ask for them.
+
+    Args:
+        log_probabilities: float64 (n, classes), rows of log-softmax.
+        labels: int64 (n,), class indices.
+    """
+
+    def __init__(self, log_probabilities, labels):
+        self.log_probabilities = _read_only(log_probabilities)
+        self.labels = _read_only(labels)
+        self._known = {}
+
+    def __len__(self):
+        return len(self.labels)
+
+    @property
+    def classes(self):
+        return self.log_probabilities.shape[1]
+
+    def __getitem__(self, rows):
+        return _Part(self, rows)
+
+    @functools.cached_property
+    def probabilities(self):
+        return _read_only(np.exp(self.log_probabilities))
+
+    @functools.cached_property
+    def true_class(self):
+        """Log-probability of each record's label, (n,)."""
+        return _read_only(self.log_probabilities[np.arange(len(self)), self.labels])
+
+    def know(self, signal):
+        """The values of a signal, a function of `Answers` decorated with `per_record`."""
+        if signal not in self._known:
+            self._known[signal] = _read_only(signal(self))
+        return self._known[signal]
+
+
+class _Part(Answers):
+    """Rows of other answers, copied only when they are asked for."""
+
+    def __init__(self, whole, rows):
+        self._whole, self._rows = whole, rows
+        self.labels = _read_only(whole.labels[rows])
+        self._known = {}
+
+    @property
+    def classes(self):
+        return self._whole.classes
+
+    @functools.cached_property
+    def log_probabilities(self):
+        return _read_only(self._whole.log_probabilities[self._rows])
+
+    def know(self, signal):
+        if signal not in self._known:
+            self._known[signal] = _read_only(self._whole.know(signal)[self._rows])
+        return self._known[signal]
+
+
+def per_record(signal):
+    """Decorates a function of `Answers` whose row for a record depends on that record alone: it is computed once.
+
+    Example:
+    ```python
+    @per_record
+    def runner_up(answers):
+        return np.sort(answers.log_probabilities, axis=1)[:, -2]
+    ```
+    """
+
+    @functools.wraps(signal)
+    def known(answers):
+        return answers.know(signal)
+
+    return known
+
+
+def _read_only(array):
+    array = np.asarray(array).view()
+    array.flags.writeable = False
+    return array

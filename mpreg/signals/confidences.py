@@ -1,0 +1,73 @@
+"""The signals: what tells members from others, each a function of `Answers`; a higher value means member."""
+
+import numpy as np
+
+from mpreg.signals.answers import per_record
+
+
+@per_record
+def correctness(answers):
+    """1 where the predicted class is the label, else 0: all that a label-only attacker sees (the gap attack)."""
+    return (np.argmax(answers.log_probabilities, axis=1) == answers.labels).astype(np.float64)
+
+
+@per_record
+def confidence(answers):
+    """Log of the largest probability, (n,); needs no label. Salem et al., NDSS 2019, section V."""
+    return np.max(answers.log_probabilities, axis=1)  # never -inf: it is at least log(1 / classes)
+
+
+@per_record
+def loss(answers):
+    """Minus the cross-entropy: the log-probability of the label, (n,). Yeom et al., CSF 2018, section 3.2."""
+    return _finite(answers.true_class)
+
+
+@per_record
+def entropy(answers):
+    """Minus the entropy of the prediction, in nats, (n,). Song and Mittal, USENIX Security 2021, section 4.1."""
+    return np.sum(answers.probabilities * _finite(answers.log_probabilities), axis=1)
+
+
+@per_record
+def modified_entropy(answers):
+    """Minus the entropy that also asks for the right class, in nats, (n,).
+
+    For label y: (1 - p_y) log p_y + sum over other classes of p_j log(1 - p_j). 1 - p of the likeliest class is
+    taken as the sum of the others, so that it is exact where p is nearly 1, and finite where p is 1.
+
+    Source: Song and Mittal, "Systematic Evaluation of Privacy Risks of Machine Learning Models",
+    USENIX Security 2021, section 4.1, equation 9.
+    """
+    rows = np.arange(len(answers))
+    highest = np.argmax(answers.log_probabilities, axis=1)
+    rest = answers.probabilities.copy()
+    rest[rows, highest] = 0.0
+    rest = np.sum(rest, axis=1)
+    with np.errstate(divide="ignore"):
+        log_others = np.log1p(-np.minimum(answers.probabilities, 1.0))
+        log_others[rows, highest] = np.log(rest)
+    terms = answers.probabilities * _finite(log_others)
+    own = np.where(highest == answers.labels, rest, 1.0 - answers.probabilities[rows, answers.labels])
+    terms[rows, answers.labels] = own * _finite(answers.true_class)
+    return np.sum(terms, axis=1)
+
+
+@per_record
+def logit_confidence(answers):
+    """log p_y - log(1 - p_y), (n,), computed without cancellation. Carlini et al., S&P 2022, section IV-C."""
+    others = answers.log_probabilities.copy()
+    others[np.arange(len(answers)), answers.labels] = -np.inf
+    return _finite(answers.true_class) - _finite(_log_sum_exp(others))
+
+
+def _finite(log_probabilities):
+    """Log-probabilities with the log of the smallest float64 in place of -inf."""
+    return np.maximum(log_probabilities, np.log(np.finfo(np.float64).tiny))
+
+
+def _log_sum_exp(values):
+    highest = np.max(values, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = highest + np.log(np.sum(np.exp(values - highest[:, None]), axis=1))
+    return np.where(np.isneginf(highest), -np.inf, total)

@@ -1,0 +1,52 @@
+"""What a model of any kind answers to records."""
+
+import numpy as np
+
+from mpreg.data import brief
+
+PREDICT_BATCH = 512
+
+
+def predict(model, x, *, classes=2, batch_size=PREDICT_BATCH):
+    """A model's answers to `x` in inference mode, (n, classes) as NumPy.
+
+    Args:
+        model: a Keras model, or anything with `predict_proba`. Where that has `classes_`, as in scikit-learn, its
+            columns are put where their labels say, and classes that it has never seen get probability 0.
+        x: records.
+        classes: number of classes at least, for a model with `classes_`.
+        batch_size: records at a time, for a Keras model.
+
+    Raises:
+        ValueError: the model has several outputs, or its `classes_` are not class indices.
+        TypeError: the model has neither `predict_proba` nor a Keras `predict`.
+    """
+    if hasattr(model, "predict_proba"):
+        answers = model.predict_proba(x)
+        seen = getattr(model, "classes_", None)
+        return np.asarray(answers) if seen is None else _in_class_order(answers, seen, classes)
+    if not hasattr(model, "predict_on_batch"):
+        raise TypeError(
+            "a model must be a Keras model or have predict_proba, for attacks read class probabilities. "
+            f"Received: {model!r}"
+        )
+    answers = model.predict(x, batch_size=batch_size, verbose=0)
+    if isinstance(answers, list | tuple | dict):
+        raise ValueError(
+            f"the model must have one output, the class scores. Received: {len(answers)} outputs"
+        )
+    return answers
+
+
+def _in_class_order(answers, seen, classes):
+    answers, seen = np.asarray(answers), np.asarray(seen)
+    if answers.ndim != 2 or seen.shape != answers.shape[1:]:
+        raise ValueError(
+            "predict_proba must answer with one row of class probabilities a record. "
+            f"Received: shape {answers.shape} for classes of shape {seen.shape}"
+        )
+    if seen.dtype.kind not in "biuf" or (seen < 0).any() or (seen != np.floor(seen)).any():
+        raise ValueError(f"the model's classes must be class indices 0, 1, 2, ... Received: {brief(seen)}")
+    columns = np.zeros((len(answers), max(int(seen.max()) + 1, classes, 2)))
+    columns[:, seen.astype(np.int64)] = answers
+    return columns

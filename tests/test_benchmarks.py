@@ -1,0 +1,54 @@
+"""The benchmarks run and report; how fast they find us is not for a test to say."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def overhead():
+    return load("training_overhead")
+
+
+def test_training_overhead_prints_its_table_and_writes_its_figures(overhead, tmp_path, capsys):
+    path = tmp_path / "overhead.json"
+    assert overhead.main(["--quick", "--rounds", "1", "--records", "256", "--json", str(path)]) == 0
+    printed = capsys.readouterr()
+    result = json.loads(path.read_text())
+    for name in (overhead.PLAIN, overhead.OURS, overhead.NASR, overhead.CALLBACK, overhead.PUBLISHED):
+        assert name in printed.out
+        assert len(result["seconds"][name]) == 1
+    assert "extrapolated" in printed.out and "Load average" in printed.out
+    assert "\x1b" not in printed.out and printed.err == ""
+    assert result["ratios"][overhead.PLAIN] == {"median": 1.0, "min": 1.0, "max": 1.0}
+
+
+def test_ratios_are_taken_round_by_round(overhead):
+    seconds = {overhead.PLAIN: [1.0, 2.0, 4.0], "other": [3.0, 4.0, 8.0]}
+    assert overhead.ratios(seconds, "other") == {"median": 2.0, "min": 2.0, "max": 3.0}
+    assert overhead.ratios(seconds, overhead.PLAIN, to="other")["median"] == 0.5
+
+
+def test_records_are_random_but_the_same_each_time(overhead):
+    x, y = overhead.random_records(40, seed=3)
+    assert x.shape == (40, 600) and set(np.unique(x)) == {0.0, 1.0}
+    np.testing.assert_array_equal(y, overhead.random_records(40, seed=3)[1])
+
+
+@pytest.mark.parametrize("argv", [["--rounds", "0"], ["--records", "-3"], ["--fast"]])
+def test_options_are_checked(overhead, argv, capsys):
+    with pytest.raises(SystemExit):
+        overhead.main(argv)
+    assert "usage:" in capsys.readouterr().err
