@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from mpreg.training.adversarial import open_game
 from mpreg.training.control import GameControl
-from mpreg.training.game import finite_weights
+from mpreg.training.game import check_options, finite_weights
 
 PATCHED = ("train_step", "compute_loss", "fit", "train_on_batch")
 

@@ -55,6 +55,7 @@ class PrivacyMeter(keras.callbacks.Callback):
 
     Raises:
         ValueError: `every` or `records` out of range, or unknown attacks.
+        TypeError: a split that is none.
 
     Example:
     ```python
@@ -86,6 +87,7 @@ class PrivacyMeter(keras.callbacks.Callback):
         self._log_dir = log_dir
         self._writer = None
         self._last = None
+        self._judged = None
 
     @property
     def cost(self):
@@ -93,12 +95,18 @@ class PrivacyMeter(keras.callbacks.Callback):
         return float(np.median(self.costs[1:] or self.costs)) if self.costs else 0.0
 
     def set_model(self, model):
+        if model is self._judged:  # another fit of the same model: its answers need no new trace
+            return
         super().set_model(model)
+        self._judged = model
+        self._forward = self._answer if getattr(model, "run_eagerly", False) else self._compile()
+
+    def _compile(self):
         shape = keras.tree.map_structure(
             lambda *sides: tf.TensorSpec((None, *sides[0].shape[1:]), tf.as_dtype(sides[0].dtype)),
             *(x for x, _ in self._sides),
         )
-        self._forward = tf.function(self._answer, input_signature=[shape])
+        return tf.function(self._answer, input_signature=[shape])
 
     def _answer(self, x):
         return call_target(self.model, x, training=False)

@@ -40,7 +40,7 @@ SETTINGS = {
             network=table(small_mlp),
             learning_rate=1e-3,
             epochs=60,
-            penalty=2.0,
+            penalty=1.0,
             batch_size=32,
         ),
         Setting(

@@ -4,6 +4,7 @@ import importlib.util
 import json
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -22,8 +23,13 @@ def overhead():
     return load("training_overhead")
 
 
-def test_training_overhead_prints_its_table_and_writes_its_figures(overhead, tmp_path, capsys):
+def small_target():
+    return keras.Sequential([keras.Input((600,)), keras.layers.Dense(100, "softmax")])
+
+
+def test_training_overhead_prints_its_table_and_writes_its_figures(overhead, tmp_path, capsys, monkeypatch):
     path = tmp_path / "overhead.json"
+    monkeypatch.setattr(overhead, "purchase_mlp", small_target)
     assert overhead.main(["--quick", "--rounds", "1", "--records", "256", "--json", str(path)]) == 0
     printed = capsys.readouterr()
     result = json.loads(path.read_text())

@@ -1,10 +1,9 @@
 """The published schedule: how many steps, on which batches, and what they do."""
 
-import keras
 import numpy as np
 import pytest
-
 from helpers import assert_same_weights, linear_attacker, mlp, records, weights_of
+
 from mpreg.recipes import published_schedule
 from mpreg.recipes.published_schedule import PublishedSchedule, epoch_batches, train_published
 
@@ -83,60 +82,74 @@ def test_an_epoch_visits_no_record_twice_and_the_next_has_another_order():
 # --- training ---
 
 
+class Run:
+    """A training, its history, and what was seen at the end of each epoch."""
+
+    def __init__(self, target, **options):
+        self.target, self.network, self.logs, self.weights = target, linear_attacker(), [], []
+        self.history = train(
+            target, **{"inference_network": self.network, "on_epoch_end": self.on_epoch_end, **options}
+        )
+
+    def on_epoch_end(self, epoch, logs):
+        assert epoch == len(self.logs)
+        self.logs.append(logs)
+        self.weights.append(weights_of(self.target))
+
+
+@pytest.fixture(scope="module")
+def usual():
+    return Run(mlp())
+
+
+def test_history_and_callback_get_the_same_figures_each_epoch(usual):
+    assert len(usual.logs) == 3
+    assert usual.history == {name: [logs[name] for logs in usual.logs] for name in usual.logs[0]}
+    assert list(usual.history) == [
+        "loss",
+        "accuracy",
+        "inference_loss",
+        "inference_accuracy",
+        "membership_gain",
+    ]
+
+
+def test_a_model_can_be_the_inference_network(usual):
+    trained = zip(weights_of(usual.network), weights_of(linear_attacker()), strict=True)
+    assert all(np.abs(after - before).max() > 0 for after, before in trained)
+
+
+def test_a_seed_gives_one_training(usual):
+    again, other = Run(mlp()), Run(mlp(), seed=4)
+    assert_same_weights(usual.target, again.target)
+    assert usual.history == again.history != other.history
+
+
 def test_without_penalty_it_is_plain_training_in_the_same_order():
-    (x, y), target, plain = MEMBERS, mlp(), mlp()
-    history = train(target, penalty=0.0, target_optimizer=keras.optimizers.Adam(0.01), seed=5)
-    plain.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    (x, y), plain = MEMBERS, mlp()
+    run = Run(mlp(), penalty=0.0, seed=5)
+    plain.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
     for epoch in range(3):
         orders = epoch_batches(50, 8, seed=(5, epoch, 0))
         loss, accuracy = np.mean([plain.train_on_batch(x[rows], y[rows]) for rows in orders], axis=0)
-        assert history["loss"][epoch] == pytest.approx(loss, rel=1e-4)
-        assert history["accuracy"][epoch] == pytest.approx(accuracy, rel=1e-4)
-    assert_same_weights(target, plain, rtol=1e-4, atol=1e-5)
+        assert run.history["loss"][epoch] == pytest.approx(loss, rel=1e-4)
+        assert run.history["accuracy"][epoch] == pytest.approx(accuracy, rel=1e-4)
+    assert_same_weights(run.target, plain, rtol=1e-4, atol=1e-6)
 
 
-def test_the_penalty_changes_the_target_after_the_first_epoch_only():
-    trained = {}
-    for penalty in (0.0, 9.0):
-        target = mlp()
-        trained[penalty] = []
-        train(
-            target,
-            penalty=penalty,
-            epochs=2,
-            on_epoch_end=lambda *_, t=target, p=penalty: trained[p].append(weights_of(t)),
-        )
-    (free, free_later), (charged, charged_later) = trained.values()
-    assert all(map(np.array_equal, free, charged))
-    assert any(np.abs(a - b).max() > 1e-4 for a, b in zip(free_later, charged_later, strict=True))
-
-
-def test_a_seed_gives_one_training():
-    targets = [mlp(), mlp(), mlp()]
-    options = {"inference_network": "compact", "epochs": 2}
-    one, again, other = (
-        train(target, seed=seed, **options) for target, seed in zip(targets, (3, 3, 4), strict=True)
-    )
-    assert_same_weights(*targets[:2])
-    assert one == again != other
-
-
-def test_history_and_callback_get_the_same_figures_each_epoch():
-    seen = []
-    history = train(mlp(), on_epoch_end=lambda epoch, logs: seen.append((epoch, logs)))
-    assert [epoch for epoch, _ in seen] == [0, 1, 2]
-    assert history == {name: [logs[name] for _, logs in seen] for name in seen[0][1]}
-    assert set(history) == {"loss", "accuracy", "inference_loss", "inference_accuracy", "membership_gain"}
+def test_the_target_pays_from_the_second_epoch_on(usual):
+    dear = Run(mlp(), penalty=9.0, epochs=2)
+    assert all(map(np.array_equal, usual.weights[0], dear.weights[0]))
+    changes = [np.abs(a - b).max() for a, b in zip(usual.weights[1], dear.weights[1], strict=True)]
+    assert max(changes) > 1e-4
 
 
 def test_the_inference_network_learns_to_tell_a_leak():
-    """Members whose answers are sure beside reference records whose answers are not."""
-    target = mlp(hidden=4)
-    members, reference = records(64, shift=4.0), records(64, seed=1, shift=-4.0)
+    """Members and reference records lie so far apart that the target answers them differently."""
     history = train(
-        target,
-        members=members,
-        reference=reference,
+        mlp(hidden=4),
+        members=records(64, shift=4.0),
+        reference=records(64, seed=1, shift=-4.0),
         schedule=PublishedSchedule(inference_warmup_epochs=20),
         penalty=0.0,
         epochs=2,
@@ -154,28 +167,15 @@ def test_the_inference_steps_leave_the_target_as_it_is():
     assert_same_weights(watched, alone)
 
 
-@pytest.mark.parametrize("labels", ["one-hot", "column"])
-def test_label_kinds_train_alike(labels):
-    x, y = MEMBERS
-    integer, other = mlp(), mlp()
-    train(integer)
-    kind = (lambda y: np.eye(3, dtype="float32")[y]) if labels == "one-hot" else (lambda y: y[:, None])
-    train(other, members=(x, kind(y)), reference=(REFERENCE[0], kind(REFERENCE[1])))
-    assert_same_weights(integer, other)
+@pytest.mark.parametrize("kind", [lambda y: np.eye(3, dtype="float32")[y], lambda y: y[:, None]])
+def test_label_kinds_train_alike(usual, kind):
+    members, reference = ((x, kind(y)) for x, y in (MEMBERS, REFERENCE))
+    assert_same_weights(usual.target, Run(mlp(), members=members, reference=reference).target)
 
 
-def test_logits_train_as_their_softmax_does():
-    soft, logits = mlp(), mlp(activation=None)
-    train(soft)
-    train(logits, from_logits=True)
-    assert_same_weights(soft, logits, rtol=1e-3, atol=1e-4)
-
-
-def test_a_model_can_be_the_inference_network():
-    network = linear_attacker()
-    before = weights_of(network)
-    train(mlp(), inference_network=network, epochs=1)
-    assert any(not np.array_equal(a, b) for a, b in zip(before, weights_of(network), strict=True))
+def test_logits_train_as_their_softmax_does(usual):
+    logits = Run(mlp(activation=None), from_logits=True)
+    assert_same_weights(usual.target, logits.target, rtol=1e-3, atol=1e-5)
 
 
 # --- the door ---

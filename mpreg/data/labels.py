@@ -49,11 +49,10 @@ def label_indices(y, classes=None, role=None):
     y = np.asarray(y)
     indices = np.argmax(y, axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1).astype(np.int64)
     if classes is not None and len(indices) and indices.max() >= classes:
-        advice = ""
-        if indices.max() == classes and indices.min() > 0:
-            advice = ". If your labels count from 1, subtract 1"
+        from_one = indices.max() == classes and indices.min() > 0
         raise ValueError(
-            f"{role + ': ' if role else ''}labels must be below the number of classes, {classes}. Received a label of {indices.max()}{advice}"
+            f"{f'{role}: ' if role else ''}labels must be below the number of classes, {classes}. "
+            f"Received a label of {indices.max()}{'. If your labels count from 1, subtract 1' if from_one else ''}"
         )
     return indices
 
