@@ -1,12 +1,13 @@
-"""Time of an epoch of adversarial regularization, as a multiple of plain training of the same model.
+"""Time of adversarial regularization, as a multiple of plain training of the same model.
 
     python benchmarks/training_overhead.py
     python benchmarks/training_overhead.py --quick --json overhead.json
 
-The Purchase100 network on random records of its shape. All ways of training take turns in one process and are set
-against the plain epoch of the same round, so that other work on the machine falls on all alike. Tracing is left out:
-each takes its first steps before the clock runs. The published schedule is timed on a few steps of either player and
-extrapolated to one pass over the members.
+The Purchase100 network on 20,000 random records of its shape. All ways of training take short turns in one process,
+each is set against the plain turn of the same round, and the median over the rounds counts, so that other work on the
+machine falls on all alike. Processor time, all cores together, stands beside the time on the clock: on a busy machine
+it is the steadier of the two. Tracing is left out. For the published schedule the steps of either player are timed
+apart and weighted with how many an epoch of it takes.
 """
 
 import argparse
@@ -32,77 +33,82 @@ from mpreg.callbacks import AdversarialTraining
 from mpreg.networks import purchase_mlp
 from mpreg.recipes.published_schedule import Players, PublishedSchedule
 
-FEATURES, CLASSES = 600, 100
+RECORDS, FEATURES, CLASSES = 20_000, 600, 100
 BATCH = 128
 PENALTY = 3.0
 PLAIN, OURS, PUBLISHED = "plain fit", "AdversarialRegularization", "published schedule"
 NASR, CALLBACK = "AdversarialRegularization, nasr2018 network", "AdversarialTraining callback"
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """How much to time: records in an epoch, rounds, and steps of the published inference network a round."""
+    """How much to time: rounds, and in each round target batches of every way of training."""
 
-    records: int
     rounds: int
-    inference_steps: int
+    batches: int
 
 
 def main(argv=None):
     """Runs the benchmark; returns the process's exit status."""
     options = _parser().parse_args(argv)
-    size = Size(records=2_560, rounds=3, inference_steps=13) if options.quick else Size(20_000, 7, 52)
-    size = dataclasses.replace(size, **{k: v for k in ("records", "rounds") if (v := getattr(options, k))})
-    seconds = measure(size)
-    result = {"machine": machine(), "size": dataclasses.asdict(size), "seconds": seconds}
+    size = Size(rounds=3, batches=5) if options.quick else Size(rounds=25, batches=20)
+    if options.rounds:
+        size = dataclasses.replace(size, rounds=options.rounds)
+    result = {"machine": machine(), "size": dataclasses.asdict(size), "seconds_per_batch": measure(size)}
     print_result(result)
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({**result, "ratios": {name: ratios(seconds, name) for name in seconds}}, file, indent=2)
+            json.dump(result, file, indent=2)
     return 0
 
 
 def measure(size):
-    """Seconds of an epoch, a list with a value a round, by way of training."""
-    members, reference = (random_records(size.records, seed=seed) for seed in (0, 1))
+    """Seconds per batch of members: by way of training and by clock, a list with a value a round."""
+    members, reference = (random_records(RECORDS, seed=seed) for seed in (0, 1))
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("tracing", total=size.rounds * 5)
-        ways = open_ways(members, reference, size)
-        seconds = {name: [] for name in ways}
+        task = progress.add_task("tracing", total=size.rounds)
+        ways = open_ways(members, reference, size.batches)
+        seconds = {name: {clock: [] for clock in CLOCKS} for name in ways}
         for turn in range(size.rounds):
+            progress.update(task, description="measuring")
             # Back and forth, so that none always follows the same neighbour.
             for name in list(ways)[:: 1 if turn % 2 else -1]:
-                progress.update(task, description=name)
-                seconds[name].append(ways[name]())
-                progress.advance(task)
+                for clock, value in ways[name]().items():
+                    seconds[name][clock].append(value)
+            progress.advance(task)
     return seconds
 
 
-def open_ways(members, reference, size):
-    """By name, a function of nothing that trains for an epoch and returns its seconds, warm from a first call."""
-    plain, callback_target = purchase_mlp(), purchase_mlp()
-    ours = mpreg.AdversarialRegularization(purchase_mlp(), reference, penalty=PENALTY)
-    nasr = mpreg.AdversarialRegularization(
-        purchase_mlp(), reference, penalty=PENALTY, inference_network="nasr2018"
-    )
+def open_ways(members, reference, batches):
+    """By name, a function of nothing that trains for a turn and returns its seconds per batch, warm from the start."""
+    plain, ours, nasr, callback_target = models = [
+        purchase_mlp(),
+        mpreg.AdversarialRegularization(purchase_mlp(), reference, penalty=PENALTY),
+        mpreg.AdversarialRegularization(
+            purchase_mlp(), reference, penalty=PENALTY, inference_network="nasr2018"
+        ),
+        purchase_mlp(),
+    ]
     callback = AdversarialTraining(reference, penalty=PENALTY)
-    for model in (plain, ours, nasr, callback_target):
+    turn = tuple(part[: (batches + 1) * BATCH] for part in members)
+    for model in models:
         model.compile("adam", "sparse_categorical_crossentropy")
-    first = tuple(part[: 2 * BATCH] for part in members)
     for model in (plain, ours, nasr):
-        epoch_seconds(model, first)
+        time_fit(model, turn)
     return {
-        PLAIN: lambda: epoch_seconds(plain, members),
-        OURS: lambda: epoch_seconds(ours, members),
-        NASR: lambda: epoch_seconds(nasr, members),
-        # The callback leaves the model as it was, so that each fit traces: its second epoch is the one to time.
-        CALLBACK: lambda: epoch_seconds(callback_target, members, epochs=2, callbacks=[callback]),
-        PUBLISHED: open_published(members, reference, size),
+        PLAIN: lambda: time_fit(plain, turn),
+        OURS: lambda: time_fit(ours, turn),
+        NASR: lambda: time_fit(nasr, turn),
+        # It leaves the model as it was, so that each fit traces anew, and its data wait ready meanwhile: only the
+        # second epoch compares with the others.
+        CALLBACK: lambda: time_fit(callback_target, turn, callbacks=[callback], epochs=2),
+        PUBLISHED: open_published(members, reference, batches),
     }
 
 
-def open_published(members, reference, size):
-    """As the functions of `open_ways`, for the published schedule, extrapolated from a few steps."""
+def open_published(members, reference, batches):
+    """As the functions of `open_ways`, for the published schedule, whose players are timed one after the other."""
     players = Players(
         purchase_mlp(),
         members,
@@ -114,40 +120,52 @@ def open_published(members, reference, size):
         from_logits=False,
         seed=0,
     )
-    rounds = list(PublishedSchedule().rounds(players.batches))
-    inference_steps, target_steps = (sum(map(len, ranges)) for ranges in zip(*rounds, strict=True))
+    epoch = PublishedSchedule().rounds(players.batches)
+    inference_steps = sum(len(window) for window, _ in epoch) / players.batches
 
-    def seconds_per_step(window, batches):
-        began = time.perf_counter()
-        players.play(window, batches, penalty=PENALTY)
+    def seconds(window, turn):
+        stopwatch = Stopwatch()
+        players.play(window, turn, penalty=PENALTY)
         players.collect()  # reads what the last step wrote, so that no step is still under way
-        return (time.perf_counter() - began) / len(window or batches)
+        return stopwatch.per_batch(batches)
 
-    def epoch():
-        inference = seconds_per_step(range(size.inference_steps), range(0))
-        target = seconds_per_step(range(0), range(size.inference_steps))
-        return inference * inference_steps + target * target_steps
+    def turn():
+        target, inference = seconds(range(0), range(batches)), seconds(range(batches), range(0))
+        return {clock: target[clock] + inference_steps * inference[clock] for clock in CLOCKS}
 
     players.play(range(2), range(2), penalty=PENALTY)
-    return epoch
+    return turn
 
 
-def epoch_seconds(model, members, **options):
-    """Seconds of the last epoch of a `fit`."""
-    clock = EpochClock()
-    callbacks = [*options.pop("callbacks", []), clock]
-    model.fit(*members, batch_size=BATCH, verbose=0, callbacks=callbacks, **options)
+def time_fit(model, members, *, callbacks=(), epochs=1):
+    """Seconds per batch of the last epoch of a `fit`, by clock, without its first batch."""
+    clock = BatchClock()
+    model.fit(*members, batch_size=BATCH, epochs=epochs, verbose=0, callbacks=[*callbacks, clock])
     return clock.seconds
 
 
-class EpochClock(keras.callbacks.Callback):
-    """Keeps the time that the last epoch took."""
+class BatchClock(keras.callbacks.Callback):
+    """Times the batches of an epoch but the first, before which Keras opens the data and may trace."""
 
-    def on_epoch_begin(self, epoch, logs=None):
-        self._began = time.perf_counter()
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 0:
+            self._stopwatch = Stopwatch()
+        else:
+            self._batches = batch
 
     def on_epoch_end(self, epoch, logs=None):
-        self.seconds = time.perf_counter() - self._began
+        self.seconds = self._stopwatch.per_batch(self._batches)
+
+
+class Stopwatch:
+    """Starts all clocks."""
+
+    def __init__(self):
+        self._began = {name: clock() for name, clock in CLOCKS.items()}
+
+    def per_batch(self, batches):
+        """Seconds since the start for each of so many batches, by clock."""
+        return {name: (clock() - self._began[name]) / batches for name, clock in CLOCKS.items()}
 
 
 def random_records(count, *, seed):
@@ -169,50 +187,45 @@ def machine():
     }
 
 
-def ratios(seconds, name, to=PLAIN):
+def ratios(seconds, name, *, to=PLAIN, clock="wall"):
     """Median, least and greatest ratio of a way's time to another's in the same round."""
-    each = np.divide(seconds[name], seconds[to])
-    return {"median": float(np.median(each)), "min": float(each.min()), "max": float(each.max())}
+    each = np.divide(seconds[name][clock], seconds[to][clock])
+    return float(np.median(each)), float(each.min()), float(each.max())
 
 
 def print_result(result):
     """The table, the machine and how to read them, on standard output."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
-    seconds, size = result["seconds"], result["size"]
+    seconds = result["seconds_per_batch"]
     table = Table(box=box.SIMPLE if console.is_terminal else box.ASCII2)
-    for name, justify in (
-        ("", "left"),
-        ("seconds an epoch", "right"),
-        ("times plain", "right"),
-        ("range", "right"),
-    ):
-        table.add_column(name, justify=justify)
-    for name, each in seconds.items():
-        ratio = ratios(seconds, name)
-        spread = f"{ratio['min']:.2f} to {ratio['max']:.2f}"
-        table.add_row(name, f"{np.median(each):.2f}", f"{ratio['median']:.2f}", spread)
+    for name in ("", "ms a batch", "times plain", "range", "processor time"):
+        table.add_column(name, justify="right" if name else "left")
+    for name, clocks in seconds.items():
+        median, least, most = ratios(seconds, name)
+        processor, *_ = ratios(seconds, name, clock="processor")
+        took = f"{1000 * np.median(clocks['wall']):.1f}"
+        table.add_row(name, took, f"{median:.2f}", f"{least:.2f} to {most:.2f}", f"{processor:.2f}")
     console.print(table)
-    against = ratios(seconds, PUBLISHED, to=OURS)
+    wall, processor = (ratios(seconds, PUBLISHED, to=OURS, clock=clock)[0] for clock in CLOCKS)
     console.print(
-        f"The published schedule, extrapolated from {size['inference_steps']} steps of each player a round, takes "
-        f"{against['median']:.0f} times as long as AdversarialRegularization."
+        f"The published schedule takes {wall:.0f} times as long as AdversarialRegularization, and {processor:.0f} "
+        "times the processor time, extrapolated from the steps of a turn to an epoch."
     )
-    facts = result["machine"]
+    size, facts = result["size"], result["machine"]
     console.print(
-        f"{size['records']:,} records of {FEATURES} features, {CLASSES} classes, batches of {BATCH}; medians over "
-        f"{size['rounds']} rounds. {facts['cores']} cores ({facts['processor']}), devices "
-        f"{', '.join(facts['devices'])}, TensorFlow {facts['tensorflow']}, Keras {facts['keras']}, "
+        f"{RECORDS:,} records of {FEATURES} features, {CLASSES} classes, {BATCH} a batch; medians over "
+        f"{size['rounds']} rounds of {size['batches']} batches. {facts['cores']} cores ({facts['processor']}), "
+        f"devices {', '.join(facts['devices'])}, TensorFlow {facts['tensorflow']}, Keras {facts['keras']}, "
         f"Python {facts['python']}."
     )
     if facts["load_average"] is not None:
-        console.print(f"Load average {facts['load_average']:.1f}, this benchmark included.")
+        console.print(f"Load average before the start: {facts['load_average']:.1f}.")
 
 
 def _parser():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=_positive, help="rounds to take the median over (default: 7)")
-    parser.add_argument("--records", type=_positive, help="records in an epoch (default: 20,000)")
-    parser.add_argument("--quick", action="store_true", help="3 rounds of 2,560 records: a first impression")
+    parser.add_argument("--rounds", type=_positive, help="rounds to take the median over (default: 25)")
+    parser.add_argument("--quick", action="store_true", help="3 short rounds, for a first impression")
     parser.add_argument("--json", metavar="PATH", help="also write the figures to this file")
     return parser
 

@@ -13,6 +13,7 @@ from helpers import CLASSES, FEATURES, Spy, assert_same_weights, linear_attacker
 from keras import layers
 
 import mpreg
+from mpreg.training.answers import log_probabilities
 
 LOSS = "sparse_categorical_crossentropy"
 SMALL_GAME = {
@@ -180,6 +181,7 @@ def test_the_inference_network_does_not_learn_the_training_mode(part):
     assert np.mean(accuracies["inference_accuracy"][2:]) == pytest.approx(0.5, abs=0.03)
 
 
+@pytest.mark.slow
 def test_the_inference_network_learns_where_there_is_something_to_learn():
     """The control of the test above: the same set-up, but members and reference records differ."""
     model = watch(mlp(hidden=16, dropout=0.5), records(2000, seed=1, shift=2.0))
@@ -256,18 +258,23 @@ def test_softmax_and_logits_train_alike():
     assert_same_weights(*targets, rtol=1e-4, atol=1e-5)
 
 
-def test_a_target_that_is_sure_still_feels_the_penalty():
-    """The gradient of log p through a saturated softmax is zero; the game reads the logits behind it."""
-    x, _ = records()
-    targets = mlp(), mlp(activation=None)
-    losses = LOSS, keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    for target, loss in zip(targets, losses, strict=True):
-        target.layers[-1].set_weights([w * 200 for w in weights_of(target.layers[-1])])
-        y = np.argmax(target.predict(x, verbose=0), axis=1)
-        before = weights_of(target)
-        step_of(wrap(target, loss=loss, penalty=50.0, compiled=EAGER), x, y)
-        assert np.abs(weights_of(target)[0] - before[0]).max() > 0.1
-    assert_same_weights(*targets, rtol=1e-4, atol=1e-4)
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_target_that_is_sure_still_feels_the_penalty(dtype):
+    """Through a saturated softmax, the gradient of log p vanishes or overflows; the game reads the logits behind it."""
+    logits = tf.Variable(tf.constant([[200.0, 0.0, -200.0]], dtype))
+    with tf.GradientTape() as tape:
+        answers = log_probabilities(keras.activations.softmax(logits), from_logits=False)
+        least = answers[0, 2]
+    np.testing.assert_array_equal(answers, [[0, -200, -400]])
+    np.testing.assert_array_equal(tape.gradient(least, logits), [[-1, 0, 1]])
+    both = log_probabilities(keras.activations.sigmoid(logits[:, :1]), from_logits=False)
+    np.testing.assert_array_equal(both, [[-200, 0]])
+
+
+def test_probabilities_without_logits_behind_them_are_read_too():
+    answers = log_probabilities(tf.constant([[0.25, 0.75, 0.0]]), from_logits=False).numpy()
+    np.testing.assert_allclose(answers[0, :2], np.log([0.25, 0.75]), rtol=1e-6)
+    assert -100 < answers[0, 2] < -50
 
 
 BINARY = {
@@ -308,19 +315,17 @@ def test_one_unit_is_two_classes_of_which_it_is_the_second():
         np.testing.assert_allclose(logs[0][name], logs[1][name], rtol=1e-5)
 
 
-@pytest.mark.parametrize("reference_kind", ["(n,)", "(n, 1)", "one-hot"])
-def test_labels_of_every_form_train_alike(reference_kind):
+def test_labels_of_every_form_train_alike():
     x, y = records()
     forms = {"(n,)": y, "(n, 1)": y.reshape(-1, 1), "one-hot": np.eye(CLASSES, dtype="float32")[y]}
-    results = {}
-    for kind, labels in forms.items():
+    results = []
+    for kind, other in (("(n,)", "one-hot"), ("(n, 1)", "(n,)"), ("one-hot", "(n, 1)")):
         loss = "categorical_crossentropy" if kind == "one-hot" else LOSS
-        reference = (x + 1, forms[reference_kind])
-        model = wrap(mlp(), reference, loss=loss, compiled=EAGER)
-        step_of(model, x, labels)
-        results[kind] = model.target_model
-    assert_same_weights(results["(n,)"], results["(n, 1)"], atol=1e-6)
-    assert_same_weights(results["(n,)"], results["one-hot"], atol=1e-6)
+        model = wrap(mlp(), (x + 1, forms[other]), loss=loss, compiled=EAGER)
+        step_of(model, x, forms[kind])
+        results.append(model.target_model)
+    assert_same_weights(results[0], results[1], atol=1e-6)
+    assert_same_weights(results[0], results[2], atol=1e-6)
 
 
 def test_records_of_weight_zero_take_no_part():
@@ -392,8 +397,7 @@ def usual_way():
 @pytest.mark.parametrize(
     ("way", "data"),
     [
-        ("eager", "arrays"),
-        ("three steps an execution", "dataset"),
+        ("two steps an execution", "dataset"),
         *(pytest.param(way, data, marks=pytest.mark.slow) for way in WAYS for data in ("arrays", "dataset")),
     ],
 )
@@ -446,18 +450,23 @@ def test_mixed_precision(policy, tmp_path):
     np.testing.assert_array_equal(*(keras.ops.cast(each(x), "float32") for each in (again, model)))
 
 
-def test_a_half_precision_inference_network_has_its_loss_scaled():
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
-        attacker = linear_attacker()
-    finally:
+def test_a_half_precision_inference_network_learns_as_a_full_one_with_its_loss_scaled():
+    networks = []
+    for policy in ("mixed_float16", "float32"):
+        keras.config.set_dtype_policy(policy)
+        networks.append(linear_attacker())
         keras.config.set_dtype_policy("float32")
-    model = wrap(inference_network=attacker, compiled=EAGER)
-    assert isinstance(model.game.attack_optimizer, keras.optimizers.LossScaleOptimizer)
-    before = weights_of(attacker)
-    for _ in range(3):
-        assert np.isfinite(step_of(model, *records())["inference_loss"])
-    assert np.any(weights_of(attacker)[0] != before[0])
+    before = weights_of(networks[0])
+    models = [wrap(inference_network=network, compiled=EAGER) for network in networks]
+    scaled = [
+        isinstance(model.game.attack_optimizer, keras.optimizers.LossScaleOptimizer) for model in models
+    ]
+    assert scaled == [True, False]
+    for model in models:
+        for _ in range(3):
+            step_of(model, *records())
+    assert np.abs(weights_of(networks[1])[0] - before[0]).max() > 0.05
+    assert_same_weights(*networks, atol=2e-3)
 
 
 # Targets of every make.
@@ -641,11 +650,11 @@ def test_an_interrupted_run_resumes_to_the_very_same_weights(tmp_path):
         return wrap(mlp(normalize=True), warmup_epochs=1, **both_with_momentum())
 
     straight, first, second = build(), build(), build()
-    history_of(straight, *records(), epochs=4, batch_size=24)
+    history_of(straight, *records(), epochs=4, batch_size=48)
     backup = [keras.callbacks.BackupAndRestore(tmp_path / "backup") for _ in range(2)]
     with pytest.raises(KeyboardInterrupt):
-        history_of(first, *records(), epochs=4, batch_size=24, callbacks=[backup[0], Interrupt()])
-    history = history_of(second, *records(), epochs=4, batch_size=24, callbacks=[backup[1]])
+        history_of(first, *records(), epochs=4, batch_size=48, callbacks=[backup[0], Interrupt()])
+    history = history_of(second, *records(), epochs=4, batch_size=48, callbacks=[backup[1]])
     assert len(history["loss"]) == 2
     assert_same_weights(straight, second)
     for name in ("optimizer", "attack_optimizer"):

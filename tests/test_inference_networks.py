@@ -144,7 +144,7 @@ def test_a_model_that_is_not_built_is_built():
         ("compakt", "'compakt'"),
         (None, "None"),
         (inference.compact, "function compact"),
-        (keras.Model((one := [keras.Input((4,)), keras.Input((4,))]), layers.Dense(1)(one[0])), r"\(n, 3\)"),
+        (inference.compact(4), r"\(n, 3\)"),
         (Odd((2,)), r"\(2,\)"),
         (Odd((2, 2)), r"\(2, 2\)"),
     ],

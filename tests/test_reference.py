@@ -108,6 +108,16 @@ def test_every_attack_step_of_every_epoch_has_fresh_records(attack_steps, steps_
     assert len(set(seen)) == draws
 
 
+def test_outside_of_fit_a_stream_is_not_refilled():
+    model = mpreg.AdversarialRegularization(
+        mlp(), stream(1000), penalty=1.0, reference_batch_size=2, inference_network=linear_attacker()
+    )
+    model.compile("sgd", LOSS, run_eagerly=True)
+    first = names(model.game.reference.batch(0, 0))
+    model.train_on_batch(*records())
+    assert names(model.game.reference.batch(1, 0)) == first
+
+
 def test_arrays_are_drawn_by_step_and_seed():
     source = open_reference(records(500), 32)
     batches = {(step, seed): source.batch(step, seed)[0].numpy() for step in (0, 1) for seed in (0, 1)}

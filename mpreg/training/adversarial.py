@@ -21,7 +21,8 @@ class AdversarialRegularization(keras.Model):
 
     Compile and fit it as any Keras model. Besides the compiled metrics it logs `inference_accuracy` and
     `inference_loss` (of h on the batch, before it learns from it) and `membership_gain` (what f is charged for,
-    E log h on members). Deploy `model.target_model`, a plain Keras model.
+    E log h on members). Members of sample weight 0 take no part, nor do those of weight NaN. Deploy
+    `model.target_model`, a plain Keras model.
 
     Cost: about 1.2 times plain training in time; it uses up the reference records, which f must never be
     evaluated on.
@@ -33,13 +34,14 @@ class AdversarialRegularization(keras.Model):
         target: a Keras classifier, (n, classes) logits or probabilities, or (n, 1) for two classes. Its
             BatchNormalization and Dropout work as in plain training; with a penalty of 0 so does everything.
         reference: records outside the training set, `(x, y)` arrays or a `tf.data.Dataset` of `(x, y)`, batched
-            or not, which is repeated without end and refilled by `fit`.
+            or not, which is repeated without end and refilled by `fit` (`train_on_batch` sees one batch of it).
         penalty: weight of the gain, at least 0; 1 to 10 in the literature. More privacy, less accuracy.
         inference_network: `"compact"`, `"nasr2018"` (the published one, 0.9 million parameters, twice the time)
             or a `keras.Model` called on `[log_probabilities, one_hot_labels]` that returns one logit a record.
         attack_steps: inference-network steps per target step, each on fresh reference records.
         attack_optimizer: Keras optimizer, or its name, of the inference network.
-        warmup_epochs: first epochs in which the inference network learns and the target pays nothing.
+        warmup_epochs: first epochs in which the inference network learns and the target pays nothing, counted
+            over all calls of `fit`.
         reference_batch_size: reference records a step.
         reference_gain: whether the target also pays for what h gains on reference records, as in the full
             game. The target then learns from the reference labels too: accuracy rises, but so does the leakage
@@ -48,8 +50,9 @@ class AdversarialRegularization(keras.Model):
         seed: seed of the inference network and of the reference draws.
 
     Raises:
-        ValueError: an option out of range, a target that is not a classifier, reference records that the target
-            cannot score; at the first step, a loss that contradicts the target's last activation.
+        ValueError: an option out of range, a target that is not a classifier or has a training step of its own,
+            reference records that the target cannot score; at the first step, a loss that contradicts the
+            target's last activation.
 
     Example:
     ```python
