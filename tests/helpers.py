@@ -55,7 +55,7 @@ def linear_attacker(classes=CLASSES, *, seed=3, kernel_regularizer=None):
 
 def weights_of(model):
     """A copy of all of a model's weights, as one list of arrays."""
-    return [np.array(value) for value in model.get_weights()]
+    return [value.copy() for value in model.get_weights()]
 
 
 def assert_same_weights(model, other, **tolerance):

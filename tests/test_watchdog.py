@@ -116,10 +116,10 @@ def test_a_network_that_works_is_left_alone():
 def test_a_fresh_start_is_that_of_a_new_optimizer_at_the_rate_set_by_hand(optimizer):
     model, members = collapsing(attack_optimizer=optimizer)
     game = model.game
-    fresh = [np.array(slot) for slot in game.attack_optimizer.variables]
+    fresh = [slot.numpy() for slot in game.attack_optimizer.variables]
     model.compile("sgd", LOSS, run_eagerly=True)
     model.fit(*members, batch_size=32, verbose=0)
-    assert any(np.any(np.array(a) != b) for a, b in zip(game.attack_optimizer.variables, fresh, strict=True))
+    assert any(np.any(a.numpy() != b) for a, b in zip(game.attack_optimizer.variables, fresh, strict=True))
     game.attack_optimizer.learning_rate = 0.125
     watchdog.rewarm(game)
     assert float(game.attack_optimizer.learning_rate) == 0.125

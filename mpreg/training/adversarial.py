@@ -153,6 +153,11 @@ class AdversarialRegularization(keras.Model):
         control.set_model(self)  # a CallbackList of the caller's is not given its model again
         return fit_with_callback(super().fit, control, args, kwargs)
 
+    def evaluate(self, *args, **kwargs):
+        """As `keras.Model.evaluate`."""
+        # Keras before 3.13 turns logs into numbers only where they are those of all metrics.
+        return keras.tree.map_structure(_to_number, super().evaluate(*args, **kwargs))
+
     def get_config(self):
         return {
             "name": self.name,
@@ -210,6 +215,10 @@ def check_step(target):
                 f"Compile the target itself and fit it with mpreg.callbacks.AdversarialTraining. "
                 f"Received: {type(target).__name__}.{name}"
             )
+
+
+def _to_number(value):
+    return float(value) if getattr(value, "shape", None) == () else value
 
 
 def fit_with_callback(fit, callback, args, kwargs):
