@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 import keras
+from mpreg.callbacks import PrivacyMeter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 import mpreg
-from mpreg.callbacks import PrivacyMeter
 from mpreg.evaluation.figures import plot_histograms, plot_roc
 
 console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140)
@@ -46,7 +46,9 @@ class Setting:
 
     def but(self, **changes):
         """A copy with some values changed; None keeps the value."""
-        return dataclasses.replace(self, **{name: value for name, value in changes.items() if value is not None})
+        return dataclasses.replace(
+            self, **{name: value for name, value in changes.items() if value is not None}
+        )
 
     def draw(self, seed):
         """The data set's description, its number of classes and its split."""

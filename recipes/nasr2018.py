@@ -13,10 +13,6 @@ from pathlib import Path
 
 import click
 import keras
-
-import mpreg
-from mpreg import networks
-from mpreg.evaluation.tables import percent, percent_with_interval
 from mpreg.recipes import quickstart
 from mpreg.recipes.experiment import (
     Setting,
@@ -32,6 +28,10 @@ from mpreg.recipes.experiment import (
     write_comparison,
 )
 from mpreg.recipes.published_schedule import PublishedSchedule, train_published
+
+import mpreg
+from mpreg import networks
+from mpreg.evaluation.tables import percent, percent_with_interval
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,9 @@ CIFAR = {
     "penalty": 1.0,
 }
 SETTINGS = {
-    "location30": quickstart.SETTINGS["location30"],  # not in the paper: small enough to try either schedule on
+    "location30": quickstart.SETTINGS[
+        "location30"
+    ],  # not in the paper: small enough to try either schedule on
     "purchase100": Setting(dataset="purchase100", nonmembers=20_000, **PURCHASE),
     "purchase100-like": Setting(dataset="purchase100-like", **{**PURCHASE, "reference": 20_000}),
     "texas100": Setting(
@@ -129,9 +131,7 @@ def run(dataset="location30", *, schedule="ours", members=None, epochs=None, pen
         raise ValueError(f"dataset must be one of {', '.join(SETTINGS)}. Received: {dataset!r}")
     if schedule not in ("ours", "published"):
         raise ValueError(f'schedule must be "ours" or "published". Received: {schedule!r}')
-    setting = SETTINGS[dataset].but(
-        members=members, reference=members, epochs=epochs, penalty=penalty
-    )
+    setting = SETTINGS[dataset].but(members=members, reference=members, epochs=epochs, penalty=penalty)
     out = Path(out) if out else Path("mpreg-nasr2018") / f"{dataset}-{schedule}"
     data, split = setting.draw(seed)
     console.print(f"{data.description}\n{split}")
@@ -161,7 +161,15 @@ def run(dataset="location30", *, schedule="ours", members=None, epochs=None, pen
 
 def beside_published(comparison, published):
     """Header and rows: measured figures, the gap bound of each, and the published figures with theirs."""
-    header = ["", "training", "test", "strongest attack", "gap bound", "published: train/test/attack", "gap bound"]
+    header = [
+        "",
+        "training",
+        "test",
+        "strongest attack",
+        "gap bound",
+        "published: train/test/attack",
+        "gap bound",
+    ]
     rows = []
     for name, report in comparison.reports.items():
         figures = getattr(published, name) if published else None

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import keras
 from keras import layers
-
-import mpreg
-from mpreg import networks
 from mpreg.recipes.experiment import (
     Setting,
     console,
@@ -20,6 +17,9 @@ from mpreg.recipes.experiment import (
     watch,
     write_comparison,
 )
+
+import mpreg
+from mpreg import networks
 
 
 def small_mlp(*, features, classes, seed, dropout=0.0):
@@ -104,7 +104,10 @@ def run(dataset="digits", *, out=None, seed=0, penalty=None, epochs=None):
         comparison,
         out,
         title=f"{dataset}: without and with adversarial regularization",
-        notes=[data.description, f"Defence: adversarial regularization, penalty {setting.penalty:g}. Seed {seed}."],
+        notes=[
+            data.description,
+            f"Defence: adversarial regularization, penalty {setting.penalty:g}. Seed {seed}.",
+        ],
     )
     console.print(
         f"95 % intervals; guessing is 50 %. {split}\n"

@@ -5,9 +5,9 @@ import tempfile
 
 import keras
 import numpy as np
+from mpreg.callbacks import AdversarialTraining, PrivacyMeter
 
 import mpreg
-from mpreg.callbacks import AdversarialTraining, PrivacyMeter
 
 
 def main():
@@ -20,8 +20,12 @@ def main():
     assert {"inference_accuracy", "attack_accuracy"} <= set(history), history.keys()
     plain = mpreg.networks.location_mlp(features=64, classes=10)
     plain.compile("adam", "sparse_categorical_crossentropy")
-    plain.fit(*split.members, epochs=2, verbose=0, callbacks=[AdversarialTraining(split.reference, penalty=1.0)])
-    np.testing.assert_allclose(plain.predict(data.features, verbose=0), target.predict(data.features, verbose=0))
+    plain.fit(
+        *split.members, epochs=2, verbose=0, callbacks=[AdversarialTraining(split.reference, penalty=1.0)]
+    )
+    np.testing.assert_allclose(
+        plain.predict(data.features, verbose=0), target.predict(data.features, verbose=0)
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.keras"
         model.save(path)

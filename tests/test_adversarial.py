@@ -119,7 +119,7 @@ def test_zero_penalty_is_plain_training_bit_for_bit():
     plain, target = (mlp(dropout=0.3, normalize=True) for _ in range(2))
     plain.compile("adam", LOSS)
     plain.fit(*records(), epochs=2, batch_size=24, **QUIET)
-    model = wrap(target, penalty=0.0, optimizer="adam", inference_network="compact", attack_optimizer="adam")
+    model = wrap(target, penalty=0.0, optimizer="adam")
     history_of(model, *records(), epochs=2, batch_size=24)
     assert_same_weights(plain, target)
 
@@ -171,11 +171,9 @@ def watch(target, reference):
     )
 
 
-@pytest.mark.parametrize("part", ["dropout", "normalize"])
-def test_the_inference_network_does_not_learn_the_training_mode(part):
-    target = mlp(hidden=16, **{"dropout": {"dropout": 0.5}, "normalize": {"normalize": True}}[part])
-    if part == "normalize":
-        target.layers[1].set_weights([np.full(16, v, "float32") for v in (1, 0, 0.5, 9)])  # unlike any batch
+def test_the_inference_network_does_not_learn_the_training_mode():
+    target = mlp(hidden=16, dropout=0.5, normalize=True)
+    target.layers[1].set_weights([np.full(16, v, "float32") for v in (1, 0, 0.5, 9)])  # unlike any batch
     model = watch(target, records(2000, seed=1))
     accuracies = history_of(model, *records(2000, seed=2), epochs=6, batch_size=64, shuffle=True)
     assert np.mean(accuracies["inference_accuracy"][2:]) == pytest.approx(0.5, abs=0.03)
@@ -394,13 +392,9 @@ def usual_way():
     return weights_of(model.target_model), history
 
 
-@pytest.mark.parametrize(
-    ("way", "data"),
-    [
-        ("two steps an execution", "dataset"),
-        *(pytest.param(way, data, marks=pytest.mark.slow) for way in WAYS for data in ("arrays", "dataset")),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("data", ["arrays", "dataset"])
+@pytest.mark.parametrize("way", WAYS)
 def test_every_way_of_running_leads_to_the_same_place(usual_way, way, data):
     weights, history = usual_way
     model = wrap(inference_network="compact", compiled={"metrics": ["accuracy"], **WAYS[way]})
@@ -418,6 +412,7 @@ def test_every_way_of_running_leads_to_the_same_place(usual_way, way, data):
         np.testing.assert_allclose(mine, others, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_jit_compiled_step_leads_to_the_same_place():
     targets = mlp(), mlp()
     for target, way in zip(targets, ({"jit_compile": True}, EAGER), strict=True):
@@ -430,13 +425,13 @@ def test_mixed_precision(policy, tmp_path):
     keras.config.set_dtype_policy(policy)
     try:
         target = mlp(dropout=0.2, normalize=True)
-        model = wrap(target, optimizer=keras.optimizers.SGD(0.1), inference_network="compact")
-        history = history_of(model, *records(), epochs=2)
+        model = wrap(target, inference_network="compact", compiled=EAGER)
+        logs = [step_of(model, *records()) for _ in range(3)]
         scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         assert scaled == (policy == "mixed_float16")
     finally:
         keras.config.set_dtype_policy("float32")
-    assert np.isfinite([history[name] for name in history]).all()
+    assert np.isfinite([list(each.values()) for each in logs]).all()
     assert all(np.isfinite(value).all() for value in weights_of(model))
     inner = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     assert int(inner.iterations) >= 2  # steps are not skipped for ever
@@ -642,7 +637,7 @@ def run_python(program):
 
 class Interrupt(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
-        if epoch == 2:
+        if epoch == 1:
             raise KeyboardInterrupt
 
 
@@ -651,11 +646,11 @@ def test_an_interrupted_run_resumes_to_the_very_same_weights(tmp_path):
         return wrap(mlp(normalize=True), warmup_epochs=1, **both_with_momentum())
 
     straight, first, second = build(), build(), build()
-    history_of(straight, *records(), epochs=4, batch_size=48)
+    history_of(straight, *records(), epochs=3, batch_size=48)
     backup = [keras.callbacks.BackupAndRestore(tmp_path / "backup") for _ in range(2)]
     with pytest.raises(KeyboardInterrupt):
-        history_of(first, *records(), epochs=4, batch_size=48, callbacks=[backup[0], Interrupt()])
-    history = history_of(second, *records(), epochs=4, batch_size=48, callbacks=[backup[1]])
+        history_of(first, *records(), epochs=3, batch_size=48, callbacks=[backup[0], Interrupt()])
+    history = history_of(second, *records(), epochs=3, batch_size=48, callbacks=[backup[1]])
     assert len(history["loss"]) == 2
     assert_same_weights(straight, second)
     for name in ("optimizer", "attack_optimizer"):

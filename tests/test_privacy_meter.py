@@ -268,16 +268,15 @@ class Script(keras.callbacks.Callback):
         meter.measure = lambda: {**dict.fromkeys(FIGURES, 0.0), "attack_accuracy": next(self.values)}
 
 
-@pytest.mark.parametrize(("every", "stops"), [(1, 5), (2, 9)])
-def test_early_stopping_stops_by_the_attack_and_is_never_short_of_a_figure(every, stops):
+def test_early_stopping_stops_by_the_attack_and_is_never_short_of_a_figure():
     split = split_of()
-    meter = PrivacyMeter(split, every=every)
-    Script(meter, [0.9, 0.8, 0.7, 0.8, 0.8, 0.8, 0.8])
-    stop = keras.callbacks.EarlyStopping("attack_accuracy", mode="min", patience=2 if every == 1 else 5)
+    meter = PrivacyMeter(split, every=2)
+    Script(meter, [0.9, 0.8, 0.7, 0.8, 0.8, 0.8, 0.8])  # measured in epochs 0, 1, 3, 5, ...: best in epoch 3
+    stop = keras.callbacks.EarlyStopping("attack_accuracy", mode="min", patience=3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         history = fit(compiled(), split, meter, stop, epochs=12).history
-    assert len(history["loss"]) == stops
+    assert len(history["loss"]) == 7
 
 
 def test_model_checkpoint_keeps_the_epoch_that_leaks_least(tmp_path):
