@@ -23,15 +23,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it when i
 import keras
 import numpy as np
 import tensorflow as tf
-from mpreg.callbacks import AdversarialTraining
-from mpreg.recipes.published_schedule import Players, PublishedSchedule
 from rich import box
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 import mpreg
+from mpreg.callbacks import AdversarialTraining
 from mpreg.networks import purchase_mlp
+from mpreg.recipes.published_schedule import Players, PublishedSchedule
 
 RECORDS, FEATURES, CLASSES = 20_000, 600, 100
 BATCH = 128

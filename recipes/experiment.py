@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 import keras
-from mpreg.callbacks import PrivacyMeter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 import mpreg
+from mpreg.callbacks import PrivacyMeter
 from mpreg.evaluation.figures import plot_histograms, plot_roc
 
 console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140)

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import keras
 from keras import layers
+
+import mpreg
+from mpreg import networks
 from mpreg.recipes.experiment import (
     Setting,
     console,
@@ -17,9 +20,6 @@ from mpreg.recipes.experiment import (
     watch,
     write_comparison,
 )
-
-import mpreg
-from mpreg import networks
 
 
 def small_mlp(*, features, classes, seed, dropout=0.0):

@@ -5,9 +5,9 @@ import tempfile
 
 import keras
 import numpy as np
-from mpreg.callbacks import AdversarialTraining, PrivacyMeter
 
 import mpreg
+from mpreg.callbacks import AdversarialTraining, PrivacyMeter
 
 
 def main():

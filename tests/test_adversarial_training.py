@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 from helpers import CLASSES, FEATURES, assert_same_weights, linear_attacker, mlp, records, weights_of
 from keras import layers
-from mpreg.callbacks import AdversarialTraining
 
 import mpreg
+from mpreg.callbacks import AdversarialTraining
 
 LOSS = "sparse_categorical_crossentropy"
 INFERENCE_LOGS = {"inference_accuracy", "inference_loss", "membership_gain"}

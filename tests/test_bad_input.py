@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from mpreg.callbacks import AdversarialTraining, PrivacyMeter
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression
 from sklearn.svm import LinearSVC
@@ -17,6 +16,7 @@ from sklearn.svm import LinearSVC
 import mpreg
 from mpreg import MembershipSplit, datasets, metrics, networks, signals
 from mpreg.attacks import GapAttack, ThresholdAttack, cross_fit
+from mpreg.callbacks import AdversarialTraining, PrivacyMeter
 from mpreg.networks.inference import build_inference_network
 
 X = np.arange(160, dtype=np.float32).reshape(40, 4)

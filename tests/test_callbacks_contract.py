@@ -3,12 +3,12 @@
 import inspect
 
 import keras
-import mpreg.callbacks
 import numpy as np
 import pytest
 from helpers import linear_attacker, mlp, records
 
 import mpreg
+import mpreg.callbacks
 
 LOSS = "sparse_categorical_crossentropy"
 SPLIT = mpreg.MembershipSplit(records(24), records(24, seed=2), records(24, seed=1))

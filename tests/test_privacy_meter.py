@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 from helpers import CLASSES, FEATURES, Spy, mlp, records
 from keras import layers
-from mpreg.callbacks import PrivacyMeter
 
 import mpreg
+from mpreg.callbacks import PrivacyMeter
 
 LOSS = "sparse_categorical_crossentropy"
 FIGURES = {

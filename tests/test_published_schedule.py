@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from helpers import assert_same_weights, linear_attacker, mlp, records, weights_of
+
 from mpreg.recipes import published_schedule
 from mpreg.recipes.published_schedule import PublishedSchedule, epoch_batches, train_published
 
