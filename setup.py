@@ -40,7 +40,7 @@ setup(
         "matplotlib>=3.8",  # ROC curves and histograms
         "pillow>=10",  # decodes JPEG archives of CIFAR; matplotlib needs it anyway
     ],
-    extras_require={"test": ["pandas>=2", "pytest>=8", "ruff>=0.6"]},
+    extras_require={"test": ["pytest>=8", "ruff>=0.6"]},
     entry_points={"console_scripts": ["mpreg = mpreg.cli:main"]},
     classifiers=[
         "Programming Language :: Python :: 3",
