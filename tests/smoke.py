@@ -16,15 +16,17 @@ def main():
     target = mpreg.networks.location_mlp(features=64, classes=10)
     model = mpreg.AdversarialRegularization(target, split.reference, penalty=1.0)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    keras.utils.set_random_seed(0)  # of the order in which fit draws the records
     history = model.fit(*split.members, epochs=2, verbose=0, callbacks=[PrivacyMeter(split)]).history
     assert {"inference_accuracy", "attack_accuracy"} <= set(history), history.keys()
     plain = mpreg.networks.location_mlp(features=64, classes=10)
     plain.compile("adam", "sparse_categorical_crossentropy")
+    keras.utils.set_random_seed(0)
     plain.fit(
         *split.members, epochs=2, verbose=0, callbacks=[AdversarialTraining(split.reference, penalty=1.0)]
     )
     np.testing.assert_allclose(
-        plain.predict(data.features, verbose=0), target.predict(data.features, verbose=0)
+        plain.predict(data.features, verbose=0), target.predict(data.features, verbose=0), atol=1e-5
     )
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.keras"
