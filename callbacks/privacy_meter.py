@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from mpreg import metrics, signals
 from mpreg.attacks import cross_fit, suite
-from mpreg.data import MembershipSplit, brief, flatten, map_arrays, take
+from mpreg.data import MembershipSplit, brief, check_count, flatten, map_arrays, take
 from mpreg.training.answers import call_target
 
 LEAST_RECORDS = 250
@@ -71,9 +71,9 @@ class PrivacyMeter(keras.callbacks.Callback):
         super().__init__()
         if not isinstance(split, MembershipSplit):
             raise TypeError(f"split must be an mpreg.MembershipSplit. Received: {brief(split)}")
-        _check_count("every", every, 1)
+        check_count("every", every, 1)
         if records is not None:
-            _check_count("records", records, 4)
+            check_count("records", records, 4)
         self.every = every
         self.seed = seed
         self.from_logits = from_logits
@@ -186,8 +186,3 @@ def _figures(members, nonmembers, attacks, seed):
 def _sample(pair, records, rng):
     rows = rng.permutation(len(pair[1]))[:records]
     return take(pair, np.sort(rows))
-
-
-def _check_count(name, value, least):
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} must be a whole number, at least {least}. Received: {name}={value!r}")

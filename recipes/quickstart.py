@@ -29,8 +29,8 @@ def small_mlp(*, features, classes, seed, dropout=0.0):
     return keras.Sequential([keras.Input((features,)), *hidden, layers.Dense(classes, "softmax")])
 
 
-# Rates, epochs and penalties were chosen mostly on splits of seeds 101 to 103, but of the same records, and after a look
-# at seed 0 too: the table shows what the defence does, it is not a held-out estimate.
+# Rates, epochs and penalties were chosen mostly on splits of seeds 101 to 103, but of the same records, and after a
+# look at seed 0 too: the table shows what the defence does, it is not a held-out estimate.
 SETTINGS = {
     setting.dataset: setting
     for setting in (
