@@ -7,11 +7,12 @@ Source: Nasr, Shokri and Houmansadr, "Machine Learning with Membership Privacy u
 Regularization", CCS 2018, sections 3.1 and 3.2, algorithm 1.
 """
 
-from numbers import Integral, Real
+from numbers import Real
 
 import keras
 import tensorflow as tf
 
+from mpreg.data import check_count
 from mpreg.networks.inference import build_inference_network
 from mpreg.training import watchdog
 from mpreg.training.answers import answers_are_logits, call_target, log_probabilities, one_hot_labels
@@ -259,8 +260,7 @@ def check_options(*, penalty, attack_steps, warmup_epochs, reference_batch_size,
         ("reference_batch_size", reference_batch_size, 1),
         ("seed", seed, 0),
     ):
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-            raise ValueError(f"{name} must be a whole number, at least {least}. Received: {name}={value!r}")
+        check_count(name, value, least)
 
 
 def check_penalty(penalty):
