@@ -47,7 +47,7 @@ class PrivacyMeter(keras.callbacks.Callback):
     Args:
         split: a `MembershipSplit`.
         every: epochs between measurements, at least 1.
-        attacks: as for `mpreg.evaluate`.
+        attacks: as for `mpreg.evaluate`, those that need nothing but the model's answers.
         records: records to judge a side; None as above; all where there are fewer.
         log_dir: folder for TensorBoard; scalars go to its subfolder `privacy`. None writes nothing.
         from_logits: whether the model answers with logits; None decides by looking at the answers.
@@ -79,6 +79,12 @@ class PrivacyMeter(keras.callbacks.Callback):
         self.from_logits = from_logits
         self.costs = []
         self._attacks = suite(attacks)
+        for attack in self._attacks:
+            if attack.needs:
+                raise ValueError(
+                    f"PrivacyMeter sees the model's answers alone, but attack {attack.name!r} needs "
+                    f"{', '.join(sorted(attack.needs))}. Use it in mpreg.evaluate, after training"
+                )
         if records is None:
             records = max(LEAST_RECORDS, int(SHARE_OF_MEMBERS * len(split.members[1])))
         rng = np.random.default_rng(seed)

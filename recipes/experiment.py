@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import random
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +31,7 @@ class Setting:
         network: function `(record shape, classes, seed)` of a Keras classifier with softmax answers.
         learning_rate: of Adam, for the classifier without and with defence.
         epochs: without and with defence, so that stopping early is not taken for the defence's doing.
-        penalty: weight of the gain.
+        penalty: weight of the gain, for the defended classifier.
         batch_size: members a step.
     """
 
@@ -41,7 +42,7 @@ class Setting:
     network: Callable
     learning_rate: float
     epochs: int
-    penalty: float
+    penalty: float = 0.0
     batch_size: int = 128
 
     def but(self, **changes):
@@ -67,6 +68,17 @@ class Setting:
     def target(self, data, seed):
         """A fresh classifier for the data."""
         return self.network(data.features.shape[1:], data.classes, seed)
+
+    def compiled(self, model):
+        """The classifier, ready to be trained."""
+        model.compile(
+            keras.optimizers.Adam(self.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
+        )
+        return model
+
+    def fresh(self, data):
+        """A classifier with weights of its own at each call, which follow Keras' global seed."""
+        return self.target(data, random.randrange(2**31))
 
 
 def table(build):
@@ -98,10 +110,7 @@ def train_defended(setting, data, split, *, seed, callbacks=()):
 
 
 def _fit(model, setting, split, callbacks):
-    model.compile(
-        keras.optimizers.Adam(setting.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
-    )
-    model.fit(
+    setting.compiled(model).fit(
         *split.members,
         batch_size=setting.batch_size,
         epochs=setting.epochs,

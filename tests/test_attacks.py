@@ -67,10 +67,24 @@ class TestCrossFitting:
         assert not verdicts.member_scores.any() and not verdicts.nonmember_scores.any()
         assert not verdicts.member_decisions.any() and not verdicts.nonmember_decisions.any()
 
+    def test_an_attack_that_learns_nothing_is_asked_once(self):
+        asked = []
+
+        class Spy(GapAttack):
+            def score(self, answers):
+                asked.append(len(answers))
+                return super().score(answers)
+
+        one, many = (cross_fit(attack, *sides(20, 52)) for attack in (Spy(), GapAttack()))
+        assert asked == [20, 52]
+        assert_equal_verdicts(one, many)
+
     def test_folds_are_even_and_each_knows_the_rest(self):
         sizes = []
 
         class Spy(GapAttack):
+            learns = True
+
             def fit(self, members, nonmembers, *, seed=0):
                 sizes.append((len(members), len(nonmembers)))
 

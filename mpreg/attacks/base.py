@@ -2,10 +2,15 @@
 
 from abc import ABC, abstractmethod
 
+import numpy as np
+
+from mpreg.metrics import best_threshold
+
 
 class Attack(ABC):
     """A membership inference attack on a model's answers.
 
+    `prepare(access)` is called once, before any `fit`, where an attack needs more than the answers;
     `fit(members, nonmembers)` learns from `Answers` of known membership and sets `threshold`;
     `score(answers)` returns one float a record, higher for a more likely member, and calls a record a member
     where the score is at least `threshold`.
@@ -14,6 +19,9 @@ class Attack(ABC):
         name: unique among the attacks of an evaluation.
         threshold: score from which on a record is called a member.
         learns: whether `fit` learns from the records, which makes the intervals of its figures wider.
+        needs: what the attacker must have beyond the target's answers, of `mpreg.attacks.NEEDS`:
+            `"records"` (the judged inputs), `"model"` (queries to the target), `"population"` (records known not
+            to be members), `"shadows"` (models trained like the target).
 
     Example:
     ```python
@@ -33,6 +41,10 @@ class Attack(ABC):
     name: str
     threshold: float
     learns = True
+    needs = frozenset()
+
+    def prepare(self, access):  # noqa: B027, for most attacks the answers are all there is
+        """Looks at what the attacker has beyond the answers: an `Access` with all that `needs` names."""
 
     @abstractmethod
     def fit(self, members, nonmembers, *, seed=0):
@@ -41,3 +53,24 @@ class Attack(ABC):
     @abstractmethod
     def score(self, answers):
         """Scores of `Answers`, float (n,)."""
+
+
+class PreparedAttack(Attack):
+    """An attack that scores all records at once, from what the attacker has; `fit` picks the threshold alone.
+
+    Subclasses write `score_all`.
+    """
+
+    def prepare(self, access):
+        access.note(self.name, self.score_all(access))
+
+    @abstractmethod
+    def score_all(self, access):
+        """Scores of the judged records, float (members + non-members,), members first."""
+
+    def fit(self, members, nonmembers, *, seed=0):
+        self.threshold = best_threshold(self.score(members), self.score(nonmembers))
+        return self
+
+    def score(self, answers):
+        return np.asarray(answers.noted(self.name))

@@ -2,6 +2,11 @@
 
 from mpreg.attacks.base import Attack
 from mpreg.attacks.gap import GapAttack
+from mpreg.attacks.instance_threshold import InstanceThresholdAttack
+from mpreg.attacks.label_only import LabelOnlyAttack
+from mpreg.attacks.likelihood_ratio import LikelihoodRatioAttack
+from mpreg.attacks.relative import RelativeAttack
+from mpreg.attacks.shadow import ShadowAttack
 from mpreg.attacks.threshold import SIGNALS, ThresholdAttack
 from mpreg.attacks.trained import TrainedAttack
 
@@ -10,21 +15,20 @@ def suite(attacks):
     """The attacks that a name stands for, or the given ones, checked.
 
     `"fast"`: the gap attack and a threshold on each signal, global and per class. `"standard"`: these and the
-    trained attack. The gap attack is always among them, because no attacker does worse than it.
+    trained attack. `"strong"`: these, the label-only attack, and all that need shadow models. The gap attack is
+    always among them, because no attacker does worse than it.
 
     Args:
-        attacks: `"fast"`, `"standard"` or a list of `Attack` objects.
+        attacks: `"fast"`, `"standard"`, `"strong"` or a list of `Attack` objects.
 
     Raises:
         ValueError: an unknown name, an empty list, something that is not an attack, or two of one name.
     """
-    if isinstance(attacks, str):
-        if attacks == "fast":
-            return fast()
-        if attacks == "standard":
-            return [*fast(), TrainedAttack()]
+    if isinstance(attacks, str) and attacks in SUITES:
+        return SUITES[attacks]()
     if not isinstance(attacks, list | tuple):
-        raise ValueError(f'attacks must be "fast", "standard" or a list of attacks. Received: {attacks!r}')
+        names = ", ".join(f'"{name}"' for name in SUITES)
+        raise ValueError(f"attacks must be {names} or a list of attacks. Received: {attacks!r}")
     if not attacks:
         raise ValueError('attacks is empty. Use "standard", or list at least one attack')
     for attack in attacks:
@@ -43,3 +47,22 @@ def suite(attacks):
 def fast():
     per_class = [ThresholdAttack(signal, per_class=True) for signal in SIGNALS]
     return [GapAttack(), *map(ThresholdAttack, SIGNALS), *per_class]
+
+
+def standard():
+    return [*fast(), TrainedAttack()]
+
+
+def strong():
+    return [
+        *standard(),
+        LabelOnlyAttack(),
+        ShadowAttack(),
+        InstanceThresholdAttack(),
+        LikelihoodRatioAttack(),
+        LikelihoodRatioAttack(online=False),
+        RelativeAttack(),
+    ]
+
+
+SUITES = {"fast": fast, "standard": standard, "strong": strong}

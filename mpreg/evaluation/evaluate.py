@@ -1,11 +1,15 @@
 """`evaluate`: attacks a model with a suite of attacks and reports the strongest."""
 
-import math
 import platform
 from importlib import metadata
 
+import numpy as np
+
 from mpreg import __version__, metrics, signals
-from mpreg.attacks import cross_fit, suite
+from mpreg.attacks import NEEDS, Access, cross_fit, draw_membership, suite
+from mpreg.attacks.access import pool
+from mpreg.attacks.crossfit import WIDENING
+from mpreg.attacks.shadow_models import ShadowFleet, ShadowModels
 from mpreg.data import MembershipSplit, brief, check_count, label_indices
 from mpreg.evaluation.report import AttackResult, PrivacyReport
 from mpreg.metrics import Estimate
@@ -14,7 +18,7 @@ CONFIDENCE = 0.95
 FPRS = (0.001, 0.01)
 
 
-def evaluate(model, split, *, attacks="standard", from_logits=None, seed=0):
+def evaluate(model, split, *, attacks="standard", shadows=None, from_logits=None, seed=0):
     """Attacks a classifier and reports what it gives away.
 
     The attacker knows the membership of four fifths of the records and judges the last fifth, in turn, so no
@@ -24,17 +28,22 @@ def evaluate(model, split, *, attacks="standard", from_logits=None, seed=0):
     Args:
         model: a Keras model, a wrapper of mpreg, or anything with `predict_proba`, that answers with class
             probabilities or logits, (n, classes).
-        split: a `MembershipSplit`; its members and non-members are judged.
-        attacks: `"fast"` (gap and thresholds), `"standard"` (and a trained attack), or a list of attacks.
+        split: a `MembershipSplit`; its members and non-members are judged. Attacks that want records known not to
+            be members take its reference.
+        attacks: `"fast"` (gap and thresholds), `"standard"` (and a trained attack), `"strong"` (and attacks
+            with shadow models), or a list of attacks.
+        shadows: for attacks that need shadow models, how to train them: a `ShadowFleet` or a `ShadowTraining`,
+            or ready `ShadowModels`. None trains 16 like the target, where that is a Keras model fitted in this
+            process: about 16 times its training. All attacks share them; the report states what they cost.
         from_logits: whether the model answers with logits; None decides by looking at the answers.
-        seed: seed of the cross-fitting.
+        seed: seed of the shadow models and the cross-fitting.
 
     Returns:
         A `PrivacyReport`.
 
     Raises:
         ValueError: answers that are neither probabilities nor logits, labels out of range, fewer than two
-            records on a side, or unknown attacks.
+            records on a side, unknown attacks, or an attack that needs what is not there.
         TypeError: a model that gives no scores, or a split that is none.
 
     Example:
@@ -46,18 +55,33 @@ def evaluate(model, split, *, attacks="standard", from_logits=None, seed=0):
     """
     if not isinstance(split, MembershipSplit):
         raise TypeError(f"split must be an mpreg.MembershipSplit. Received: {brief(split)}")
+    chosen = suite(attacks)
+    check_count("seed", seed, 0)
     (member_x, member_y), (nonmember_x, nonmember_y) = split.members, split.nonmembers
     # Only scikit-learn's models ask for the number of classes: they leave out those they never saw.
     classes = 1 + max(int(label_indices(y).max()) for y in (member_y, nonmember_y))
-    return evaluate_predictions(
-        signals.predict(model, member_x, classes=classes),
-        member_y,
-        signals.predict(model, nonmember_x, classes=classes),
-        nonmember_y,
-        attacks=attacks,
-        from_logits=from_logits,
+    coarse = _serves_coarse(model)
+
+    def ask(x):
+        return signals.predict(model, x, classes=classes)
+
+    sides = (ask(member_x), member_y), (ask(nonmember_x), nonmember_y)
+    from_logits, members, nonmembers = _read(*sides, from_logits=from_logits, coarse=coarse)
+    records = pool(member_x, nonmember_x)
+    if any("shadows" in attack.needs for attack in chosen):
+        labels = np.concatenate([member_y, nonmember_y])
+        shadows = _shadow_models(shadows, model, records, labels, len(members), seed)
+    access = Access(
+        members,
+        nonmembers,
+        records=records,
+        ask=ask,
+        population=split.reference,
+        shadows=shadows,
+        read={"from_logits": from_logits, "coarse": coarse},
         seed=seed,
     )
+    return _judge(access, chosen, named=isinstance(attacks, str))
 
 
 def evaluate_predictions(
@@ -67,7 +91,9 @@ def evaluate_predictions(
     nonmember_labels,
     *,
     attacks="standard",
+    shadows=None,
     from_logits=None,
+    coarse=False,
     seed=0,
 ):
     """Attacks a model of any framework, given its predictions.
@@ -76,6 +102,8 @@ def evaluate_predictions(
         member_predictions, nonmember_predictions: probabilities or logits, (n, classes), or (n,) for two classes.
         member_labels, nonmember_labels: integers (n,) or one-hot (n, classes).
         attacks, from_logits, seed: as for `evaluate`.
+        shadows: `ShadowModels` of the same records, members first, for attacks that need them.
+        coarse: whether probabilities were rounded or cut, so that they need not sum to one.
 
     Returns:
         A `PrivacyReport`.
@@ -91,29 +119,111 @@ def evaluate_predictions(
     """
     chosen = suite(attacks)
     check_count("seed", seed, 0)
-    members, nonmembers = signals.read_both(
-        (member_predictions, member_labels),
-        (nonmember_predictions, nonmember_labels),
-        from_logits=from_logits,
-    )
-    results, decisions = {}, {}
-    for attack in chosen:
-        verdicts = cross_fit(attack, members, nonmembers, seed=seed)
-        results[attack.name] = _result(attack, verdicts, seed)
-        decisions[attack.name] = verdicts.member_decisions, verdicts.nonmember_decisions
+    sides = (member_predictions, member_labels), (nonmember_predictions, nonmember_labels)
+    _, members, nonmembers = _read(*sides, from_logits=from_logits, coarse=coarse)
+    if shadows is not None:
+        _check_shadows(shadows, len(members) + len(nonmembers))
+    access = Access(members, nonmembers, shadows=shadows, seed=seed)
+    return _judge(access, chosen, named=isinstance(attacks, str))
+
+
+def _serves_coarse(model):
+    """Whether a model ends in output defences whose answers need not sum to one."""
+    if not hasattr(model, "predict_on_batch"):
+        return False
+    from mpreg.outputs import is_coarse  # it imports Keras, which other models do without
+
+    return is_coarse(model)
+
+
+def _read(member_side, nonmember_side, *, from_logits, coarse):
+    """Whether the answers are logits, and the `Answers` of both sides."""
+    if from_logits is None and not coarse:
+        from_logits = any(signals.look_like_logits(side[0]) for side in (member_side, nonmember_side))
+    both = signals.read_both(member_side, nonmember_side, from_logits=bool(from_logits), coarse=coarse)
+    return bool(from_logits), *both
+
+
+def _shadow_models(shadows, model, records, labels, members, seed):
+    if isinstance(shadows, ShadowModels):
+        return _check_shadows(shadows, len(labels))
+    if shadows is None:
+        shadows = ShadowFleet.like(model, members=members)
+    if not hasattr(shadows, "train") or not hasattr(shadows, "count"):
+        raise TypeError(
+            "shadows must be an mpreg.ShadowFleet, ShadowTraining or ShadowModels. "
+            f"Received: {brief(shadows)}"
+        )
+    membership = draw_membership(shadows.count, len(labels), members, seed=seed)
+    return shadows.train(records, labels, membership=membership, seed=seed)
+
+
+def _check_shadows(shadows, records):
+    if not isinstance(shadows, ShadowModels):
+        raise TypeError(
+            f"shadows must be mpreg.ShadowModels: predictions cannot be trained on. Received: {brief(shadows)}"
+        )
+    if shadows.membership.shape[1] != records:
+        raise ValueError(
+            f"the shadow models answer to {shadows.membership.shape[1]:,} records, but {records:,} are judged: "
+            "give their answers to the members and then the non-members"
+        )
+    return shadows
+
+
+def _judge(access, attacks, *, named):
+    """The report of all attacks; of a named suite, those that need what is not there are left out, with a note."""
+    results, notes = {}, []
+    for attack in attacks:
+        missing = [need for need in NEEDS if need in attack.needs and not access.has(need)]
+        if missing:
+            lacking = f"{attack.name!r} needs {' and '.join(NEEDS[need] for need in missing)}"
+            if not named or "shadows" in missing:
+                raise ValueError(f"attack {lacking}, which this evaluation has not. {_WHERE[missing[-1]]}")
+            notes.append(f"Attack {lacking}: left out.")
+            continue
+        attack.prepare(access)
+        verdicts = cross_fit(attack, access.members, access.nonmembers, seed=access.seed)
+        results[attack.name] = _result(attack, verdicts, access.seed)
     strongest = max(results, key=lambda name: float(results[name].accuracy))
+    members, nonmembers = access.members, access.nonmembers
     return PrivacyReport(
         train_accuracy=_accuracy(members),
         test_accuracy=_accuracy(nonmembers),
         attacks=results,
-        attack_accuracy=_headline(results[strongest], decisions[strongest], tried=len(results)),
+        attack_accuracy=_headline(results[strongest], tried=len(results)),
         strongest_attack=strongest,
         members=len(members),
         nonmembers=len(nonmembers),
         classes=members.classes,
-        seed=int(seed),
+        seed=int(access.seed),
+        member_labels=members.labels,
+        nonmember_labels=nonmembers.labels,
+        cost=_cost(access),
+        notes=tuple(notes),
         provenance=_provenance(),
     )
+
+
+_WHERE = {
+    "records": "Use mpreg.evaluate with a model and a split",
+    "model": "Use mpreg.evaluate with a model and a split",
+    "population": "Give the split reference records",
+    "shadows": "Pass shadows= a mpreg.ShadowFleet or ShadowTraining to mpreg.evaluate, or ready mpreg.ShadowModels",
+}
+
+
+def _cost(access):
+    """What the attacker spent beyond the target's answers to the judged records."""
+    cost = {"queries": access.queries}
+    if access.shadows is not None:
+        shadows = access.shadows
+        cost |= {
+            "shadow_models": len(shadows),
+            "shadow_seconds": round(shadows.seconds, 1),
+            "shadow_training": shadows.how,
+        }
+    return cost
 
 
 def _result(attack, verdicts, seed):
@@ -126,8 +236,8 @@ def _result(attack, verdicts, seed):
         confidence=CONFIDENCE,
         fprs=FPRS,
     )
-    if attack.learns:
-        found |= {name: _widened(found[name]) for name in ("accuracy", "recall", "auc")}
+    if attack.learns:  # precision, advantage and the rates at a low FPR have room for it
+        found |= {name: found[name].widened(WIDENING) for name in ("accuracy", "recall", "auc")}
     notes = (metrics.supported_fpr(len(nonmember_scores), fpr) for fpr in FPRS)
     return AttackResult(
         name=attack.name,
@@ -135,28 +245,22 @@ def _result(attack, verdicts, seed):
         epsilon_lower_bound=metrics.epsilon_lower_bound(member_scores, nonmember_scores, seed=seed),
         member_scores=member_scores,
         nonmember_scores=nonmember_scores,
+        member_decisions=verdicts.member_decisions,
+        nonmember_decisions=verdicts.nonmember_decisions,
+        learns=attack.learns,
         notes=tuple(note for note in notes if note),
     )
 
 
-def _widened(estimate):
-    """Limits for records that taught the attacks they were judged by.
-
-    In cross-fitting two records in different folds judge each other, so chance likeness of the two counts twice:
-    where nothing leaks, the variance of the accuracy is up to twice that of independent records (exactly twice for
-    scores linear in the known records). Precision, advantage and the rates at a low FPR have room for that.
-    """
-    low, high = (float(estimate) + math.sqrt(2) * (limit - estimate) for limit in estimate.interval)
-    return Estimate(estimate, max(low, 0.0), min(high, 1.0))
-
-
-def _headline(result, decisions, *, tried):
+def _headline(result, *, tried):
     """The strongest attack's accuracy, with limits that hold for all attacks tried (Bonferroni).
 
     Attacks are so alike that this has room for cross-fitting too, unless few are tried: then the attack's own
     limits, already widened for it, are the wider ones.
     """
-    low, high = metrics.balanced_accuracy_interval(*decisions, confidence=1 - (1 - CONFIDENCE) / tried)
+    low, high = metrics.balanced_accuracy_interval(
+        result.member_decisions, result.nonmember_decisions, confidence=1 - (1 - CONFIDENCE) / tried
+    )
     return Estimate(result.accuracy, min(low, result.accuracy.low), max(high, result.accuracy.high))
 
 

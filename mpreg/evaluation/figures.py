@@ -15,12 +15,32 @@ def plot_roc(comparison, path):
 
     The log-log half is where a few records that leak for certain show up (Carlini et al., S&P 2022, section III).
     """
+    curves = {name: report.strongest for name, report in comparison.reports.items()}
+    labels = {
+        f"{name}: {result.name}, AUC {float(result.auc):.3f}": result for name, result in curves.items()
+    }
+    _draw_curves(labels, path, title="Strongest attack")
+
+
+def plot_attacks(report, path, *, attacks=None):
+    """The ROC of several attacks on one model, linear and log-log, written to `path`.
+
+    Args:
+        report: a `PrivacyReport`.
+        path: the PNG to write.
+        attacks: names of its attacks, in the order of the legend; None draws all, strongest first.
+    """
+    if attacks is None:
+        attacks = sorted(report.attacks, key=lambda name: -report.attacks[name].accuracy)
+    labels = {f"{name}, AUC {float(report.attacks[name].auc):.3f}": report.attacks[name] for name in attacks}
+    _draw_curves(labels, path, title=f"{report.members:,} members, {report.nonmembers:,} non-members")
+
+
+def _draw_curves(results, path, *, title):
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     linear, logarithmic = figure.subplots(1, 2)
-    for name, report in comparison.reports.items():
-        result = report.strongest
+    for label, result in results.items():
         fpr, tpr, _ = roc(result.member_scores, result.nonmember_scores)
-        label = f"{name}: {result.name}, AUC {float(result.auc):.3f}"
         for axes in (linear, logarithmic):
             axes.plot(fpr, tpr, label=label)
     guessing = np.geomspace(LOWEST_RATE / 10, 1, 50)
@@ -28,7 +48,7 @@ def plot_roc(comparison, path):
         axes.plot(guessing, guessing, color="gray", linestyle=":", label="guessing")
         axes.set(xlabel="false positive rate", ylabel="true positive rate")
     logarithmic.set(xscale="log", yscale="log", xlim=(LOWEST_RATE, 1), ylim=(LOWEST_RATE, 1))
-    linear.set(xlim=(0, 1), ylim=(0, 1), title="Strongest attack")
+    linear.set(xlim=(0, 1), ylim=(0, 1), title=title)
     logarithmic.set(title="The same, log-log")
     linear.legend(loc="lower right", fontsize="small")
     figure.savefig(path, dpi=120)

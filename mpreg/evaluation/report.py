@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mpreg.data import check_count
+from mpreg.evaluation import records
 from mpreg.evaluation.tables import markdown_table, percent, percent_with_interval
 from mpreg.metrics import Estimate
 
@@ -28,6 +30,8 @@ class AttackResult:
         epsilon_lower_bound: empirical lower bound on epsilon, 95 % confidence; a bound on differential privacy
             only where membership was drawn at random for each record.
         member_scores, nonmember_scores: float (n,), in the order of the records; higher means member.
+        member_decisions, nonmember_decisions: bool (n,), True where the attack says "member".
+        learns: whether it learned from records of known membership.
         notes: what a reader must know, such as too few non-members for a low FPR.
     """
 
@@ -41,6 +45,9 @@ class AttackResult:
     epsilon_lower_bound: float
     member_scores: np.ndarray = field(repr=False)
     nonmember_scores: np.ndarray = field(repr=False)
+    member_decisions: np.ndarray = field(repr=False)
+    nonmember_decisions: np.ndarray = field(repr=False)
+    learns: bool = True
     notes: tuple = ()
 
     def to_dict(self):
@@ -68,7 +75,11 @@ class PrivacyReport:
             attacks at once (Bonferroni), because the strongest was picked by looking.
         strongest_attack: the name of the attack that reached it.
         members, nonmembers, classes: numbers of records and classes.
-        seed: seed of the cross-fitting.
+        seed: seed of the shadow models and the cross-fitting.
+        member_labels, nonmember_labels: classes of the records, int (n,).
+        cost: what the attacker spent beyond the answers to the judged records: queries to the model, and the
+            number of shadow models, their training in seconds and how it was done.
+        notes: what a reader must know, such as attacks that were left out.
         provenance: versions of the software.
     """
 
@@ -81,6 +92,10 @@ class PrivacyReport:
     nonmembers: int
     classes: int
     seed: int
+    member_labels: np.ndarray = field(repr=False)
+    nonmember_labels: np.ndarray = field(repr=False)
+    cost: dict = field(default_factory=dict)
+    notes: tuple = ()
     provenance: dict = field(default_factory=dict, repr=False)
 
     @property
@@ -98,6 +113,50 @@ class PrivacyReport:
         """The `AttackResult` of the strongest attack."""
         return self.attacks[self.strongest_attack]
 
+    def most_vulnerable(self, count=10, *, attack=None):
+        """The members that an attack is surest of, as `VulnerableRecord`s, surest first.
+
+        Args:
+            count: how many, at least 1.
+            attack: name of the attack; None takes the strongest.
+
+        Raises:
+            ValueError: `count` below 1, or an unknown attack.
+
+        Example:
+        ```python
+        for record in report.most_vulnerable(5):
+            print(split.members[0][record.index], record.label, record.score, record.fpr)
+        ```
+        """
+        check_count("count", count, 1)
+        return records.most_vulnerable(self._attack(attack), self.member_labels, count)
+
+    def leakage_per_class(self, *, attack=None):
+        """A `ClassLeakage` for each class: its accuracies and what an attack learns about its records.
+
+        Args:
+            attack: name of the attack; None takes the strongest.
+
+        Raises:
+            ValueError: an unknown attack.
+        """
+        gap = self.attacks["gap"]
+        return records.leakage_per_class(
+            self._attack(attack),
+            self.member_labels,
+            self.nonmember_labels,
+            gap.member_decisions,  # it says "member" where the model is right
+            gap.nonmember_decisions,
+        )
+
+    def _attack(self, name):
+        if name is None:
+            return self.strongest
+        if name not in self.attacks:
+            raise ValueError(f"attack must be one of {list(self.attacks)}. Received: {name!r}")
+        return self.attacks[name]
+
     def to_dict(self):
         """JSON-ready figures; the schema is named and versioned under `schema`."""
         return {
@@ -113,6 +172,8 @@ class PrivacyReport:
             "nonmembers": self.nonmembers,
             "classes": self.classes,
             "seed": self.seed,
+            "cost": dict(self.cost),
+            "notes": list(self.notes),
             "provenance": dict(self.provenance),
         }
 
@@ -149,8 +210,18 @@ class PrivacyReport:
             ]
             for result in ranked
         ]
-        notes = [f"- {note}" for note in dict.fromkeys(note for result in ranked for note in result.notes)]
+        found = [*self.notes, *(note for result in ranked for note in result.notes), *self._spent()]
+        notes = [f"- {note}" for note in dict.fromkeys(found)]
         return "\n".join([headline, "", markdown_table(header, rows), *(["", *notes] if notes else []), ""])
+
+    def _spent(self):
+        if self.cost.get("shadow_models"):
+            yield (
+                f"The attacker trained {self.cost['shadow_models']} shadow models in "
+                f"{self.cost['shadow_seconds']:,.1f} s ({self.cost['shadow_training']})."
+            )
+        if self.cost.get("queries"):
+            yield f"The attacker asked the model about {self.cost['queries']:,} more records."
 
     def __str__(self):
         return self.to_markdown()

@@ -53,8 +53,7 @@ def attack_advantage(member_scores, nonmember_scores):
 
     Source: Yeom et al., "Privacy Risk in Machine Learning", CSF 2018, definition 4, at the best threshold.
     """
-    counts = tally(member_scores, nonmember_scores)
-    return int(counts.gains.max()) / (counts.members * counts.nonmembers)
+    return advantage_of(tally(member_scores, nonmember_scores))
 
 
 def attack_advantage_interval(member_scores, nonmember_scores, *, confidence=0.95):
@@ -85,10 +84,7 @@ def attack_advantage_interval(member_scores, nonmember_scores, *, confidence=0.9
     Mathematical Statistics 1948; Anderson, "The integral of a symmetric unimodal function over a symmetric
     convex set", Proceedings of the AMS 1955.
     """
-    alpha = 1.0 - check_fraction(confidence, "confidence")
-    advantage = attack_advantage(member_scores, nonmember_scores)
-    margin = special.kolmogi(alpha) * math.sqrt(1.0 / len(member_scores) + 1.0 / len(nonmember_scores))
-    return max(0.0, float(advantage - margin)), min(1.0, float(advantage + margin))
+    return advantage_interval_of(tally(member_scores, nonmember_scores), confidence=confidence)
 
 
 def best_threshold(member_scores, nonmember_scores):
@@ -116,6 +112,19 @@ def best_threshold(member_scores, nonmember_scores):
     # Calling everyone a member gains nothing, so a threshold that gains has a score below it.
     precision = np.result_type(np.asarray(member_scores), np.asarray(nonmember_scores))
     return _midway(float(counts.values[best]), float(counts.values[best - 1]), precision)
+
+
+def advantage_of(counts):
+    """The attack advantage of a `Tally`."""
+    return int(counts.gains.max()) / (counts.members * counts.nonmembers)
+
+
+def advantage_interval_of(counts, *, confidence):
+    """The limits of the attack advantage of a `Tally`."""
+    alpha = 1.0 - check_fraction(confidence, "confidence")
+    margin = special.kolmogi(alpha) * math.sqrt(1.0 / counts.members + 1.0 / counts.nonmembers)
+    advantage = advantage_of(counts)
+    return max(0.0, float(advantage - margin)), min(1.0, float(advantage + margin))
 
 
 def _midway(lower, upper, precision):

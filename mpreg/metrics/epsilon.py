@@ -7,6 +7,9 @@ from mpreg.metrics.rates import lower_limit
 from mpreg.metrics.tally import tally
 
 
+_FEW = 100  # thresholds tried before the others are sifted
+
+
 def epsilon_lower_bound(member_scores, nonmember_scores, *, delta=0.0, confidence=0.95, seed=0):
     """Return the largest epsilon that these scores refute with this confidence; 0 if they refute none.
 
@@ -65,15 +68,17 @@ def _most_telling_threshold(member_scores, nonmember_scores, delta, tail):
     pays = np.diff(counts.true_positives) > 0
     next_costs = np.append(np.diff(counts.false_positives)[1:] > 0, True)
     corners = np.flatnonzero(pays & next_costs)
-    refuted = _refuted(
-        counts.true_positives[corners + 1],
-        counts.members,
-        counts.false_positives[corners + 1],
-        counts.nonmembers,
-        delta,
-        tail,
-    )
-    return counts.values[corners[refuted.argmax()]]
+    tp, fp = counts.true_positives[corners + 1], counts.false_positives[corners + 1]
+
+    def refuted(at):
+        return _refuted(tp[at], counts.members, fp[at], counts.nonmembers, delta, tail)
+
+    # The observed rates bound what their limits refute: most corners fall short of the best of a few.
+    tpr, fpr = tp / counts.members, fp / counts.nonmembers
+    bound = np.maximum(_log_ratio(tpr - delta, fpr), _log_ratio(1.0 - fpr - delta, 1.0 - tpr))
+    few = np.linspace(0, corners.size - 1, min(_FEW, corners.size)).astype(int)
+    hopeful = np.flatnonzero(~(bound < refuted(few).max()))  # a bound of 0 / 0 bounds nothing
+    return counts.values[corners[hopeful[refuted(hopeful).argmax()]]]
 
 
 def _refuted(tp, members, fp, nonmembers, delta, tail):
@@ -87,5 +92,5 @@ def _refuted(tp, members, fp, nonmembers, delta, tail):
 
 
 def _log_ratio(numerator, denominator):
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         return np.log(np.maximum(numerator, 0.0)) - np.log(denominator)

@@ -38,6 +38,11 @@ class Estimate(float):
         """The limits, `(low, high)`."""
         return self.low, self.high
 
+    def widened(self, factor):
+        """The same rate with both limits `factor` times as far away, within [0, 1]."""
+        low, high = (float(self) + factor * (limit - self) for limit in self.interval)
+        return Estimate(self, max(low, 0.0), min(high, 1.0))
+
     def __setattr__(self, name, value):
         raise AttributeError(f"Estimate is immutable. Received: {name}={value}")
 

@@ -31,9 +31,7 @@ def tpr_at_fpr(member_scores, nonmember_scores, *, fpr):
 
     Source: Carlini et al., "Membership Inference Attacks From First Principles", S&P 2022, section III.
     """
-    fpr = check_fraction(fpr, "fpr")
-    counts = tally(member_scores, nonmember_scores)
-    return _members_admitted(counts, _allowed(counts.nonmembers, fpr)) / counts.members
+    return tpr_at_fpr_of(tally(member_scores, nonmember_scores), fpr=fpr)
 
 
 def tpr_at_fpr_interval(member_scores, nonmember_scores, *, fpr, confidence=0.95):
@@ -73,15 +71,7 @@ def tpr_at_fpr_interval(member_scores, nonmember_scores, *, fpr, confidence=0.95
     Source: David & Nagaraja, "Order Statistics", 3rd ed. 2003, section 7.1, for the threshold; Clopper &
     Pearson, Biometrika 1934, for the rate.
     """
-    fpr, confidence = check_fraction(fpr, "fpr"), check_fraction(confidence, "confidence")
-    counts = tally(member_scores, nonmember_scores)
-    tail = (1.0 - confidence) / 4.0
-    k_low = _binomial_quantile(tail, counts.nonmembers, fpr)
-    k_high = _binomial_quantile(1.0 - tail, counts.nonmembers, fpr)
-    inner, outer = (_members_admitted(counts, allowed) for allowed in (k_low - 1, k_high))
-    # Two-sided limits at 1 - alpha/2 leave alpha/4 on each side.
-    low, high = clopper_pearson([inner, outer], counts.members, confidence=(1.0 + confidence) / 2.0)
-    return float(low[0]), float(high[1])
+    return tpr_at_fpr_interval_of(tally(member_scores, nonmember_scores), fpr=fpr, confidence=confidence)
 
 
 def supported_fpr(nonmembers, fpr):
@@ -110,6 +100,24 @@ def supported_fpr(nonmembers, fpr):
         f"TPR at {100 * fpr:g}% FPR rests on {allowed} of {nonmembers:,} non-members; "
         f"at least {needed:,} are needed for {_ENOUGH} false positives"
     )
+
+
+def tpr_at_fpr_of(counts, *, fpr):
+    """The TPR at an FPR of a `Tally`."""
+    allowed = _allowed(counts.nonmembers, check_fraction(fpr, "fpr"))
+    return _members_admitted(counts, allowed) / counts.members
+
+
+def tpr_at_fpr_interval_of(counts, *, fpr, confidence):
+    """The limits of the TPR at an FPR of a `Tally`."""
+    fpr, confidence = check_fraction(fpr, "fpr"), check_fraction(confidence, "confidence")
+    tail = (1.0 - confidence) / 4.0
+    k_low = _binomial_quantile(tail, counts.nonmembers, fpr)
+    k_high = _binomial_quantile(1.0 - tail, counts.nonmembers, fpr)
+    inner, outer = (_members_admitted(counts, allowed) for allowed in (k_low - 1, k_high))
+    # Two-sided limits at 1 - alpha/2 leave alpha/4 on each side.
+    low, high = clopper_pearson([inner, outer], counts.members, confidence=(1.0 + confidence) / 2.0)
+    return float(low[0]), float(high[1])
 
 
 def _allowed(nonmembers, fpr):

@@ -24,7 +24,7 @@ def auc(member_scores, nonmember_scores):
 
     Source: Hanley & McNeil, "The meaning and use of the area under a ROC curve", Radiology 1982.
     """
-    return _area(tally(member_scores, nonmember_scores))
+    return area_of(tally(member_scores, nonmember_scores))
 
 
 def auc_interval(member_scores, nonmember_scores, *, confidence=0.95):
@@ -52,9 +52,13 @@ def auc_interval(member_scores, nonmember_scores, *, confidence=0.95):
     Newcombe, "Confidence intervals for an effect size measure based on the Mann-Whitney statistic, part 2",
     Statistics in Medicine 2006, method 5.
     """
+    return area_interval_of(tally(member_scores, nonmember_scores), confidence=confidence)
+
+
+def area_interval_of(counts, *, confidence):
+    """The limits of the AUC of a `Tally`."""
     z = float(special.ndtri((1.0 + check_fraction(confidence, "confidence")) / 2.0))
-    counts = tally(member_scores, nonmember_scores)
-    area, variance = _area(counts), _delong_variance(counts)
+    area, variance = area_of(counts), _delong_variance(counts)
     if area in (0.0, 1.0) or not variance > 0.0:
         return _newcombe_interval(area, counts.members, counts.nonmembers, z)
     margin = z * math.sqrt(variance) / (area * (1.0 - area))
@@ -62,7 +66,8 @@ def auc_interval(member_scores, nonmember_scores, *, confidence=0.95):
     return float(special.expit(centre - margin)), float(special.expit(centre + margin))
 
 
-def _area(counts):
+def area_of(counts):
+    """The AUC of a `Tally`."""
     above, members = counts.true_positives[:-1], np.diff(counts.true_positives)
     nonmembers = np.diff(counts.false_positives)
     # Each non-member is outscored by the members above it and by half of those level with it.

@@ -3,6 +3,7 @@
 from mpreg.metrics import curves, low_fpr, ranking, rates
 from mpreg.metrics.checks import check_decisions, check_scores
 from mpreg.metrics.estimate import Estimate
+from mpreg.metrics.tally import tally
 
 
 def estimates(
@@ -49,16 +50,19 @@ def estimates(
                 f"Received: {of_scores.size} scores and {of_decisions.size} decisions"
             )
 
-    def estimate(metric, interval, records, **options):
+    def estimate(metric, interval, *records, **options):
         return Estimate(metric(*records, **options), *interval(*records, **options, confidence=confidence))
 
+    counts = tally(*scores)  # sorts the scores once, for all that reads them
+
     return {
-        "accuracy": estimate(rates.balanced_accuracy, rates.balanced_accuracy_interval, decisions),
-        "precision": estimate(rates.precision, rates.precision_interval, decisions),
-        "recall": estimate(rates.recall, rates.recall_interval, decisions),
-        "auc": estimate(ranking.auc, ranking.auc_interval, scores),
-        "advantage": estimate(curves.attack_advantage, curves.attack_advantage_interval, scores),
+        "accuracy": estimate(rates.balanced_accuracy, rates.balanced_accuracy_interval, *decisions),
+        "precision": estimate(rates.precision, rates.precision_interval, *decisions),
+        "recall": estimate(rates.recall, rates.recall_interval, *decisions),
+        "auc": estimate(ranking.area_of, ranking.area_interval_of, counts),
+        "advantage": estimate(curves.advantage_of, curves.advantage_interval_of, counts),
         "tpr_at_fpr": {
-            fpr: estimate(low_fpr.tpr_at_fpr, low_fpr.tpr_at_fpr_interval, scores, fpr=fpr) for fpr in fprs
+            fpr: estimate(low_fpr.tpr_at_fpr_of, low_fpr.tpr_at_fpr_interval_of, counts, fpr=fpr)
+            for fpr in fprs
         },
     }

@@ -38,11 +38,10 @@ def tally(member_scores, nonmember_scores):
     """Count both sides above every threshold; equal scores share one entry. Raises as `check_scores` does."""
     member_scores = check_scores(member_scores, "member_scores")
     nonmember_scores = check_scores(nonmember_scores, "nonmember_scores")
-    values, position = np.unique(np.concatenate([member_scores, nonmember_scores]), return_inverse=True)
-    member_counts = np.bincount(position[: member_scores.size], minlength=values.size)
-    nonmember_counts = np.bincount(position[member_scores.size :], minlength=values.size)
-    return Tally(values[::-1], _cumulate(member_counts[::-1]), _cumulate(nonmember_counts[::-1]))
-
-
-def _cumulate(counts):
-    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+    values = np.concatenate([member_scores, nonmember_scores])
+    order = np.argsort(values)[::-1]
+    values = values[order]
+    last = np.append(np.flatnonzero(values[1:] != values[:-1]), values.size - 1)
+    true_positives = np.cumsum(order < member_scores.size, dtype=np.int64)[last]
+    counts = true_positives, last + 1 - true_positives
+    return Tally(values[last], *(np.concatenate([[0], side]) for side in counts))

@@ -4,6 +4,8 @@ import functools
 
 import numpy as np
 
+BLOCK = 1024  # records that a signal is computed for at a time
+
 
 class Answers:
     """A model's answers to some records whose labels are known; `answers[rows]` are those of some of the records.
@@ -19,6 +21,7 @@ class Answers:
         self.log_probabilities = _read_only(log_probabilities)
         self.labels = _read_only(labels)
         self._known = {}
+        self._notes = {}
 
     def __len__(self):
         return len(self.labels)
@@ -42,8 +45,28 @@ class Answers:
     def know(self, signal):
         """The values of a signal, a function of `Answers` decorated with `per_record`."""
         if signal not in self._known:
-            self._known[signal] = _read_only(signal(self))
+            if len(self) > BLOCK:
+                values = np.concatenate([block.know(signal) for block in self._blocks])
+            else:
+                values = signal(self)
+            self._known[signal] = _read_only(values)
         return self._known[signal]
+
+    @functools.cached_property
+    def _blocks(self):
+        """These answers, some records at a time: what a signal computes on its way then stays in the cache."""
+        return [
+            Answers(self.log_probabilities[start : start + BLOCK], self.labels[start : start + BLOCK])
+            for start in range(0, len(self), BLOCK)
+        ]
+
+    def note(self, name, values):
+        """Keeps a value for each record that was found elsewhere, such as an attack's score."""
+        self._notes[name] = _read_only(values)
+
+    def noted(self, name):
+        """The values kept under a name, one a record."""
+        return self._notes[name]
 
 
 class _Part(Answers):
@@ -66,6 +89,12 @@ class _Part(Answers):
         if signal not in self._known:
             self._known[signal] = _read_only(self._whole.know(signal)[self._rows])
         return self._known[signal]
+
+    def note(self, name, values):
+        raise TypeError("values are noted for all records at once, not for a part of them")
+
+    def noted(self, name):
+        return _read_only(self._whole.noted(name)[self._rows])
 
 
 def per_record(signal):

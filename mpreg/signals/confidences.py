@@ -1,8 +1,13 @@
-"""The signals: what tells members from others, each a function of `Answers`; a higher value means member."""
+"""The signals: what tells members from others, each a function of `Answers`; a higher value means member.
+
+Answers that were rounded or truncated may sum to something else than one, even to 0: then the probability of not
+being in a class is one minus that of the class, and not the sum of the others. All signals stay finite.
+"""
 
 import numpy as np
 
 from mpreg.signals.answers import per_record
+from mpreg.signals.reading import ROUNDING
 
 
 @per_record
@@ -14,7 +19,7 @@ def correctness(answers):
 @per_record
 def confidence(answers):
     """Log of the largest probability, (n,); needs no label. Salem et al., NDSS 2019, section V."""
-    return np.max(answers.log_probabilities, axis=1)  # never -inf: it is at least log(1 / classes)
+    return _finite(np.max(answers.log_probabilities, axis=1))
 
 
 @per_record
@@ -43,7 +48,7 @@ def modified_entropy(answers):
     highest = np.argmax(answers.log_probabilities, axis=1)
     rest = answers.probabilities.copy()
     rest[rows, highest] = 0.0
-    rest = np.sum(rest, axis=1)
+    rest = np.where(_is_coarse(answers), 1.0 - answers.probabilities[rows, highest], np.sum(rest, axis=1))
     with np.errstate(divide="ignore"):
         log_others = np.log1p(-np.minimum(answers.probabilities, 1.0))
         log_others[rows, highest] = np.log(rest)
@@ -58,7 +63,16 @@ def logit_confidence(answers):
     """log p_y - log(1 - p_y), (n,), computed without cancellation. Carlini et al., S&P 2022, section IV-C."""
     others = answers.log_probabilities.copy()
     others[np.arange(len(answers)), answers.labels] = -np.inf
-    return _finite(answers.true_class) - _finite(_log_sum_exp(others))
+    others = _log_sum_exp(others)
+    coarse = _is_coarse(answers)
+    with np.errstate(divide="ignore"):
+        others[coarse] = np.log1p(-np.minimum(np.exp(answers.true_class[coarse]), 1.0))
+    return _finite(answers.true_class) - _finite(others)
+
+
+def _is_coarse(answers):
+    """Which records' probabilities do not sum to one."""
+    return np.abs(np.sum(answers.probabilities, axis=1) - 1.0) > ROUNDING
 
 
 def _finite(log_probabilities):

@@ -9,7 +9,7 @@ ROUNDING = 4e-3  # answers in bfloat16, the coarsest type, still sum to one with
 SIDES = ("members", "non-members")
 
 
-def read_answers(predictions, labels, *, from_logits=None, side="records"):
+def read_answers(predictions, labels, *, from_logits=None, coarse=False, side="records"):
     """`Answers` from a model's predictions, checked.
 
     Args:
@@ -17,11 +17,13 @@ def read_answers(predictions, labels, *, from_logits=None, side="records"):
         labels: integer (n,) or (n, 1), or one-hot (n, classes).
         from_logits: whether predictions are logits; None decides by looking: rows of numbers in [0, 1] must
             then sum to one.
+        coarse: whether predictions are probabilities that were rounded or truncated, rows of numbers in [0, 1] that
+            need not sum to one and may be all 0, as from `mpreg.TopK` and `mpreg.Rounding`.
         side: whose records these are, for error messages.
 
     Raises:
         ValueError: no records, unequal numbers, NaN, labels out of range, probabilities outside [0, 1] or that
-            do not sum to one, or that are said to be logits.
+            do not sum to one, or that are said to be logits; coarse logits.
 
     Example:
     ```python
@@ -38,11 +40,10 @@ def read_answers(predictions, labels, *, from_logits=None, side="records"):
             f"{side}: a single column of predictions stands for the classes 0 and 1, but there is a label of "
             f"{label_indices(labels).max()}. Give class probabilities or logits, (n, classes)"
         )
-    if from_logits is None:
-        from_logits = look_like_logits(predictions)
-    log_probabilities = (
-        _log_softmax(predictions, side) if from_logits else _log_of_probabilities(predictions, side)
-    )
+    if _are_logits([predictions], from_logits, coarse):
+        log_probabilities = _log_softmax(predictions, side)
+    else:
+        log_probabilities = _log_of_probabilities(predictions, side, coarse)
     classes = log_probabilities.shape[1]
     if labels.ndim == 2 and labels.shape[1] not in (1, classes):
         raise ValueError(
@@ -51,7 +52,7 @@ def read_answers(predictions, labels, *, from_logits=None, side="records"):
     return Answers(log_probabilities, label_indices(labels, classes=classes, role=side))
 
 
-def read_both(member_side, nonmember_side, *, from_logits=None):
+def read_both(member_side, nonmember_side, *, from_logits=None, coarse=False):
     """`Answers` of one model to members and to non-members, each given as `(predictions, labels)`.
 
     Whether they are logits is decided once: a handful of logits may happen to lie in [0, 1].
@@ -62,12 +63,11 @@ def read_both(member_side, nonmember_side, *, from_logits=None):
     """
     sides = dict(zip(SIDES, (member_side, nonmember_side), strict=True))
     checked = {side: _check_predictions(predictions, side) for side, (predictions, _) in sides.items()}
-    if from_logits is None:
-        from_logits = any(map(look_like_logits, checked.values()))
+    from_logits = _are_logits(checked.values(), from_logits, coarse)
     if not from_logits:
         _refuse_softmax_of_one(checked.values(), [labels for _, labels in sides.values()])
     members, nonmembers = (
-        read_answers(checked[side], labels, from_logits=from_logits, side=side)
+        read_answers(checked[side], labels, from_logits=from_logits, coarse=coarse, side=side)
         for side, (_, labels) in sides.items()
     )
     if members.classes != nonmembers.classes:
@@ -82,6 +82,18 @@ def look_like_logits(predictions):
     """Whether any prediction lies outside [0, 1], as probabilities never do."""
     predictions = np.asarray(predictions)
     return bool(predictions.size and (predictions.min() < 0 or predictions.max() > 1))
+
+
+def _are_logits(sides, from_logits, coarse):
+    """What the caller says of all predictions of a model, or what they look like; coarse ones are never logits."""
+    if coarse and from_logits:
+        raise ValueError(
+            "coarse=True is for probabilities that were rounded or truncated, not for logits. "
+            "Remove it, or from_logits=True"
+        )
+    if coarse or from_logits is not None:
+        return bool(from_logits)
+    return any(map(look_like_logits, sides))
 
 
 def _check_predictions(predictions, side):
@@ -137,7 +149,7 @@ def _are_distributions(predictions):
     return not look_like_logits(predictions) and np.all(np.abs(predictions.sum(axis=1) - 1.0) <= ROUNDING)
 
 
-def _log_of_probabilities(probabilities, side):
+def _log_of_probabilities(probabilities, side, coarse):
     if probabilities.min() < 0 or probabilities.max() > 1:
         row = np.flatnonzero((probabilities < 0).any(axis=1) | (probabilities > 1).any(axis=1))[0]
         raise ValueError(
@@ -148,10 +160,11 @@ def _log_of_probabilities(probabilities, side):
         probabilities = np.concatenate([1.0 - probabilities, probabilities], axis=1)
     sums = probabilities.sum(axis=1)
     bad = np.flatnonzero(np.abs(sums - 1.0) > ROUNDING)
-    if len(bad):
+    if len(bad) and not coarse:
         raise ValueError(
             f"{side}: probabilities must sum to one. {len(bad)} rows do not, the first is row {bad[0]} with a sum "
-            f"of {sums[bad[0]]:.4g}. If these are logits, say from_logits=True"
+            f"of {sums[bad[0]]:.4g}. If these are logits, say from_logits=True; if the model rounds or truncates its "
+            "answers, coarse=True"
         )
     with np.errstate(divide="ignore"):
         return np.log(probabilities)

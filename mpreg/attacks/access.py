@@ -1,0 +1,79 @@
+"""What an attacker has beyond the target's answers to the judged records."""
+
+import functools
+
+import numpy as np
+
+from mpreg import signals
+from mpreg.data import flatten, map_arrays
+
+NEEDS = {
+    "records": "the judged records themselves",
+    "model": "queries to the model",
+    "population": "records of the same population that are known not to be members (the split's reference)",
+    "shadows": "shadow models",
+}
+
+
+class Access:
+    """What an attacker has: answers to the judged records and, where given, more.
+
+    The judged records are one pool throughout: members first, then non-members.
+
+    Args:
+        members, nonmembers: `Answers` of the target.
+        records: inputs of the pool, or None.
+        ask: function of inputs that returns the target's predictions, or None.
+        population: pair `(x, y)` of records that are known not to be members, or None.
+        shadows: `ShadowModels` of the pool, or None.
+        read: options for `signals.read_answers` that the target's predictions need.
+        seed: seed of the attacks.
+
+    Attributes:
+        queries: number of records the target was asked about beyond the judged ones.
+    """
+
+    def __init__(
+        self, members, nonmembers, *, records=None, ask=None, population=None, shadows=None, read=None, seed=0
+    ):
+        self.members, self.nonmembers = members, nonmembers
+        self.records, self.population, self.shadows, self.seed = records, population, shadows, seed
+        self.labels = np.concatenate([members.labels, nonmembers.labels])
+        self.classes = members.classes
+        self.queries = 0
+        self._ask, self._read = ask, read or {}
+
+    def __len__(self):
+        return len(self.labels)
+
+    def has(self, need):
+        """Whether the attacker has what one of `NEEDS` names."""
+        return (self._ask if need == "model" else getattr(self, need)) is not None
+
+    @functools.cached_property
+    def answers(self):
+        """`Answers` of the target for the whole pool."""
+        both = [self.members.log_probabilities, self.nonmembers.log_probabilities]
+        return signals.Answers(np.concatenate(both), self.labels)
+
+    def ask(self, x, labels):
+        """`Answers` of the target to other records; counted in `queries`."""
+        self.queries += len(labels)
+        return signals.read_answers(self._ask(x), labels, **self._read)
+
+    def note(self, name, scores):
+        """Keeps a score of each record of the pool, to be read by `answers.noted(name)`."""
+        scores = np.asarray(scores, np.float64)
+        if scores.shape != (len(self),):
+            raise ValueError(
+                f"attack {name!r} must give one score a record, shape ({len(self)},). "
+                f"Received: shape {scores.shape}"
+            )
+        self.members.note(name, scores[: len(self.members)])
+        self.nonmembers.note(name, scores[len(self.members) :])
+
+
+def pool(members_x, nonmembers_x):
+    """Two sets of records as one, members first."""
+    others = iter(flatten(nonmembers_x))
+    return map_arrays(lambda array: np.concatenate([array, next(others)]), members_x)

@@ -1,0 +1,134 @@
+"""The likelihood-ratio attack (LiRA): a record's confidence against that of models with and without it."""
+
+import numpy as np
+
+from mpreg import signals
+from mpreg.attacks.augmentations import altered, check_augment
+from mpreg.attacks.base import PreparedAttack
+
+FEW = 64  # shadow models, below which one variance serves all records
+LEAST_SPREAD = 1e-3  # of a fitted normal: shadow models that agree exactly do not make a record a certainty
+SATURATED = 700.0  # beyond this a logit is that of a probability of exactly 0 or 1, as coarse answers hold
+
+
+class LikelihoodRatioAttack(PreparedAttack):
+    """LiRA: how much likelier the target's confidence is among models trained on the record than among others.
+
+    A record's logit-scaled confidence, log p - log(1 - p) of its label, is taken as normal over models trained
+    on it (IN) and over models that were not (OUT), each with the record's own mean. Online, the score is the log
+    of the ratio of both densities; offline, where the attacker has only models trained before the record was
+    known, it is how far the target lies above the OUT mean, in standard deviations: a one-sided test. With
+    augmentation the score is the mean over queries, each with normals of its own.
+
+    Below 64 shadow models a record's own variance is too uncertain, and all records share one of IN and one of
+    OUT, pooled within the records; so does a record that is IN or OUT of fewer than two models.
+    Confidences of exactly 0 or 1, as coarse answers hold, count as a little beyond the others of the query.
+
+    Source: Carlini et al., "Membership Inference Attacks From First Principles", S&P 2022, Algorithm 1; section
+    IV-C for the confidence, section VI-A for the shared variance and the queries. Departures: the shared variance
+    is that within records rather than that of all confidences together, which also holds how records differ; and
+    several offline queries are averaged as standard scores, one of which orders records as the paper's probability.
+
+    Args:
+        online: whether to use IN models; else only OUT models, and a record needs no model trained on it.
+        augment: function of inputs that yields altered copies of them, such as `mpreg.attacks.ShiftsAndFlips`;
+            each is one further query of the target and of the shadow models. None asks nothing.
+        shared_variance: whether all records share their variances; None says yes below 64 shadow models.
+
+    Raises:
+        ValueError: `augment` is no function; when run, a record that no shadow model was trained on (online),
+            or that all were, or augmentation of shadow models that cannot be asked.
+
+    Example:
+    ```python
+    attacks = [LikelihoodRatioAttack(), LikelihoodRatioAttack(online=False)]
+    mpreg.evaluate(model, split, attacks=attacks, shadows=mpreg.ShadowFleet(build, count=16, epochs=30))
+    ```
+    """
+
+    def __init__(self, *, online=True, augment=None, shared_variance=None):
+        check_augment(augment)
+        self.online, self.augment, self.shared_variance = online, augment, shared_variance
+        self.needs = frozenset({"shadows"} if augment is None else {"shadows", "records", "model"})
+        self.name = ", ".join(
+            part
+            for part, said in (
+                ("likelihood ratio", True),
+                ("offline", not online),
+                ("augmented", augment is not None),
+                ("shared variance", shared_variance is True),
+                ("own variance", shared_variance is False),
+            )
+            if said
+        )
+
+    def score_all(self, access):
+        membership = access.shadows.membership
+        check_coverage(membership, online=self.online)
+        shared = len(membership) < FEW if self.shared_variance is None else self.shared_variance
+        total, queries = 0.0, 0
+        for target, shadows in _queries(access, self.augment):
+            target, shadows = tame(target, shadows)
+            out = _Normals(shadows, ~membership, shared=shared)
+            if self.online:
+                total += _Normals(shadows, membership, shared=shared).log_density(target)
+                total -= out.log_density(target)
+            else:
+                total += out.standard_score(target)
+            queries += 1
+        return total / queries
+
+
+class _Normals:
+    """A normal for each record, fitted to the models in `chosen`, bool (models, records)."""
+
+    def __init__(self, values, chosen, *, shared):
+        counts = chosen.sum(axis=0)
+        self.mean = np.sum(values, axis=0, where=chosen) / counts
+        squares = np.sum((values - self.mean) ** 2, axis=0, where=chosen)
+        # Where no record has two models, nothing tells how models differ: how records do is more than that.
+        pooled = squares.sum() / (counts - 1).sum() if counts.max() > 1 else np.var(self.mean)
+        own = squares / np.maximum(counts - 1, 1)
+        variance = np.where((counts < 2) | shared, pooled, own)
+        self.spread = np.maximum(np.sqrt(variance), LEAST_SPREAD)
+
+    def standard_score(self, values):
+        return (values - self.mean) / self.spread
+
+    def log_density(self, values):
+        """Less a constant."""
+        return -0.5 * self.standard_score(values) ** 2 - np.log(self.spread)
+
+
+def check_coverage(membership, *, online=True):
+    """Refuses records that shadow models tell nothing about: those in all of them, and online those in none."""
+    trained = membership.sum(axis=0)
+    for bad, what in ((trained == len(membership), "all"), ((trained == 0) & online, "none")):
+        if bad.any():
+            raise ValueError(
+                f"{int(bad.sum())} of {len(trained)} records were trained on by {what} of the {len(membership)} "
+                f"shadow models, the first is record {bad.argmax()}. Draw with mpreg.attacks.draw_membership, or "
+                "train more shadow models" + (", or attack offline" if what == "none" else "")
+            )
+
+
+def _queries(access, augment):
+    """Confidences of the target (records,) and of the shadow models (models, records), query by query."""
+    yield signals.logit_confidence(access.answers), shadow_values(access, signals.logit_confidence)
+    if augment is not None:
+        for copies in altered(augment, access.records):
+            asked = access.shadows.ask(copies, access.labels)
+            shadows = np.stack([signals.logit_confidence(answers) for answers in asked])
+            yield signals.logit_confidence(access.ask(copies, access.labels)), shadows
+
+
+def shadow_values(access, signal):
+    """A signal of every shadow model's answers to the pool, (models, records)."""
+    return np.stack([signal(access.shadows.answers(model)) for model in range(len(access.shadows))])
+
+
+def tame(*values):
+    """The same, with saturated ones a unit beyond the others: they are extreme, but not by 700."""
+    usual = np.concatenate([array[np.abs(array) < SATURATED] for array in values])
+    low, high = (usual.min(), usual.max()) if len(usual) else (0.0, 0.0)
+    return [np.clip(array, low - 1.0, high + 1.0) for array in values]

@@ -1,0 +1,62 @@
+"""Adversary 3 of ML-Leaks: no shadow model, no training, only a threshold on the highest probability."""
+
+import numbers
+
+import numpy as np
+
+from mpreg import signals
+from mpreg.attacks.base import PreparedAttack
+from mpreg.attacks.shadow_data import Randomize
+from mpreg.data import brief, check_count, map_arrays
+
+
+class RandomThresholdAttack(PreparedAttack):
+    """Calls a record a member where the target is surer of it than of most random records.
+
+    Random records are hardly ever members, so what the target answers to them tells what it answers to
+    non-members. They are drawn uniformly within the limits that the judged records show: random bits for binary
+    features, whole numbers or numbers between a column's least and greatest value, random pixels for images. A
+    score is the log of the highest probability, less that of the threshold.
+
+    Source: Salem et al., "ML-Leaks: Model and Data Independent Membership Inference Attacks and Defenses on
+    Machine Learning Models", NDSS 2019, section V.
+
+    Args:
+        percent: of the random records that lie above the threshold.
+        queries: number of random records.
+        draw: function `(count, rng)` that returns random records, where uniform ones will not do.
+
+    Raises:
+        ValueError: options out of range; at scoring, records of text without `draw`.
+
+    Example:
+    ```python
+    mpreg.evaluate(model, split, attacks=[RandomThresholdAttack(), RandomThresholdAttack(percent=25)])
+    ```
+    """
+
+    threshold = 0.0
+    learns = False
+
+    def __init__(self, *, percent=10, queries=1000, draw=None):
+        if isinstance(percent, bool) or not isinstance(percent, numbers.Real) or not 0 <= percent <= 100:
+            raise ValueError(f"percent must be from 0 to 100. Received: percent={percent!r}")
+        check_count("queries", queries, 1)
+        if draw is not None and not callable(draw):
+            raise ValueError(f"draw must be a function (count, rng) -> records. Received: {brief(draw)}")
+        self.percent, self.queries, self.draw = percent, queries, draw
+        self.needs = frozenset({"model"} if draw else {"model", "records"})
+        self.name = f"random threshold, {percent:g} %"
+
+    def score_all(self, access):
+        rng = np.random.default_rng(access.seed)
+        if self.draw:
+            x = self.draw(self.queries, rng)
+        else:
+            x = map_arrays(lambda array: Randomize.like(array).draw(self.queries, rng), access.records)
+        random = access.ask(x, np.zeros(self.queries, np.int64))
+        limit = np.percentile(signals.confidence(random), 100 - self.percent)
+        return signals.confidence(access.answers) - limit
+
+    def fit(self, members, nonmembers, *, seed=0):
+        return self

@@ -1,0 +1,299 @@
+"""Shadow models: models trained like the target on records that the attacker knows."""
+
+import time
+
+import numpy as np
+
+from mpreg import signals
+from mpreg.data import brief, check_count, label_indices, map_arrays
+
+SHARE = (
+    0.25,
+    0.75,
+)  # of the pool that a shadow model is trained on, so that every record is often in and out
+
+
+class ShadowModels:
+    """What shadow models answer to the judged records, and which of these each was trained on.
+
+    The records are one pool: members of the target first, then non-members. Which of them a shadow model is
+    trained on is drawn without regard to that.
+
+    Args:
+        membership: bool (models, records), True where a model was trained on a record.
+        predictions: probabilities or logits, (models, records, classes).
+        labels: integers (records,) or one-hot (records, classes).
+        ask: function of inputs that returns predictions of all models, (models, n, classes); None where they can
+            no longer be queried.
+        from_logits: whether predictions are logits; None decides by looking.
+        seconds: what their training took.
+        how: how they were trained, in words.
+
+    Raises:
+        ValueError: shapes that do not fit, fewer than two models, or a model trained on all of the pool or none.
+
+    Example:
+    ```python
+    shadows = mpreg.ShadowModels(membership, predictions, labels)      # trained elsewhere, in any framework
+    mpreg.evaluate_predictions(p, y, q, z, attacks="strong", shadows=shadows)
+    ```
+    """
+
+    def __init__(
+        self,
+        membership,
+        predictions,
+        labels,
+        *,
+        ask=None,
+        from_logits=None,
+        coarse=False,
+        seconds=0.0,
+        how="",
+    ):
+        self.membership = np.asarray(membership)
+        self.predictions = np.asarray(predictions)
+        self.labels = label_indices(labels)
+        self.seconds, self.how = float(seconds), how
+        self._ask = ask
+        self._check()
+        if from_logits is None:
+            from_logits = signals.look_like_logits(self.predictions)
+        self._read = {"from_logits": bool(from_logits), "coarse": coarse}
+
+    def __len__(self):
+        return len(self.membership)
+
+    def __repr__(self):
+        return f"ShadowModels({len(self)} models, {self.membership.shape[1]:,} records)"
+
+    def answers(self, model):
+        """`Answers` of one shadow model to the pool; made anew at each call, for all together may be large."""
+        return signals.read_answers(self.predictions[model], self.labels, **self._read)
+
+    @property
+    def can_be_asked(self):
+        """Whether they answer to records outside the pool."""
+        return self._ask is not None
+
+    def ask(self, x, labels):
+        """`Answers` of each shadow model in turn to other records, such as augmented ones."""
+        if self._ask is None:
+            raise ValueError(
+                "these shadow models cannot be queried: only their answers to the pool are known"
+            )
+        for predictions in self._ask(x):
+            yield signals.read_answers(predictions, labels, **self._read)
+
+    def through(self, *outputs):
+        """These models behind output defences: what an attacker trains who knows that the target is defended.
+
+        Args:
+            outputs: functions of class probabilities (n, classes), such as the layers of `mpreg.outputs`.
+        """
+
+        def defend(predictions, labels):
+            answered = signals.read_answers(predictions, labels, **self._read).probabilities.astype(np.float32)
+            for output in outputs:
+                answered = output(answered)
+            return np.asarray(answered)
+
+        def ask(x):
+            return np.stack([defend(one, np.zeros(len(one), int)) for one in self._ask(x)])
+
+        return ShadowModels(
+            self.membership,
+            np.stack([defend(one, self.labels) for one in self.predictions]),
+            self.labels,
+            ask=ask if self._ask else None,
+            from_logits=False,
+            coarse=True,
+            seconds=self.seconds,
+            how=self.how,
+        )
+
+    def _check(self):
+        shape = self.membership.shape
+        if self.membership.dtype != bool or len(shape) != 2:
+            raise ValueError(f"membership must be bool (models, records). Received: {brief(self.membership)}")
+        if self.predictions.shape[:2] != shape or self.predictions.ndim not in (2, 3):
+            raise ValueError(
+                f"predictions must be (models, records, classes) and fit membership of shape {shape}. "
+                f"Received: shape {self.predictions.shape}"
+            )
+        if len(self.labels) != shape[1]:
+            raise ValueError(f"there are {len(self.labels)} labels for {shape[1]} records of membership")
+        if len(self) < 2:
+            raise ValueError(f"shadow attacks need at least 2 shadow models. Received: {len(self)}")
+        trained = self.membership.sum(axis=1)
+        for bad, what in ((trained == 0, "none"), (trained == shape[1], "all")):
+            if bad.any():
+                raise ValueError(
+                    f"a shadow model must have seen some records of the pool and not others. Model {bad.argmax()} "
+                    f"was trained on {what} of them"
+                )
+
+
+class ShadowFleet:
+    """Trains shadow models as replicas of one Keras model, in one program (`mpreg.Fleet`).
+
+    Args:
+        model_fn: function without arguments that returns a fresh compiled classifier, trained like the target.
+        count: number of shadow models, at least 2; 16 is where likelihood-ratio attacks begin to be strong.
+        epochs, batch_size: of their training; use the target's.
+
+    Raises:
+        ValueError: `count` below 2, `epochs` or `batch_size` below 1.
+
+    Example:
+    ```python
+    shadows = mpreg.ShadowFleet(build_and_compile, count=16, epochs=30, batch_size=128)
+    mpreg.evaluate(model, split, attacks="strong", shadows=shadows)
+    ```
+    """
+
+    def __init__(self, model_fn, *, count=16, epochs, batch_size=32):
+        if not callable(model_fn):
+            raise ValueError(
+                f"model_fn must be a function that returns a compiled model. Received: {brief(model_fn)}"
+            )
+        check_count("count", count, 2)
+        check_count("epochs", epochs, 1)
+        check_count("batch_size", batch_size, 1)
+        self.model_fn, self.count, self.epochs, self.batch_size = model_fn, count, epochs, batch_size
+
+    @classmethod
+    def like(cls, model, *, members, count=16):
+        """The recipe of a Keras model that was compiled and fitted in this process, read from itself.
+
+        Args:
+            model: the target.
+            members: number of records it was fitted on.
+            count: number of shadow models.
+
+        Raises:
+            ValueError: the model does not tell how it was trained.
+        """
+        return _recipe_of(cls, model, members, count)
+
+    def train(self, x, y, *, membership, seed=0):
+        """`ShadowModels` of the records `x`, `y`, model i trained on those where `membership[i]` is True."""
+        from mpreg.fleet import Fleet  # not needed, and not imported, for attacks without shadow models
+
+        started = time.perf_counter()
+        fleet = Fleet(self.model_fn, self.count, seed=seed)
+        fleet.fit(x, y, membership=membership, epochs=self.epochs, batch_size=self.batch_size)
+        seconds = time.perf_counter() - started
+        return ShadowModels(
+            membership, fleet.predict(x), y, ask=fleet.predict, seconds=seconds, how=str(fleet.how)
+        )
+
+
+class ShadowTraining:
+    """Trains shadow models one after another by a function: the attacker who knows the defence uses it too.
+
+    Args:
+        train: function `(x, y, seed)` that returns a model fitted on these records as the target was, defence
+            included; anything that `evaluate` takes.
+        count: number of shadow models, at least 2.
+
+    Raises:
+        ValueError: `count` below 2, or `train` is no function.
+
+    Example:
+    ```python
+    def train(x, y, seed):
+        model = mpreg.AdversarialRegularization(build(seed), split.reference, penalty=3.0, seed=seed)
+        model.compile("adam", "sparse_categorical_crossentropy")
+        model.fit(x, y, epochs=30, verbose=0)
+        return model
+
+    mpreg.evaluate(model, split, attacks="strong", shadows=mpreg.ShadowTraining(train, count=16))
+    ```
+    """
+
+    def __init__(self, train, *, count=16):
+        if not callable(train):
+            raise ValueError(f"train must be a function (x, y, seed) -> model. Received: {brief(train)}")
+        check_count("count", count, 2)
+        self._train, self.count = train, count
+
+    def train(self, x, y, *, membership, seed=0):
+        """`ShadowModels` of the records `x`, `y`, model i trained on those where `membership[i]` is True."""
+        started = time.perf_counter()
+        classes = 1 + int(label_indices(y).max())
+        models = []
+        for index, chosen in enumerate(membership):
+            part = map_arrays(lambda array, rows=chosen: array[rows], x)
+            models.append(self._train(part, y[chosen], seed + index))
+        seconds = time.perf_counter() - started
+
+        def ask(records):
+            return np.stack(
+                [np.asarray(signals.predict(model, records, classes=classes)) for model in models]
+            )
+
+        return ShadowModels(membership, ask(x), y, ask=ask, seconds=seconds, how="one by one")
+
+
+def draw_membership(count, records, members, *, seed=0):
+    """Which records each shadow model is trained on, bool (count, records).
+
+    All are trained on as many records as the target (between a quarter and three quarters of the pool), and each
+    record is in as many of them as any other, give or take one: the balanced draw that the online likelihood-ratio
+    attack wants (Carlini et al., S&P 2022, section V-A, where it is half of the pool).
+
+    Args:
+        count: number of shadow models.
+        records: size of the pool.
+        members: records that the target was trained on.
+        seed: of the draw.
+
+    Example:
+    ```python
+    draw_membership(16, len(x), len(split.members[1])).mean(axis=0)
+    ```
+    """
+    low, high = (round(share * records) for share in SHARE)
+    size = min(max(members, low, 1), high, records - 1)
+    rng = np.random.default_rng(seed)
+    membership = np.zeros((count, records), bool)
+    waiting = rng.permutation(records)
+    for row in membership:
+        row[waiting[:size]] = True
+        waiting = waiting[size:]
+        missing = size - row.sum()
+        if missing:
+            fresh = rng.permutation(records)
+            fresh = np.concatenate([fresh[~row[fresh]], fresh[row[fresh]]])  # no record twice in one model
+            row[fresh[:missing]] = True
+            waiting = fresh[missing:]
+    return membership
+
+
+def _recipe_of(cls, model, members, count):
+    import keras
+
+    history = getattr(getattr(model, "history", None), "epoch", None)
+    parameters = getattr(getattr(model, "history", None), "params", None) or {}
+    steps = parameters.get("steps")
+    if not history or not steps or not getattr(model, "compiled", False):
+        raise ValueError(
+            'attacks="strong" trains shadow models like the target, and this model does not tell how it was '
+            "trained (only a Keras model fitted in this process does). Pass "
+            "shadows=mpreg.ShadowFleet(model_fn, epochs=..., batch_size=...), or "
+            "shadows=mpreg.ShadowTraining(train) with your own training function"
+        )
+    if not isinstance(model, keras.Sequential) and type(model).__name__ != "Functional":
+        raise ValueError(
+            f"a {type(model).__name__} cannot be cloned for shadow models. Pass shadows=mpreg.ShadowTraining(train) "
+            "with the function that trains it, so that the attacker trains with the same defence"
+        )
+    config = model.get_compile_config()
+
+    def clone():
+        fresh = keras.models.clone_model(model)
+        fresh.compile(**keras.saving.deserialize_keras_object(config))
+        return fresh
+
+    return cls(clone, count=count, epochs=len(history), batch_size=-(-members // steps))

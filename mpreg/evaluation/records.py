@@ -1,0 +1,109 @@
+"""Single records and single classes: whom an attack singles out, and which classes leak most."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from mpreg import metrics
+from mpreg.attacks.crossfit import WIDENING
+from mpreg.metrics import Estimate
+
+
+@dataclass(frozen=True)
+class VulnerableRecord:
+    """A member that an attack is sure of.
+
+    Attributes:
+        index: row of the record among the members, as in `split.members`.
+        label: its class.
+        score: the attack's score, higher for a more likely member.
+        called_member: the verdict of the attack, made by a copy that never saw the record's membership.
+        fpr: share of non-members that score at least as high: how often an innocent record looks like this.
+    """
+
+    index: int
+    label: int
+    score: float
+    called_member: bool
+    fpr: float
+
+
+@dataclass(frozen=True)
+class ClassLeakage:
+    """What an attack learns about the records of one class.
+
+    Attributes:
+        label: the class.
+        members, nonmembers: numbers of its records.
+        train_accuracy, test_accuracy: of the model, on either; NaN where there are none.
+        attack_accuracy: the attack's accuracy at equal weight of both sides, with a 95 % interval; NaN where a
+            side has no record.
+    """
+
+    label: int
+    members: int
+    nonmembers: int
+    train_accuracy: float
+    test_accuracy: float
+    attack_accuracy: Estimate
+
+
+def most_vulnerable(result, labels, count):
+    """The `count` members that score highest, as `VulnerableRecord`s, highest first.
+
+    Args:
+        result: an `AttackResult`.
+        labels: classes of the members, (n,).
+        count: how many, at most all.
+    """
+    order = np.argsort(-result.member_scores, kind="stable")[:count]
+    others = np.sort(result.nonmember_scores)
+    below = np.searchsorted(others, result.member_scores[order], side="left")
+    return [
+        VulnerableRecord(
+            index=int(index),
+            label=int(labels[index]),
+            score=float(result.member_scores[index]),
+            called_member=bool(result.member_decisions[index]),
+            fpr=float(1.0 - lower / len(others)),
+        )
+        for index, lower in zip(order, below, strict=True)
+    ]
+
+
+def leakage_per_class(result, member_labels, nonmember_labels, member_right, nonmember_right):
+    """A `ClassLeakage` for each class that has a record, in the order of the classes.
+
+    Args:
+        result: an `AttackResult`.
+        member_labels, nonmember_labels: classes of the records.
+        member_right, nonmember_right: bool, whether the model classifies each record correctly.
+    """
+    found = []
+    for label in np.union1d(member_labels, nonmember_labels):
+        own, other = member_labels == label, nonmember_labels == label
+        found.append(
+            ClassLeakage(
+                label=int(label),
+                members=int(own.sum()),
+                nonmembers=int(other.sum()),
+                train_accuracy=_share(member_right[own]),
+                test_accuracy=_share(nonmember_right[other]),
+                attack_accuracy=_accuracy(result, own, other),
+            )
+        )
+    return found
+
+
+def _share(values):
+    return float(np.mean(values)) if len(values) else math.nan
+
+
+def _accuracy(result, own, other):
+    said, said_other = result.member_decisions[own], result.nonmember_decisions[other]
+    if not len(said) or not len(said_other):
+        return Estimate(math.nan, 0.0, 1.0)
+    limits = metrics.balanced_accuracy_interval(said, said_other)
+    accuracy = Estimate(metrics.balanced_accuracy(said, said_other), *limits)
+    return accuracy.widened(WIDENING) if result.learns else accuracy

@@ -1,0 +1,62 @@
+"""What a fleet has to do, in a form that travels to other processes."""
+
+import dataclasses
+import random
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from mpreg.fleet.schedule import Schedule, epoch_order, lay_out
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """Replicas of a model, and the records that each trains on.
+
+    Attributes:
+        model_fn: function of nothing that returns a compiled model.
+        seed: replica i draws from `seed + i`.
+        x, y: all records.
+        rows: for each replica the indices of its records.
+        schedule: the shapes of an epoch.
+        epochs: how often each replica sees its records.
+        memory: bytes that may be taken at once.
+    """
+
+    model_fn: Callable
+    seed: int
+    x: object
+    y: np.ndarray
+    rows: list
+    schedule: Schedule
+    epochs: int
+    memory: int
+
+    def model(self, replica):
+        """A replica's model before its training."""
+        return build(self.model_fn, self.seed + replica)
+
+    def batches(self, replicas, epoch):
+        """An epoch of some replicas, as `lay_out` gives it."""
+        orders = [
+            epoch_order(self.rows[replica], seed=self.seed, replica=replica, epoch=epoch)
+            for replica in replicas
+        ]
+        return lay_out(self.schedule, orders)
+
+
+def build(model_fn, seed):
+    """A model whose initial weights and dropout follow the seed; Python's and NumPy's random numbers go on as before."""
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        keras.utils.set_random_seed(seed)
+        return model_fn()
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
+
+
+def values(variables):
+    """What variables hold, as arrays."""
+    return [np.array(variable) for variable in variables]

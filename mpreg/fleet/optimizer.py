@@ -1,0 +1,38 @@
+"""A Keras optimizer whose update is a function: slots and weights in, slots and weights out."""
+
+
+def make_stateless(optimizer):
+    """Turns an optimizer that is not built yet into one that can `stateless_apply` on TensorFlow.
+
+    On TensorFlow, Keras' optimizers write into `tf.Variable`s through `tf.distribute` and refuse to be called as
+    functions. Keras' own backend-neutral updates, which these hide, are the same arithmetic: they are brought back
+    to the front, in the object itself, for a copy through its configuration would lose what has been set since.
+    """
+    neutral = next(base for base in type(optimizer).__mro__ if base.__name__ == "BaseOptimizer")
+    hiding = next(base for base in type(optimizer).__mro__ if base.__name__ == "TFOptimizer")
+    restored = {name: vars(neutral)[name] for name in vars(hiding) if name in vars(neutral) and name != "__init__"}
+    restored = {name: value for name, value in restored.items() if not name.startswith("__")}
+    optimizer.__class__ = type(type(optimizer).__name__, (type(optimizer),), restored)
+
+
+def refuse_unsupported(optimizer):
+    """Raises a `ValueError` for what would not train each replica as `fit` trains it alone."""
+    name = type(optimizer).__name__
+    if not hasattr(optimizer, "stateless_apply"):
+        raise ValueError(
+            f"model_fn must return a model compiled with a Keras optimizer. Received: {optimizer!r}"
+        )
+    if optimizer.built:
+        raise ValueError(
+            f"model_fn must return a freshly compiled model. Received: one whose optimizer ({name}) is built already"
+        )
+    if hasattr(optimizer, "inner_optimizer") or hasattr(optimizer, "_optimizers"):
+        raise ValueError(
+            f"a fleet cannot train with {name}, which wraps other optimizers. Compile the model with one optimizer, "
+            "and in float32 or bfloat16: mixed_float16 needs a wrapper that scales the loss"
+        )
+    if optimizer.gradient_accumulation_steps or optimizer.use_ema:
+        raise ValueError(
+            "a fleet trains without gradient accumulation and moving averages of the weights. Received: "
+            f"gradient_accumulation_steps={optimizer.gradient_accumulation_steps}, use_ema={optimizer.use_ema}"
+        )

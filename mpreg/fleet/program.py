@@ -1,0 +1,143 @@
+"""The program that a fleet runs: an epoch of many replicas, and the answers of many replicas, each in one call."""
+
+import inspect
+
+import keras
+import tensorflow as tf
+
+from mpreg.fleet.vectorize import trace_vectorized
+
+
+class Program:
+    """An epoch, and the answers, of a stack of replicas of a model.
+
+    The state of a stack is three lists of tensors, with an axis in front for the replica: trainable variables, other
+    variables (moving statistics, the states of random generators) and the optimizer's.
+
+    Args:
+        model: a compiled model whose optimizer is not built yet. Its variables are never changed.
+        schedule: the shapes of an epoch; None where it shall not be trained.
+        together: whether the replicas of a stack go through each operation together. If not, stacks hold one replica.
+        jit: whether XLA compiles the epoch.
+    """
+
+    def __init__(self, model, *, schedule=None, together, jit=False):
+        self._model = model
+        self._schedule = schedule
+        self._together = together
+        self._options = {"training": True} if "training" in inspect.signature(model.call).parameters else {}
+        # Where Keras sums the losses of a batch rather than take their mean, records that do not count leave no gap.
+        self._summed = getattr(model.loss, "reduction", None) == "sum"
+        self._epoch = tf.function(self._run_epoch, jit_compile=jit)
+        self._answers = tf.function(self._run_answers)
+
+    def trace(self, state, data, batches):
+        """Traces an epoch, so that threads find it ready.
+
+        Raises:
+            CannotVectorize: an operation of the model has no form for stacked weights.
+        """
+        self._trace(self._epoch, state, data, batches)
+
+    def trace_answers(self, weights, x):
+        """As `trace`, for answers."""
+        self._trace(self._answers, weights, x)
+
+    def epoch(self, state, data, batches):
+        """The state after an epoch, and the sum over its steps of each replica's losses.
+
+        Args:
+            state: three lists of tensors, stacked.
+            data: `(x, y)`, tensors of all records.
+            batches: as `schedule.lay_out` gives them.
+        """
+        return self._epoch(state, data, batches)
+
+    def answers(self, weights, x):
+        """What each replica of a stack answers to a batch of records, (n, records, outputs)."""
+        return self._answers(weights, x)
+
+    def _trace(self, function, *arguments):
+        if self._together:
+            trace_vectorized(function, *arguments)
+        else:
+            function.get_concrete_function(*arguments)
+
+    def _run_epoch(self, state, data, batches):
+        whole, ends, counts = batches
+        losses = tf.zeros(tf.shape(ends)[1])
+        if self._schedule.whole:
+            state, losses = self._walk(self._step, state, losses, data, (whole,))
+        if self._schedule.ragged:
+            state, losses = self._walk(self._masked_step, state, losses, data, (ends, counts))
+        elif self._schedule.ends:
+            state, losses = self._walk(self._step, state, losses, data, (ends,))
+        return state, losses
+
+    def _walk(self, step, state, losses, data, batches):
+        """Takes the steps of some batches, one after the other."""
+
+        def body(at, state, losses):
+            rows, *counts = [part[at] for part in batches]
+            records = tf.nest.map_structure(lambda values: tf.gather(values, rows), data)
+            state, loss = self._map(lambda arguments: step(*arguments), (state, records, *counts))
+            return at + 1, state, losses + loss
+
+        steps = len(batches[0])
+        _, state, losses = tf.while_loop(
+            lambda at, *_: at < steps, body, (0, state, losses), parallel_iterations=1
+        )
+        return state, losses
+
+    def _map(self, function, arguments):
+        """`function` of each replica's part of stacked arguments."""
+        if self._together:
+            return tf.vectorized_map(function, arguments)
+        results = function(tf.nest.map_structure(lambda value: value[0], arguments))
+        return tf.nest.map_structure(lambda value: value[None], results)
+
+    def _step(self, state, records, counts=None):
+        """One replica's step: its state afterwards, and the loss before."""
+        trainable, others, slots = state
+        x, y = records
+        weight = counts
+        if counts is not None and not self._summed:
+            weight = counts * (self._schedule.last / tf.maximum(tf.reduce_sum(counts), 1))
+        with tf.GradientTape() as tape:
+            tape.watch(trainable)
+            with keras.StatelessScope(self._bind(trainable, others), collect_losses=True) as scope:
+                answers = self._model(x, **self._options)
+                loss = self._model.compute_loss(x=x, y=y, y_pred=answers, sample_weight=weight)
+        gradients = [
+            tf.zeros_like(value) if gradient is None else tf.convert_to_tensor(gradient)
+            for value, gradient in zip(trainable, tape.gradient(loss, trainable), strict=True)
+        ]
+        others = _updated(scope, self._model.non_trainable_variables, others)
+        trainable, slots = self._model.optimizer.stateless_apply(slots, gradients, trainable)
+        return (list(trainable), others, list(slots)), tf.cast(loss, "float32")
+
+    def _masked_step(self, state, records, counts):
+        """As `_step`, where some records do not count: a replica with none that do stays as it is."""
+        after, loss = self._step(state, records, counts)
+        moves = tf.reduce_any(counts > 0)
+        state = tf.nest.map_structure(lambda new, old: tf.where(moves, new, old), after, state)
+        return state, tf.where(moves, loss, 0.0)
+
+    def _run_answers(self, weights, x):
+        def answer(weights):
+            with keras.StatelessScope(self._bind(*weights)):
+                return tf.cast(self._model(x, **{name: False for name in self._options}), "float32")
+
+        return self._map(answer, weights)
+
+    def _bind(self, trainable, others):
+        model = self._model
+        pairs = zip(model.trainable_variables, trainable, strict=True)
+        return [*pairs, *zip(model.non_trainable_variables, others, strict=True)]
+
+
+def _updated(scope, variables, values):
+    """What variables hold after a scope, given what they held before."""
+    new = [scope.get_current_value(variable) for variable in variables]
+    return [old if value is None else tf.cast(value, old.dtype) for value, old in zip(new, values, strict=True)]
+

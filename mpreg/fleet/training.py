@@ -1,0 +1,178 @@
+"""Training a fleet in this process: wave after wave, the stacks of a wave side by side in threads."""
+
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import tensorflow as tf
+
+from mpreg.fleet.job import values
+from mpreg.fleet.optimizer import make_stateless
+from mpreg.fleet.program import Program
+from mpreg.fleet.vectorize import CannotVectorize
+from mpreg.fleet.waves import replica_bytes, stack_sizes
+
+# Multiplications above which XLA repays the seconds that it takes to compile: it fuses what an optimizer does to each
+# weight, about a quarter of the time. It is slow at convolutions, but those do not vectorize.
+WORTH_COMPILING = 1e12
+
+
+@dataclasses.dataclass
+class Trained:
+    """What has been trained so far.
+
+    Attributes:
+        weights: a model's trainable and other variables, each array with an axis in front for the replica.
+        losses: mean loss of each replica in each epoch, (replicas, epochs).
+        done: which replicas are done, bool (replicas,).
+        how: how they were trained.
+    """
+
+    weights: tuple
+    losses: np.ndarray
+    done: np.ndarray
+    how: str = ""
+
+    @classmethod
+    def empty(cls, model, replicas, epochs):
+        """Nothing yet, of so many replicas of a model."""
+
+        def room(variables):
+            return [np.zeros((replicas, *variable.shape), variable.dtype) for variable in variables]
+
+        weights = room(model.trainable_variables), room(model.non_trainable_variables)
+        return cls(weights, np.zeros((replicas, epochs), np.float32), np.zeros(replicas, bool))
+
+    def put(self, replicas, other):
+        """Takes over what another has of some replicas, given in that one's order."""
+        tf.nest.map_structure(lambda mine, new: mine.__setitem__(replicas, new), self.weights, other.weights)
+        self.losses[replicas], self.done[replicas] = other.losses, True
+        self.how = other.how
+
+
+@dataclasses.dataclass
+class Wave:
+    """Replicas under way.
+
+    Attributes:
+        replicas: which.
+        epoch: epochs behind them.
+        state: what they have learned, as `Program` has it.
+    """
+
+    replicas: list
+    epoch: int
+    state: tuple
+
+
+def train(job, trained, *, threads, advance, wave=None, keep=None):
+    """Trains the replicas of a job that `trained` lacks.
+
+    Args:
+        job: the `Job`.
+        trained: `Trained`, filled on.
+        threads: stacks to train side by side.
+        advance: function `(note, steps)` called after every epoch of a wave.
+        wave: a `Wave` to go on with.
+        keep: function of the wave under way, called after every epoch of it, or None.
+    """
+    model = job.model(0)
+    make_stateless(model.optimizer)
+    model.optimizer.build(model.trainable_variables)
+    data = tf.nest.map_structure(tf.convert_to_tensor, (job.x, job.y))
+    left = [int(replica) for replica in np.flatnonzero(~trained.done)]
+    program, size, stacks, trained.how = _plan(job, model, data, max(1, len(left)), threads)
+    with ThreadPoolExecutor(stacks) as pool:
+        while left:
+            if wave is None:
+                members = left[: size * stacks]
+                wave = Wave(members, 0, _initial_state(job, members, model))
+            left = [replica for replica in left if replica not in wave.replicas]
+            _train_wave(job, program, pool, wave, trained, size, data, advance, keep)
+            wave = None
+
+
+def _plan(job, model, data, replicas, threads):
+    """The program, replicas in a stack, stacks in a wave, and how that is called."""
+    capacity = int(job.memory // replica_bytes(model, job.schedule.batch))
+    size, stacks = stack_sizes(replicas, capacity, threads)
+    program = Program(model, schedule=job.schedule, together=True, jit=_work(job, model) > WORTH_COMPILING)
+    how = f"one program, waves of {min(size * stacks, replicas)}"
+    try:
+        program.trace(*_specs(model, job.schedule, size, data))
+    except CannotVectorize as error:
+        program = Program(model, schedule=job.schedule, together=False)
+        size, stacks = 1, max(1, min(threads, replicas, capacity))
+        how = f"one by one: {error} cannot be vectorized"
+        program.trace(*_specs(model, job.schedule, size, data))
+    return program, size, stacks, how
+
+
+def _work(job, model):
+    """Multiplications that training takes where each weight meets each record once: three a weight, about."""
+    return 3 * model.count_params() * sum(map(len, job.rows)) * job.epochs
+
+
+def _specs(model, schedule, size, data):
+    """The types of what `Program.epoch` takes."""
+
+    def stacked(variables):
+        return [tf.TensorSpec((size, *variable.shape), variable.dtype) for variable in variables]
+
+    state = tuple(
+        stacked(variables)
+        for variables in (model.trainable_variables, model.non_trainable_variables, model.optimizer.variables)
+    )
+    ends = (schedule.ends, size, schedule.last)
+    batches = (
+        tf.TensorSpec((schedule.whole, size, schedule.batch), "int32"),
+        tf.TensorSpec(ends, "int32"),
+        tf.TensorSpec(ends, "float32"),
+    )
+    return state, tf.nest.map_structure(tf.TensorSpec.from_tensor, data), batches
+
+
+def _initial_state(job, replicas, model):
+    """What replicas start from: arrays, stacked."""
+    columns = []
+    for replica in replicas:
+        fresh = job.model(replica)
+        columns.append((values(fresh.trainable_variables), values(fresh.non_trainable_variables)))
+    trainable, others = tf.nest.map_structure(lambda *column: np.stack(column), *columns)
+    slots = [np.stack([value] * len(replicas)) for value in values(model.optimizer.variables)]
+    return trainable, others, slots
+
+
+def _train_wave(job, program, pool, wave, trained, size, data, advance, keep):
+    """The epochs that a wave has left."""
+    count = len(wave.replicas)
+    # All stacks are of one size: the last is filled up with its last replica, trained twice.
+    places = [
+        [min(place, count - 1) for place in range(start, start + size)] for start in range(0, count, size)
+    ]
+    states = [
+        tf.nest.map_structure(lambda value, at=at: tf.convert_to_tensor(value[at]), wave.state) for at in places
+    ]
+
+    def run(at):
+        own = [wave.replicas[place] for place in places[at]]
+        batches = tuple(map(tf.convert_to_tensor, job.batches(own, wave.epoch)))
+        states[at], losses = program.epoch(states[at], data, batches)
+        return losses.numpy() / job.schedule.steps
+
+    def gather():
+        return tf.nest.map_structure(
+            lambda *parts: np.concatenate([part.numpy() for part in parts])[:count], *states
+        )
+
+    while wave.epoch < job.epochs:
+        losses = np.concatenate(list(pool.map(run, range(len(places)))))[:count]
+        trained.losses[wave.replicas, wave.epoch] = losses
+        wave.epoch += 1
+        advance(f"loss {losses.mean():.3f}", count)
+        if keep is not None:
+            keep(wave, gather)
+    trainable, others, _ = gather()
+    trained.put(
+        wave.replicas, Trained((trainable, others), trained.losses[wave.replicas], None, trained.how)
+    )

@@ -1,0 +1,47 @@
+"""How many replicas go together: as many as fit into memory, in one stack for each core."""
+
+import math
+import os
+
+import numpy as np
+import tensorflow as tf
+
+# Weights, slots and gradients are held twice, before and after a step; answers of layers and their gradients once.
+COPIES_OF_STATE, COPIES_OF_ANSWERS = 2, 2
+
+
+def cores():
+    """Threads that compute side by side: the cores this process may use, or one where a GPU does the work."""
+    if tf.config.list_logical_devices("GPU"):
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def stack_sizes(replicas, capacity, threads):
+    """Replicas in a stack, and stacks in a wave, for so many replicas in all of which `capacity` fit into memory.
+
+    Stacks are alike, so that one program serves them all, and waves are as many as must be.
+    """
+    waves = math.ceil(replicas / max(1, capacity))
+    resident = math.ceil(replicas / waves)
+    stacks = min(threads, resident)
+    return math.ceil(resident / stacks), stacks
+
+
+def replica_bytes(model, records):
+    """Bytes that training a replica takes, about: its variables, and its layers' answers to so many records."""
+    state = sum(
+        math.prod(variable.shape) * np.dtype("float32").itemsize
+        for variable in [*model.variables, *model.trainable_variables, *model.optimizer.variables]
+    )
+    answers = sum(_width(layer) for layer in model.layers) * records * np.dtype("float32").itemsize
+    return COPIES_OF_STATE * state + COPIES_OF_ANSWERS * answers
+
+
+def _width(layer):
+    """Numbers that a layer answers with to one record; 0 where it cannot tell."""
+    try:
+        shapes = [tensor.shape for tensor in tf.nest.flatten(layer.output)]
+    except (AttributeError, ValueError):
+        return 0
+    return sum(math.prod(size or 1 for size in shape[1:]) for shape in shapes)

@@ -1,0 +1,153 @@
+"""Carlini et al. 2022: ROC at low false positive rates of single-query and shadow-model attacks on one target.
+
+Source: "Membership Inference Attacks From First Principles", S&P 2022, section V and figures 1 and 2; RMIA is of
+Zarifzadeh, Liu and Shokri, "Low-Cost High-Power Membership Inference Attacks", ICML 2024.
+"""
+
+from pathlib import Path
+
+import click
+import keras
+from keras import layers
+
+import mpreg
+from mpreg.attacks import (
+    InstanceThresholdAttack,
+    LikelihoodRatioAttack,
+    RelativeAttack,
+    ShadowAttack,
+    ThresholdAttack,
+)
+from mpreg.evaluation.figures import plot_attacks
+from mpreg.evaluation.tables import percent, percent_with_interval
+from mpreg.recipes import quickstart
+from mpreg.recipes.experiment import (
+    EpochBar,
+    Setting,
+    console,
+    images,
+    print_table,
+    progress_bar,
+    run_command,
+    train_undefended,
+)
+
+# CIFAR-10 with a wide ResNet, 25,000 members and 256 shadow models: TPR at 0.1 % FPR and balanced accuracy, percent.
+PUBLISHED = {"loss threshold": (0.0, 59.4), "shadow": (0.3, 59.6), "likelihood ratio": (8.4, 63.8)}
+
+
+def small_cnn(*, input_shape, classes, seed):
+    """Two strided convolutions and a dense layer: sized so that two cores train a score of them."""
+    keras.utils.set_random_seed(seed)
+    stack = [keras.Input(input_shape), layers.Rescaling(1 / 255)]
+    stack += [layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu") for filters in (32, 64)]
+    stack += [layers.Flatten(), layers.Dense(64, "relu"), layers.Dense(classes, "softmax")]
+    return keras.Sequential(stack)
+
+
+SETTINGS = {
+    "location30": quickstart.SETTINGS["location30"],
+    "cifar10": Setting(
+        dataset="cifar10",
+        members=2_000,
+        reference=1_000,
+        nonmembers=2_000,
+        network=images(small_cnn),
+        learning_rate=1e-3,
+        epochs=20,
+        batch_size=50,
+    ),
+}
+
+
+def attacks():
+    """The attacks of the figure, weakest knowledge first."""
+    return [
+        ThresholdAttack("loss"),
+        ThresholdAttack("loss", per_class=True),
+        ShadowAttack(),
+        InstanceThresholdAttack(),
+        LikelihoodRatioAttack(online=False),
+        LikelihoodRatioAttack(),
+        RelativeAttack(),
+    ]
+
+
+def run(dataset="location30", *, shadows=16, members=None, epochs=None, out=None, seed=0):
+    """Trains one target and its shadow models, attacks, prints the table and writes the folder `out`.
+
+    Args:
+        dataset: a name in `SETTINGS`.
+        shadows: number of shadow models, at least 2; each record is in about half of them.
+        members: members, and as many non-members; None as in `SETTINGS`.
+        epochs: of all trainings; None as in `SETTINGS`.
+        out: folder for the report and the picture; None is `mpreg-carlini2022/<dataset>`.
+        seed: seed of the split, the weights and the attacks.
+
+    Returns:
+        The `PrivacyReport`.
+
+    Raises:
+        ValueError: an unknown data set.
+    """
+    if dataset not in SETTINGS:
+        raise ValueError(f"dataset must be one of {', '.join(SETTINGS)}. Received: {dataset!r}")
+    setting = SETTINGS[dataset].but(members=members, nonmembers=members, epochs=epochs)
+    out = Path(out) if out else Path("mpreg-carlini2022") / dataset
+    data, split = setting.draw(seed)
+    console.print(f"{data.description}\n{split}")
+    with progress_bar("training the target", setting.epochs) as advance:
+        target = train_undefended(setting, data, split, seed=seed, callbacks=[EpochBar(advance)])
+    fleet = mpreg.ShadowFleet(
+        lambda: setting.compiled(setting.fresh(data)),
+        count=shadows,
+        epochs=setting.epochs,
+        batch_size=setting.batch_size,
+    )
+    report = mpreg.evaluate(target, split, attacks=attacks(), shadows=fleet, seed=seed)
+    print_table(
+        f"{dataset}, {shadows} shadow models; published: CIFAR-10, 256 shadow models", *rows_of(report)
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    report.to_json(out / "report.json")
+    (out / "report.md").write_text(f"# Carlini et al. 2022: {dataset}\n\n{report}", encoding="utf-8")
+    plot_attacks(report, out / "roc.png", attacks=list(report.attacks))
+    spent = f"{report.cost['shadow_seconds']:,.0f} s for the shadow models ({report.cost['shadow_training']})"
+    console.print(f"{split}; 95 % intervals; {spent}.\nReport and picture: {out}")
+    return report
+
+
+def rows_of(report):
+    """Header and rows: every attack with its rates at low FPR, and what is published of it."""
+    fprs = (0.001, 0.01)
+    header = [
+        "attack",
+        "accuracy",
+        "AUC",
+        *(f"TPR at {percent(fpr)} FPR" for fpr in fprs),
+        "published: TPR / accuracy",
+    ]
+    rows = []
+    for name, result in report.attacks.items():
+        published = PUBLISHED.get(name)
+        rows.append(
+            [
+                name,
+                percent_with_interval(result.accuracy),
+                format(result.auc, ".3f"),
+                *(percent_with_interval(result.tpr_at_fpr[fpr]) for fpr in fprs),
+                " / ".join(f"{figure:g}" for figure in published) if published else "-",
+            ]
+        )
+    return header, rows
+
+
+@click.command(help=__doc__.partition("\n")[0])
+@click.option("--dataset", type=click.Choice(list(SETTINGS)), default="location30", show_default=True)
+@click.option("--shadows", type=click.IntRange(min=2), default=16, show_default=True, help="Shadow models.")
+@click.option("--members", type=click.IntRange(min=2), help="Members, and as many non-members.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of all trainings.")
+@click.option("--out", type=click.Path(file_okay=False), help="Folder for the report and the picture.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the split, the weights and the attacks.")
+def command(**options):
+    run_command(run, **options)
