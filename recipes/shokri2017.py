@@ -56,7 +56,13 @@ def network(*, features, classes, seed):
 COMMON = {"network": table(network), "learning_rate": 1e-3}
 SETTINGS = {
     "location30": Setting(
-        dataset="location30", members=1_500, reference=0, epochs=100, batch_size=64, **COMMON
+        dataset="location30",
+        members=1_500,
+        reference=0,
+        nonmembers=1_500,
+        epochs=100,
+        batch_size=64,
+        **COMMON,
     ),
     "purchase100-like": Setting(
         dataset="purchase100-like", members=5_000, reference=0, nonmembers=5_000, epochs=50, **COMMON
@@ -138,7 +144,9 @@ def attack(trained, undefended, served, split, *, seed):
         defence, *options = served
         target = mpreg.defend(target, defence(*options))
         shadows = shadows.through(defence(*options))
-    attacks = [*standard(), LabelOnlyAttack(), ShadowAttack(), naive]
+    attacks = [*standard(), ShadowAttack(), naive]
+    if outputs.LabelOnly in served:
+        attacks.append(LabelOnlyAttack())
     return mpreg.evaluate(target, split, attacks=attacks, shadows=shadows, seed=seed)
 
 

@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from helpers import CLASSES, FEATURES, mlp, records
 from sklearn.linear_model import LogisticRegression
 
 import mpreg
 from mpreg import signals
 from mpreg.attacks import NEEDS, Access, Attack, PreparedAttack, ThresholdAttack, draw_membership
-from tests.helpers import CLASSES, FEATURES, mlp, records
 
 
 def split_of(members=40, nonmembers=50, reference=20):

@@ -2,8 +2,14 @@
 
 from mpreg.attacks.access import NEEDS as NEEDS
 from mpreg.attacks.access import Access as Access
+from mpreg.attacks.augmentations import BitFlips as BitFlips
+from mpreg.attacks.augmentations import GaussianNoise as GaussianNoise
+from mpreg.attacks.augmentations import ShiftsAndFlips as ShiftsAndFlips
 from mpreg.attacks.base import Attack as Attack
 from mpreg.attacks.base import PreparedAttack as PreparedAttack
+from mpreg.attacks.bundles import AttackModelBundle as AttackModelBundle
+from mpreg.attacks.bundles import ShadowModelBundle as ShadowModelBundle
+from mpreg.attacks.bundles import prepare_attack_data as prepare_attack_data
 from mpreg.attacks.crossfit import Verdicts as Verdicts
 from mpreg.attacks.crossfit import cross_fit as cross_fit
 from mpreg.attacks.gap import GapAttack as GapAttack
@@ -12,7 +18,12 @@ from mpreg.attacks.label_only import LabelOnlyAttack as LabelOnlyAttack
 from mpreg.attacks.likelihood_ratio import LikelihoodRatioAttack as LikelihoodRatioAttack
 from mpreg.attacks.random_threshold import RandomThresholdAttack as RandomThresholdAttack
 from mpreg.attacks.relative import RelativeAttack as RelativeAttack
+from mpreg.attacks.shadow import NetworkClassifier as NetworkClassifier
 from mpreg.attacks.shadow import ShadowAttack as ShadowAttack
+from mpreg.attacks.shadow_data import Randomize as Randomize
+from mpreg.attacks.shadow_data import Synthetic as Synthetic
+from mpreg.attacks.shadow_data import noisy as noisy
+from mpreg.attacks.shadow_data import synthesize as synthesize
 from mpreg.attacks.shadow_models import ShadowFleet as ShadowFleet
 from mpreg.attacks.shadow_models import ShadowModels as ShadowModels
 from mpreg.attacks.shadow_models import ShadowTraining as ShadowTraining

@@ -108,10 +108,11 @@ def check_augment(augment):
 
 def altered(augment, x):
     """The altered copies that `augment` yields, of which there must be one."""
-    count = 0
-    for count, copies in enumerate(augment(x), start=1):
+    none = True
+    for copies in augment(x):
+        none = False
         yield copies
-    if not count:
+    if none:
         raise ValueError(f"augment must yield at least one altered copy. Received none from {brief(augment)}")
 
 

@@ -58,7 +58,7 @@ class Attack(ABC):
 class PreparedAttack(Attack):
     """An attack that scores all records at once, from what the attacker has; `fit` picks the threshold alone.
 
-    Subclasses write `score_all`.
+    Subclasses write `score_all`; one that sets `learns = False` has a threshold of its own.
     """
 
     def prepare(self, access):
@@ -69,7 +69,8 @@ class PreparedAttack(Attack):
         """Scores of the judged records, float (members + non-members,), members first."""
 
     def fit(self, members, nonmembers, *, seed=0):
-        self.threshold = best_threshold(self.score(members), self.score(nonmembers))
+        if self.learns:
+            self.threshold = best_threshold(self.score(members), self.score(nonmembers))
         return self
 
     def score(self, answers):

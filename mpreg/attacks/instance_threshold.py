@@ -40,6 +40,7 @@ class InstanceThresholdAttack(PreparedAttack):
 
 def _thresholds(values, trained):
     inside, outside = (
-        np.sum(values, axis=0, where=chosen) / np.maximum(chosen.sum(axis=0), 1) for chosen in (trained, ~trained)
+        np.sum(values, axis=0, where=chosen) / np.maximum(chosen.sum(axis=0), 1)
+        for chosen in (trained, ~trained)
     )
     return np.where(trained.any(axis=0), 0.5 * (inside + outside), outside)

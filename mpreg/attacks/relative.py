@@ -73,7 +73,8 @@ def _can_ask(access):
 def _average(shadows, trained, untrained, share):
     """Probability of each record's label under models at large, half of them trained on it."""
     out, inside = (
-        np.sum(shadows, axis=0, where=chosen) / np.maximum(chosen.sum(axis=0), 1) for chosen in (untrained, trained)
+        np.sum(shadows, axis=0, where=chosen) / np.maximum(chosen.sum(axis=0), 1)
+        for chosen in (untrained, trained)
     )
     return 0.5 * (out + np.where(trained.any(axis=0), inside, share * out + 1.0 - share))
 

@@ -6,7 +6,6 @@ from mpreg.metrics.checks import check_fraction, check_scores
 from mpreg.metrics.rates import lower_limit
 from mpreg.metrics.tally import tally
 
-
 _FEW = 100  # thresholds tried before the others are sifted
 
 

@@ -33,7 +33,8 @@ class MemGuard(OutputDefence):
     Attackers who train on defended answers see through part of the noise, and those who only look at labels
     through all of it: attack the defended model itself.
 
-    Cost: some hundred passes through the small classifier a batch. No gradient flows through the noise.
+    Cost: some hundred passes through the small classifier a batch, whatever its length: serve batches, not single
+    queries, and compile the served model with `jit_compile=True`. No gradient flows through the noise.
 
     Source: Jia et al., "MemGuard: Defending against Black-Box Membership Inference Attacks via Adversarial
     Examples", CCS 2019, section 4, algorithm 1 and theorem 1.
@@ -90,7 +91,7 @@ class MemGuard(OutputDefence):
         """Trains the defence classifier to tell members from non-members by the sorted scores; returns the layer.
 
         The published constants are the defaults: SGD at .001 for 400 epochs, on the Location data. Members and
-        non-members weigh alike, however many there are.
+        non-members weigh alike, however many there are. Called again, it trains on.
 
         Args:
             member_predictions, nonmember_predictions: the target's probabilities, (m, classes) and (n, classes).

@@ -107,7 +107,7 @@ def _check_predictions(predictions, side):
         )
     if len(predictions) == 0:
         raise ValueError(f"{side} is empty: there must be at least one record")
-    predictions = predictions.reshape(len(predictions), -1).astype(np.float64)
+    predictions = predictions.reshape(len(predictions), -1).astype(np.float64, copy=False)
     bad = np.flatnonzero(~np.isfinite(predictions).all(axis=1))
     if len(bad):
         raise ValueError(

@@ -5,6 +5,8 @@ import inspect
 import keras
 from keras import ops
 
+from mpreg.networks.answers import DEFENCE, last_activation, loss_wants_logits
+
 LOWEST_PROBABILITY = 1e-30  # float32 still has its logarithm and a finite gradient
 
 
@@ -73,9 +75,9 @@ def answers_are_logits(target, loss):
     Raises:
         ValueError: activation and loss contradict each other, the loss is one of regression, or neither tells.
     """
-    activation = _last_activation(target)
-    wants_logits = _loss_wants_logits(loss)
-    if activation in ("softmax", "sigmoid"):
+    activation, _ = last_activation(target)
+    wants_logits = loss_wants_logits(loss)
+    if activation in ("softmax", "sigmoid", DEFENCE):
         if wants_logits:
             raise ValueError(
                 f"the target ends in {activation}, so it answers with probabilities, but its loss expects logits. "
@@ -100,28 +102,3 @@ def answers_are_logits(target, loss):
             f"say from_logits=True or from_logits=False. Received: loss={loss!r}"
         )
     return wants_logits
-
-
-def _loss_wants_logits(loss):
-    """Whether a cross-entropy takes logits; None for any other loss."""
-    if isinstance(loss, list | tuple | dict) and len(loss) == 1:
-        (loss,) = loss.values() if isinstance(loss, dict) else loss
-    if isinstance(loss, str):
-        loss = keras.losses.get(loss)
-    if isinstance(loss, keras.losses.Loss):
-        return loss.get_config().get("from_logits")
-    return False if "crossentropy" in getattr(loss, "__name__", "") else None
-
-
-def _last_activation(target):
-    """Name of the function that the target's last layer ends in, or None where that cannot be read."""
-    try:
-        layer = target.outputs[0]._keras_history.operation
-    except (AttributeError, IndexError, TypeError, ValueError):
-        return None
-    if isinstance(layer, keras.Model):
-        return _last_activation(layer)
-    if isinstance(layer, keras.layers.Softmax):
-        return "softmax"
-    activation = getattr(layer, "activation", None)
-    return getattr(activation, "__name__", None)

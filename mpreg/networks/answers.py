@@ -1,0 +1,35 @@
+"""What a Keras classifier answers with: what its last layer and its loss tell of it."""
+
+import keras
+
+DEFENCE = "an output defence"
+
+
+def last_activation(model):
+    """Name of the function that a model ends in, and its number of units; `(None, None)` where that cannot be read.
+
+    For a layer of `mpreg.outputs`, which all answer with probabilities, the name is `DEFENCE`.
+    """
+    try:
+        tensor = model.outputs[0]
+        layer = tensor._keras_history.operation
+    except (AttributeError, IndexError, TypeError, ValueError):
+        return None, None
+    if isinstance(layer, keras.Model):
+        return last_activation(layer)
+    if isinstance(layer, keras.layers.Softmax):
+        return "softmax", tensor.shape[-1]
+    if hasattr(layer, "coarse"):
+        return DEFENCE, tensor.shape[-1]
+    return getattr(getattr(layer, "activation", None), "__name__", None), tensor.shape[-1]
+
+
+def loss_wants_logits(loss):
+    """Whether a cross-entropy takes logits; None for any other loss."""
+    if isinstance(loss, list | tuple | dict) and len(loss) == 1:
+        (loss,) = loss.values() if isinstance(loss, dict) else loss
+    if isinstance(loss, str):
+        loss = keras.losses.get(loss)
+    if isinstance(loss, keras.losses.Loss):
+        return loss.get_config().get("from_logits")
+    return False if "crossentropy" in getattr(loss, "__name__", "") else None
