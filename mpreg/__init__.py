@@ -6,19 +6,36 @@ Public names load on first use, so `import mpreg` and `mpreg --help` do not impo
 import importlib
 import os
 
+from mpreg import _registration
+
 __version__ = "0.1.0"
 
 _EXPORTS = {
-    "MembershipSplit": "mpreg.data",
     "AdversarialRegularization": "mpreg.training.adversarial",
     "AttackResult": "mpreg.evaluation.report",
     "Comparison": "mpreg.evaluation.comparison",
+    "DPSGD": "mpreg.training.private",
+    "LabelOnly": "mpreg.outputs.label_only",
+    "MemGuard": "mpreg.outputs.memguard",
+    "MembershipSplit": "mpreg.data",
     "PrivacyReport": "mpreg.evaluation.report",
+    "RankOnly": "mpreg.outputs.rank_only",
+    "Rounding": "mpreg.outputs.rounding",
+    "ShadowFleet": "mpreg.attacks.shadow_models",
+    "ShadowModels": "mpreg.attacks.shadow_models",
+    "ShadowTraining": "mpreg.attacks.shadow_models",
+    "Temperature": "mpreg.outputs.temperature",
+    "TopK": "mpreg.outputs.topk",
+    "audit_dp": "mpreg.training.private",
     "compare": "mpreg.evaluation.comparison",
+    "defend": "mpreg.outputs.defend",
     "evaluate": "mpreg.evaluation.evaluate",
     "evaluate_predictions": "mpreg.evaluation.evaluate",
+    "poisson_batches": "mpreg.training.private",
+    "with_dropout": "mpreg.training.rebuild",
+    "with_l2": "mpreg.training.rebuild",
 }
-_MODULES = ("attacks", "callbacks", "datasets", "metrics", "networks", "recipes", "signals")
+_MODULES = ("attacks", "callbacks", "datasets", "fleet", "metrics", "networks", "outputs", "recipes", "signals")
 
 __all__ = sorted([*_EXPORTS, *_MODULES])
 
@@ -50,3 +67,6 @@ def __getattr__(name):
 
 def __dir__():
     return sorted([*globals(), *__all__])
+
+
+_registration.when_keras_is_there()

@@ -15,7 +15,19 @@ from sklearn.svm import LinearSVC
 
 import mpreg
 from mpreg import MembershipSplit, datasets, metrics, networks, signals
-from mpreg.attacks import GapAttack, ThresholdAttack, cross_fit
+from mpreg.attacks import (
+    BitFlips,
+    GapAttack,
+    LabelOnlyAttack,
+    Randomize,
+    RandomThresholdAttack,
+    RelativeAttack,
+    ShadowAttack,
+    ThresholdAttack,
+    TransferAttack,
+    cross_fit,
+    noisy,
+)
 from mpreg.callbacks import AdversarialTraining, PrivacyMeter
 from mpreg.networks.inference import build_inference_network
 
@@ -36,6 +48,11 @@ def draw(**options):
 
 def predictions(p=UNIFORM, y=MEMBERS[1], q=UNIFORM, other_y=MEMBERS[1], **options):
     return mpreg.evaluate_predictions(p, y, q, other_y, **{"attacks": "fast", **options})
+
+
+def shadow_models(*, models=2, records=20, share=0.5):
+    membership = np.broadcast_to(np.arange(records) < share * records, (models, records))
+    return mpreg.ShadowModels(membership, np.full((models, records, 3), 1 / 3), np.arange(records) % 3)
 
 
 def evaluate(model, on=None):
@@ -97,7 +114,7 @@ TWO_ROLES = (
     "A record in two roles makes every figure wrong: pass "
     'duplicates="drop" to remove the copies, or "allow" if distinct people have equal records'
 )
-SUITES = 'attacks must be "fast", "standard" or a list of attacks. Received: '
+SUITES = 'attacks must be "fast", "standard", "strong" or a list of attacks. Received: '
 SPARSE_LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 SPLITS = [
@@ -332,7 +349,7 @@ PREDICTIONS = [
         lambda: predictions(q=UNIFORM / 2),
         ValueError,
         "non-members: probabilities must sum to one. 10 rows do not, the first is row 0 with a sum of 0.5. "
-        "If these are logits, say from_logits=True",
+        "If these are logits, say from_logits=True; if the model rounds or truncates its answers, coarse=True",
     ),
     (
         "logits for probabilities",
@@ -475,7 +492,101 @@ MODELS = [
 
 ATTACKS = [
     ("an unknown suite", lambda: predictions(attacks="everything"), ValueError, f"{SUITES}'everything'"),
-    ("a suite that is not there yet", lambda: predictions(attacks="strong"), ValueError, f"{SUITES}'strong'"),
+    (
+        "the strong suite for predictions alone",
+        lambda: predictions(attacks="strong"),
+        ValueError,
+        "attack 'shadow' needs shadow models, which this evaluation has not. Pass shadows= a mpreg.ShadowFleet or "
+        "ShadowTraining to mpreg.evaluate, or ready mpreg.ShadowModels",
+    ),
+    (
+        "the strong suite for a model that does not tell how it was trained",
+        lambda: mpreg.evaluate(dense(), split(), attacks="strong"),
+        ValueError,
+        'attacks="strong" trains shadow models like the target, and this model does not tell how it was trained (only '
+        "a Keras model fitted in this process does). Pass shadows=mpreg.ShadowFleet(model_fn, epochs=..., "
+        "batch_size=...), or shadows=mpreg.ShadowTraining(train) with your own training function",
+    ),
+    (
+        "a number for shadow models",
+        lambda: mpreg.evaluate(dense(), split(), attacks="strong", shadows=16),
+        TypeError,
+        "shadows must be an mpreg.ShadowFleet, ShadowTraining or ShadowModels. Received: 16",
+    ),
+    (
+        "shadow models that answer to other records",
+        lambda: predictions(attacks=[ShadowAttack()], shadows=shadow_models(records=9)),
+        ValueError,
+        "the shadow models answer to 9 records, but 20 are judged: give their answers to the members and then the "
+        "non-members",
+    ),
+    (
+        "one shadow model",
+        lambda: shadow_models(models=1),
+        ValueError,
+        "shadow attacks need at least 2 shadow models. Received: 1",
+    ),
+    (
+        "a shadow model that saw everything",
+        lambda: shadow_models(share=1),
+        ValueError,
+        "a shadow model must have seen some records of the pool and not others. Model 0 was trained on all of them",
+    ),
+    (
+        "a trained model for a function that makes one",
+        lambda: mpreg.ShadowFleet(3, epochs=1),
+        ValueError,
+        "model_fn must be a function that returns a compiled model. Received: 3",
+    ),
+    (
+        "an attacker of another kind",
+        lambda: ShadowAttack("mlp"),
+        ValueError,
+        "classifier must be a scikit-learn classifier with predict_proba, or a function that returns a compiled "
+        "Keras network. Received: 'mlp'",
+    ),
+    (
+        "predictions that cannot be another model's",
+        lambda: TransferAttack(UNIFORM, UNIFORM / 2),
+        ValueError,
+        re.compile(r"non-members: probabilities must sum to one\. 10 rows do not.*", re.DOTALL),
+    ),
+    (
+        "a share above one hundred",
+        lambda: RandomThresholdAttack(percent=110),
+        ValueError,
+        "percent must be from 0 to 100. Received: percent=110",
+    ),
+    (
+        "a gamma that any record beats",
+        lambda: RelativeAttack(gamma=0.9),
+        ValueError,
+        "gamma must be at least 1. Received: gamma=0.9",
+    ),
+    (
+        "an augmentation that is no function",
+        lambda: LabelOnlyAttack("noise"),
+        ValueError,
+        "augment must be a function of inputs that yields altered copies of them, or None. Received: 'noise'",
+    ),
+    (
+        "too much noise in bits",
+        lambda: BitFlips((0.6,)),
+        ValueError,
+        "rates must be numbers above 0 and at most 0.5. Received: rates=(0.6,)",
+    ),
+    (
+        "a share of bits in percent",
+        lambda: noisy(X, flip=20),
+        ValueError,
+        "flip must be a share, from 0 to 1. Received: flip=20",
+    ),
+    (
+        "limits the wrong way round",
+        lambda: Randomize((3,), low=2),
+        ValueError,
+        "low must not be above high for any feature. Received: low=2, high=1.0",
+    ),
     ("no suite", lambda: predictions(attacks=None), ValueError, f"{SUITES}None"),
     (
         "an empty list",
@@ -787,6 +898,78 @@ OTHERS = [
     ),
 ]
 
+OUTPUTS = [
+    (
+        "no probability",
+        lambda: mpreg.TopK(0),
+        ValueError,
+        "k must be a whole number, at least 1. Received: k=0",
+    ),
+    (
+        "more probabilities than classes",
+        lambda: mpreg.TopK(4)(UNIFORM),
+        ValueError,
+        "k must be at most the number of classes, 3. Received: k=4",
+    ),
+    ("many digits", lambda: mpreg.Rounding(8), ValueError, "digits must be at most 7. Received: digits=8"),
+    (
+        "digits below none",
+        lambda: mpreg.Rounding(-1),
+        ValueError,
+        "digits must be a whole number, at least 0. Received: digits=-1",
+    ),
+    (
+        "a temperature of absolute zero",
+        lambda: mpreg.Temperature(0),
+        ValueError,
+        "temperature must be a number above 0, from 1e-30 to 1e+30. Received: temperature=0",
+    ),
+    (
+        "a budget below none",
+        lambda: mpreg.MemGuard(-1),
+        ValueError,
+        "budget must be a number from 0 to 2. Received: budget=-1",
+    ),
+    (
+        "a guard that was not fitted",
+        lambda: mpreg.MemGuard()(UNIFORM),
+        ValueError,
+        "MemGuard has no defence classifier yet: call fit(member_predictions, nonmember_predictions) first",
+    ),
+    (
+        "nothing to defend with",
+        lambda: mpreg.defend(dense()),
+        ValueError,
+        "give at least one output defence, such as TopK(3)",
+    ),
+    (
+        "logits for an output defence",
+        lambda: mpreg.TopK(1)(UNIFORM * 9),
+        ValueError,
+        re.compile(r"probabilities must lie in \[0, 1\]\. 10 rows do not, the first is row 0: .*"),
+    ),
+    (
+        "L2 below none",
+        lambda: mpreg.with_l2(dense(), -1),
+        ValueError,
+        "l2 must be a finite number of at least 0. Received: l2=-1",
+    ),
+    (
+        "a rate of dropout that leaves nothing",
+        lambda: mpreg.with_dropout(dense(), 1),
+        ValueError,
+        "rate must be a share in [0, 1), 0 for none. Received: rate=1",
+    ),
+    (
+        "weight decay for a wrapper",
+        lambda: mpreg.with_l2(wrap(), 1e-3),
+        ValueError,
+        re.compile(
+            r"only Sequential and functional models can be rebuilt: .* of class AdversarialRegularization"
+        ),
+    ),
+]
+
 TABLES = {
     "split": SPLITS,
     "predictions": PREDICTIONS,
@@ -794,6 +977,7 @@ TABLES = {
     "attack": ATTACKS,
     "defence": DEFENCES,
     "callback": CALLBACKS,
+    "outputs": OUTPUTS,
     "other": OTHERS,
 }
 CALLS = [

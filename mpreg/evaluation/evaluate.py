@@ -138,10 +138,12 @@ def _serves_coarse(model):
 
 def _read(member_side, nonmember_side, *, from_logits, coarse):
     """Whether the answers are logits, and the `Answers` of both sides."""
-    if from_logits is None and not coarse:
+    members, nonmembers = signals.read_both(
+        member_side, nonmember_side, from_logits=from_logits, coarse=coarse
+    )
+    if from_logits is None:
         from_logits = any(signals.look_like_logits(side[0]) for side in (member_side, nonmember_side))
-    both = signals.read_both(member_side, nonmember_side, from_logits=bool(from_logits), coarse=coarse)
-    return bool(from_logits), *both
+    return from_logits, members, nonmembers
 
 
 def _shadow_models(shadows, model, records, labels, members, seed):
