@@ -30,6 +30,7 @@ setup(
         "numpy>=1.26",
         "scipy>=1.11",  # exact binomial and Kolmogorov quantiles; scikit-learn needs it anyway
         "scikit-learn>=1.3",
+        "joblib>=1.3",  # replicas in processes or on a cluster; scikit-learn needs it anyway
         "threadpoolctl>=3.1",  # keeps small trees to one thread; scikit-learn needs it anyway
         "tensorboard>=2.20",
         "dp-accounting>=0.4.3",
@@ -40,7 +41,10 @@ setup(
         "matplotlib>=3.8",  # ROC curves and histograms
         "pillow>=10",  # decodes JPEG archives of CIFAR; matplotlib needs it anyway
     ],
-    extras_require={"test": ["pytest>=8", "ruff>=0.6"]},
+    extras_require={
+        "dask": ["dask[distributed]"],  # a fleet on several machines, through joblib
+        "test": ["pytest>=8", "ruff>=0.6"],
+    },
     entry_points={"console_scripts": ["mpreg = mpreg.cli:main"]},
     classifiers=[
         "Programming Language :: Python :: 3",

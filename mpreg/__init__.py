@@ -15,6 +15,7 @@ _EXPORTS = {
     "AttackResult": "mpreg.evaluation.report",
     "Comparison": "mpreg.evaluation.comparison",
     "DPSGD": "mpreg.training.private",
+    "Fleet": "mpreg.fleet",
     "LabelOnly": "mpreg.outputs.label_only",
     "MemGuard": "mpreg.outputs.memguard",
     "MembershipSplit": "mpreg.data",
@@ -35,7 +36,17 @@ _EXPORTS = {
     "with_dropout": "mpreg.training.rebuild",
     "with_l2": "mpreg.training.rebuild",
 }
-_MODULES = ("attacks", "callbacks", "datasets", "fleet", "metrics", "networks", "outputs", "recipes", "signals")
+_MODULES = (
+    "attacks",
+    "callbacks",
+    "datasets",
+    "fleet",
+    "metrics",
+    "networks",
+    "outputs",
+    "recipes",
+    "signals",
+)
 
 __all__ = sorted([*_EXPORTS, *_MODULES])
 

@@ -20,6 +20,7 @@ from mpreg.attacks import (
 )
 from mpreg.evaluation.figures import plot_attacks
 from mpreg.evaluation.tables import percent, percent_with_interval
+from mpreg.progress import progress_bar
 from mpreg.recipes import quickstart
 from mpreg.recipes.experiment import (
     EpochBar,
@@ -27,7 +28,6 @@ from mpreg.recipes.experiment import (
     console,
     images,
     print_table,
-    progress_bar,
     run_command,
     train_undefended,
 )
@@ -39,7 +39,7 @@ PUBLISHED = {"loss threshold": (0.0, 59.4), "shadow": (0.3, 59.6), "likelihood r
 def small_cnn(*, input_shape, classes, seed):
     """Two strided convolutions and a dense layer: sized so that two cores train a score of them."""
     keras.utils.set_random_seed(seed)
-    stack = [keras.Input(input_shape), layers.Rescaling(1 / 255)]
+    stack = [keras.Input(input_shape)]
     stack += [layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu") for filters in (32, 64)]
     stack += [layers.Flatten(), layers.Dense(64, "relu"), layers.Dense(classes, "softmax")]
     return keras.Sequential(stack)

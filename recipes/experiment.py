@@ -1,6 +1,5 @@
 """One experiment, shared by the recipes: train a classifier without and with a defence, attack both, write it down."""
 
-import contextlib
 import dataclasses
 import random
 import sys
@@ -10,7 +9,6 @@ from pathlib import Path
 import click
 import keras
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -130,22 +128,6 @@ class EpochBar(keras.callbacks.Callback):
         logs = logs or {}
         shown = ("train_accuracy", "test_accuracy", "attack_accuracy")
         self._advance(" ".join(f"{name.split('_')[0]} {logs[name]:.3f}" for name in shown if name in logs))
-
-
-@contextlib.contextmanager
-def progress_bar(description, steps):
-    """A bar on standard error that the yielded function moves on by one step; quiet where there is no terminal."""
-    columns = (
-        TextColumn("{task.description:24}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    bar = Progress(*columns, console=Console(file=sys.stderr), disable=not sys.stderr.isatty())
-    with bar:
-        task = bar.add_task(description, total=steps, note="")
-        yield lambda note="": bar.update(task, advance=1, note=note)
 
 
 def watch(split, log_dir, advance):

@@ -17,13 +17,13 @@ import keras
 import mpreg
 from mpreg import networks
 from mpreg.evaluation.tables import percent, percent_with_interval
+from mpreg.progress import progress_bar
 from mpreg.recipes import quickstart
 from mpreg.recipes.experiment import (
     Setting,
     console,
     images,
     print_table,
-    progress_bar,
     run_command,
     table,
     train_defended,

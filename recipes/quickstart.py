@@ -9,11 +9,11 @@ from keras import layers
 
 import mpreg
 from mpreg import networks
+from mpreg.progress import progress_bar
 from mpreg.recipes.experiment import (
     Setting,
     console,
     print_table,
-    progress_bar,
     table,
     train_defended,
     train_undefended,

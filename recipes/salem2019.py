@@ -21,13 +21,13 @@ from mpreg import signals
 from mpreg.attacks import RandomThresholdAttack, TransferAttack
 from mpreg.data import take
 from mpreg.evaluation.tables import markdown_table, percent, percent_with_interval
+from mpreg.progress import progress_bar
 from mpreg.recipes.carlini2022 import small_cnn
 from mpreg.recipes.experiment import (
     Setting,
     console,
     images,
     print_table,
-    progress_bar,
     run_command,
     table,
 )

@@ -20,11 +20,11 @@ from mpreg.attacks import LabelOnlyAttack, ShadowAttack, draw_membership
 from mpreg.attacks.access import pool
 from mpreg.attacks.suites import standard
 from mpreg.evaluation.tables import markdown_table, percent, percent_with_interval
+from mpreg.progress import progress_bar
 from mpreg.recipes.experiment import (
     Setting,
     console,
     print_table,
-    progress_bar,
     run_command,
     table,
 )

@@ -103,7 +103,9 @@ def test_submodules_of_the_top_level_folders_import_as_mpreg():
         assert Path(module.__file__).parent == ROOT / folder
 
 
-@pytest.mark.parametrize("imports", ["import keras, mpreg", "import mpreg, keras", "import tensorflow, mpreg, keras"])
+@pytest.mark.parametrize(
+    "imports", ["import keras, mpreg", "import mpreg, keras", "import tensorflow, mpreg, keras"]
+)
 def test_saved_classes_are_known_once_keras_and_mpreg_are_imported(imports):
     names = "keras.saving.get_custom_objects()"
     code = f"{imports}; print(*sorted({names})); print(keras.__spec__.loader)"

@@ -93,7 +93,9 @@ class ShadowModels:
         """
 
         def defend(predictions, labels):
-            answered = signals.read_answers(predictions, labels, **self._read).probabilities.astype(np.float32)
+            answered = signals.read_answers(predictions, labels, **self._read).probabilities.astype(
+                np.float32
+            )
             for output in outputs:
                 answered = output(answered)
             return np.asarray(answered)

@@ -36,11 +36,15 @@ def answer_all(model, weights, x, *, batch_size, memory):
             rows = np.minimum(np.arange(first, first + batch_size), records - 1)
             batch = map_arrays(lambda array, at=rows: tf.convert_to_tensor(array[at]), x)
             answer = program.answers(stack, batch).numpy()
-            answers[start : start + size, first : first + batch_size] = answer[: replicas - start, : records - first]
+            answers[start : start + size, first : first + batch_size] = answer[
+                : replicas - start, : records - first
+            ]
     return answers
 
 
 def _specs(weights, size, x, batch_size):
     """The types of what `Program.answers` takes."""
-    stacked = tf.nest.map_structure(lambda value: tf.TensorSpec((size, *value.shape[1:]), value.dtype), weights)
+    stacked = tf.nest.map_structure(
+        lambda value: tf.TensorSpec((size, *value.shape[1:]), value.dtype), weights
+    )
     return stacked, map_arrays(lambda array: tf.TensorSpec((batch_size, *array.shape[1:]), array.dtype), x)

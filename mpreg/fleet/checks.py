@@ -27,7 +27,10 @@ def check_features(x):
                 f"features must be numbers. Received: type {np.asarray(array).dtype}. Encode text before the model"
             )
     return map_arrays(
-        lambda array: np.asarray(array, np.float32) if np.asarray(array).dtype.kind == "f" else np.asarray(array), x
+        lambda array: (
+            np.asarray(array, np.float32) if np.asarray(array).dtype.kind == "f" else np.asarray(array)
+        ),
+        x,
     )
 
 
@@ -58,8 +61,15 @@ def check_model(model, y):
             "model.compile(optimizer, loss) before you return it"
         )
     if not model.built:
-        raise ValueError("model_fn must return a built model, whose weights exist. Start it with keras.Input(shape)")
+        raise ValueError(
+            "model_fn must return a built model, whose weights exist. Start it with keras.Input(shape)"
+        )
     refuse_unsupported(model.optimizer)
+    if not getattr(model, "outputs", None):
+        raise ValueError(
+            "model_fn must return a Sequential or functional model, which knows its outputs. Received: "
+            f"{type(model).__name__}"
+        )
     if len(model.outputs) != 1 or len(model.output_shape) != 2:
         raise ValueError(
             "the model must have one output of shape (batch, classes), the class scores. Received: "
@@ -67,13 +77,19 @@ def check_model(model, y):
         )
     units = model.output_shape[-1]
     if y.ndim == 2 and y.shape[1] not in (1, units):
-        raise ValueError(f"one-hot labels must be as wide as the model's output, {units}. Received: {y.shape}")
+        raise ValueError(
+            f"one-hot labels must be as wide as the model's output, {units}. Received: {y.shape}"
+        )
     label_indices(y, max(units, 2))
 
 
-def check_replica(model, first):
-    """A later replica's model: another object, of the same shapes."""
-    if model is first:
+def check_replica(model, last, first):
+    """A replica's model: another object than the last one, and of the shapes of the first."""
+    if model is last or model is first:
+        raise ValueError("model_fn must build a new model each time. Received: the same model twice")
+    shapes, expected = ([variable.shape for variable in one.variables] for one in (model, first))
+    if shapes != expected:
         raise ValueError(
-            "model_fn must build a new model each time. Received: the same object twice"
+            "model_fn must build models of the same shapes each time. Received: variables of shapes "
+            f"{brief(shapes)} after {brief(expected)}"
         )

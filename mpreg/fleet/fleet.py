@@ -1,11 +1,14 @@
 """Many replicas of one Keras model, trained on many subsets of one data set."""
 
+import keras
 import numpy as np
 
 from mpreg.data import check_count
 from mpreg.fleet.answers import answer_all
+from mpreg.fleet.checkpoint import Checkpoint, facts_of
 from mpreg.fleet.checks import check_features, check_membership, check_model, check_records
 from mpreg.fleet.job import Job, build
+from mpreg.fleet.processes import train_in_processes, workers
 from mpreg.fleet.schedule import Schedule
 from mpreg.fleet.training import Trained, train
 from mpreg.fleet.waves import cores
@@ -15,9 +18,39 @@ GIB = 2**30
 
 
 class Fleet:
+    """Replicas of one model, each trained on its own part of one data set, all in one program.
+
+    Each replica is trained as its own `fit` would train it: its initial weights and its dropout are those of
+    `keras.utils.set_random_seed(seed + i)`, its records are shuffled anew each epoch, and its moving statistics and
+    its optimizer's slots are its own. Where an operation of the model has no form for many replicas at once, they are
+    trained one after the other by one program, and `how` names the operation. Inside
+    `joblib.parallel_config(backend)` the replicas are dealt out to the workers of that backend.
+
+    Where the replicas train on unequal numbers of records, a last batch that is not full is filled up with records of
+    the same replica that count 0 in the loss: only what is taken over a batch, as in `BatchNormalization`, sees them.
+
+    Args:
+        model_fn: function of nothing that builds and compiles a Keras classifier: anew at each call, in a process
+            whose Python, NumPy and Keras random seeds have just been set. An initializer with a seed of its own draws
+            the same weights for all replicas.
+        n: number of replicas.
+        seed: non-negative integer. The same seed gives the same fleet.
+        memory: bytes that training may take, about. Replicas beyond it wait for a later wave.
+
+    Example:
+    ```python
+    membership = np.random.default_rng(0).random((16, len(x))) < 0.5
+    fleet = mpreg.Fleet(build_and_compile, 16).fit(x, y, membership=membership, epochs=30)
+    answers = fleet.predict(x)        # (16, records, classes)
+    fleet.model(3).save("replica.keras")
+    ```
+    """
+
     def __init__(self, model_fn, n, *, seed=0, memory=2 * GIB):
-        if not callable(model_fn):
-            raise TypeError(f"model_fn must be a function that returns a compiled model. Received: {model_fn!r}")
+        if not callable(model_fn) or isinstance(model_fn, keras.Model):
+            raise TypeError(
+                f"model_fn must be a function that returns a compiled model. Received: {model_fn!r}"
+            )
         check_count("n", n, 1)
         check_count("seed", seed, 0)
         check_count("memory", memory, 1)
@@ -25,6 +58,24 @@ class Fleet:
         self._trained = None
 
     def fit(self, x, y, *, membership, epochs, batch_size=128, verbose="auto", checkpoint=None):
+        """Trains all replicas from their initial weights; returns the fleet.
+
+        Args:
+            x: records, one array or a dict, list or tuple of arrays, as the model takes them.
+            y: labels, integer (records,) or one-hot (records, classes), as the model's loss takes them.
+            membership: bool (n, records), which records each replica trains on.
+            epochs: how often each replica sees its records.
+            batch_size: records of a step.
+            verbose: "auto" shows a progress bar where there is a terminal; 0 or False shows none.
+            checkpoint: path of an `.npz` file, written every half minute and after each wave. If it is there, training
+                goes on from it, and ends as if it had never stopped.
+
+        Raises:
+            TypeError: `model_fn` returns something other than a Keras model.
+            ValueError: a replica without records, NaN or text features, labels out of the model's range, a model that
+                is not compiled or not the same each time, an optimizer that cannot be run for each replica, or a
+                checkpoint of another fleet.
+        """
         check_count("epochs", epochs, 1)
         check_count("batch_size", batch_size, 1)
         x, y = check_records(x, y)
@@ -33,32 +84,56 @@ class Fleet:
         check_model(model, y)
         rows = [np.flatnonzero(own).astype(np.int32) for own in membership]
         schedule = Schedule.of([len(own) for own in rows], batch_size)
-        job = Job(self._model_fn, self._seed, x, y, rows, schedule, epochs, self._memory)
+        job = Job(self._model_fn, self._seed, x, y, rows, schedule, int(epochs), self._memory)
         trained = Trained.empty(model, self._n, epochs)
-        with progress_bar(f"fleet of {self._n}", self._n * epochs, hidden=verbose in (0, False)) as advance:
-            train(job, trained, threads=cores(), advance=advance)
+        file = None if checkpoint is None else Checkpoint(checkpoint, facts_of(job, model, membership))
+        wave = None if file is None else file.read(trained)
+        if not trained.done.all():
+            with progress_bar(
+                f"fleet of {self._n}", self._n * epochs, hidden=verbose in (0, False)
+            ) as advance:
+                done = int(trained.done.sum()) * epochs + (len(wave.replicas) * wave.epoch if wave else 0)
+                advance(steps=done)
+                _train(job, trained, wave, file, advance)
         self._model, self._trained = model, trained
         return self
 
     @property
     def how(self):
+        """How the replicas were trained: in one program, one by one and why, or in processes."""
         return self._require().how
 
     @property
     def losses(self):
+        """Mean loss of each replica in each epoch, (n, epochs)."""
         return self._require().losses.copy()
 
     def predict(self, x, *, batch_size=512):
+        """What each replica answers to all records, float32 (n, records, outputs).
+
+        Args:
+            x: records, as `fit` takes them.
+            batch_size: records at a time.
+        """
         trained = self._require()
         check_count("batch_size", batch_size, 1)
-        return answer_all(self._model, trained.weights, check_features(x), batch_size=batch_size, memory=self._memory)
+        return answer_all(
+            self._model, trained.weights, check_features(x), batch_size=batch_size, memory=self._memory
+        )
 
     def model(self, i):
+        """Replica `i` as a Keras model of its own, compiled as `model_fn` compiles it.
+
+        Raises:
+            ValueError: there is no such replica.
+        """
         trained = self._require()
+        check_count("i", i, 0)
+        if i >= self._n:
+            raise ValueError(f"i must be below the number of replicas, {self._n}. Received: i={i}")
         model = build(self._model_fn, self._seed + i)
-        for variables, arrays in zip(
-            (model.trainable_variables, model.non_trainable_variables), trained.weights, strict=True
-        ):
+        kinds = model.trainable_variables, model.non_trainable_variables
+        for variables, arrays in zip(kinds, trained.weights, strict=True):
             for variable, array in zip(variables, arrays, strict=True):
                 variable.assign(array[i])
         return model
@@ -67,3 +142,14 @@ class Fleet:
         if self._trained is None:
             raise RuntimeError("the fleet is not trained yet: call fit first")
         return self._trained
+
+
+def _train(job, trained, wave, file, advance):
+    """Trains what is left, where the caller's joblib configuration says."""
+    count, name = workers()
+    if count > 1:
+        keep = None if file is None else lambda: file.keep(trained)
+        train_in_processes(job, trained, count=count, name=name, advance=advance, keep=keep)
+    else:
+        keep = None if file is None else lambda *under_way: file.keep(trained, *under_way)
+        train(job, trained, threads=cores(), advance=advance, wave=wave, keep=keep)

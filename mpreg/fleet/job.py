@@ -47,7 +47,7 @@ class Job:
 
 
 def build(model_fn, seed):
-    """A model whose initial weights and dropout follow the seed; Python's and NumPy's random numbers go on as before."""
+    """A model drawn from the seed; Python's and NumPy's own random numbers go on as if it had not been."""
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         keras.utils.set_random_seed(seed)

@@ -10,7 +10,9 @@ def make_stateless(optimizer):
     """
     neutral = next(base for base in type(optimizer).__mro__ if base.__name__ == "BaseOptimizer")
     hiding = next(base for base in type(optimizer).__mro__ if base.__name__ == "TFOptimizer")
-    restored = {name: vars(neutral)[name] for name in vars(hiding) if name in vars(neutral) and name != "__init__"}
+    restored = {
+        name: vars(neutral)[name] for name in vars(hiding) if name in vars(neutral) and name != "__init__"
+    }
     restored = {name: value for name, value in restored.items() if not name.startswith("__")}
     optimizer.__class__ = type(type(optimizer).__name__, (type(optimizer),), restored)
 

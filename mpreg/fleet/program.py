@@ -5,7 +5,7 @@ import inspect
 import keras
 import tensorflow as tf
 
-from mpreg.fleet.vectorize import trace_vectorized
+from mpreg.fleet.vectorize import refuse_loops, vectorize
 
 
 class Program:
@@ -28,8 +28,8 @@ class Program:
         self._options = {"training": True} if "training" in inspect.signature(model.call).parameters else {}
         # Where Keras sums the losses of a batch rather than take their mean, records that do not count leave no gap.
         self._summed = getattr(model.loss, "reduction", None) == "sum"
-        self._epoch = tf.function(self._run_epoch, jit_compile=jit)
-        self._answers = tf.function(self._run_answers)
+        self._epoch = tf.function(self._run_epoch, autograph=False, jit_compile=jit)
+        self._answers = tf.function(self._run_answers, autograph=False)
 
     def trace(self, state, data, batches):
         """Traces an epoch, so that threads find it ready.
@@ -37,11 +37,11 @@ class Program:
         Raises:
             CannotVectorize: an operation of the model has no form for stacked weights.
         """
-        self._trace(self._epoch, state, data, batches)
+        self._epoch.get_concrete_function(state, data, batches)
 
     def trace_answers(self, weights, x):
         """As `trace`, for answers."""
-        self._trace(self._answers, weights, x)
+        self._answers.get_concrete_function(weights, x)
 
     def epoch(self, state, data, batches):
         """The state after an epoch, and the sum over its steps of each replica's losses.
@@ -56,12 +56,6 @@ class Program:
     def answers(self, weights, x):
         """What each replica of a stack answers to a batch of records, (n, records, outputs)."""
         return self._answers(weights, x)
-
-    def _trace(self, function, *arguments):
-        if self._together:
-            trace_vectorized(function, *arguments)
-        else:
-            function.get_concrete_function(*arguments)
 
     def _run_epoch(self, state, data, batches):
         whole, ends, counts = batches
@@ -83,7 +77,7 @@ class Program:
             state, loss = self._map(lambda arguments: step(*arguments), (state, records, *counts))
             return at + 1, state, losses + loss
 
-        steps = len(batches[0])
+        steps = batches[0].shape[0]
         _, state, losses = tf.while_loop(
             lambda at, *_: at < steps, body, (0, state, losses), parallel_iterations=1
         )
@@ -92,7 +86,8 @@ class Program:
     def _map(self, function, arguments):
         """`function` of each replica's part of stacked arguments."""
         if self._together:
-            return tf.vectorized_map(function, arguments)
+            refuse_loops(self._model)
+            return vectorize(function, arguments)
         results = function(tf.nest.map_structure(lambda value: value[0], arguments))
         return tf.nest.map_structure(lambda value: value[None], results)
 
@@ -139,5 +134,6 @@ class Program:
 def _updated(scope, variables, values):
     """What variables hold after a scope, given what they held before."""
     new = [scope.get_current_value(variable) for variable in variables]
-    return [old if value is None else tf.cast(value, old.dtype) for value, old in zip(new, values, strict=True)]
-
+    return [
+        old if value is None else tf.cast(value, old.dtype) for value, old in zip(new, values, strict=True)
+    ]

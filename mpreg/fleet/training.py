@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import tensorflow as tf
 
+from mpreg.fleet.checks import check_replica
 from mpreg.fleet.job import values
 from mpreg.fleet.optimizer import make_stateless
 from mpreg.fleet.program import Program
@@ -74,7 +75,8 @@ def train(job, trained, *, threads, advance, wave=None, keep=None):
         threads: stacks to train side by side.
         advance: function `(note, steps)` called after every epoch of a wave.
         wave: a `Wave` to go on with.
-        keep: function of the wave under way, called after every epoch of it, or None.
+        keep: function called after every epoch with the wave and a function that gives its state, and with
+            nothing after every wave; or None.
     """
     model = job.model(0)
     make_stateless(model.optimizer)
@@ -87,6 +89,8 @@ def train(job, trained, *, threads, advance, wave=None, keep=None):
             if wave is None:
                 members = left[: size * stacks]
                 wave = Wave(members, 0, _initial_state(job, members, model))
+            else:
+                wave.state = tf.nest.pack_sequence_as(_variables(model), wave.state)
             left = [replica for replica in left if replica not in wave.replicas]
             _train_wave(job, program, pool, wave, trained, size, data, advance, keep)
             wave = None
@@ -119,10 +123,7 @@ def _specs(model, schedule, size, data):
     def stacked(variables):
         return [tf.TensorSpec((size, *variable.shape), variable.dtype) for variable in variables]
 
-    state = tuple(
-        stacked(variables)
-        for variables in (model.trainable_variables, model.non_trainable_variables, model.optimizer.variables)
-    )
+    state = tuple(stacked(variables) for variables in _variables(model))
     ends = (schedule.ends, size, schedule.last)
     batches = (
         tf.TensorSpec((schedule.whole, size, schedule.batch), "int32"),
@@ -132,11 +133,17 @@ def _specs(model, schedule, size, data):
     return state, tf.nest.map_structure(tf.TensorSpec.from_tensor, data), batches
 
 
+def _variables(model):
+    """The three kinds of variables of a state."""
+    return model.trainable_variables, model.non_trainable_variables, model.optimizer.variables
+
+
 def _initial_state(job, replicas, model):
     """What replicas start from: arrays, stacked."""
-    columns = []
+    columns, fresh = [], None
     for replica in replicas:
-        fresh = job.model(replica)
+        last, fresh = fresh, job.model(replica)
+        check_replica(fresh, last, model)
         columns.append((values(fresh.trainable_variables), values(fresh.non_trainable_variables)))
     trainable, others = tf.nest.map_structure(lambda *column: np.stack(column), *columns)
     slots = [np.stack([value] * len(replicas)) for value in values(model.optimizer.variables)]
@@ -151,7 +158,8 @@ def _train_wave(job, program, pool, wave, trained, size, data, advance, keep):
         [min(place, count - 1) for place in range(start, start + size)] for start in range(0, count, size)
     ]
     states = [
-        tf.nest.map_structure(lambda value, at=at: tf.convert_to_tensor(value[at]), wave.state) for at in places
+        tf.nest.map_structure(lambda value, at=at: tf.convert_to_tensor(value[at]), wave.state)
+        for at in places
     ]
 
     def run(at):
@@ -170,9 +178,9 @@ def _train_wave(job, program, pool, wave, trained, size, data, advance, keep):
         trained.losses[wave.replicas, wave.epoch] = losses
         wave.epoch += 1
         advance(f"loss {losses.mean():.3f}", count)
-        if keep is not None:
+        if keep is not None and wave.epoch < job.epochs:
             keep(wave, gather)
     trainable, others, _ = gather()
-    trained.put(
-        wave.replicas, Trained((trainable, others), trained.losses[wave.replicas], None, trained.how)
-    )
+    trained.put(wave.replicas, Trained((trainable, others), trained.losses[wave.replicas], None, trained.how))
+    if keep is not None:
+        keep()

@@ -3,45 +3,56 @@
 import logging
 import re
 
+import keras
 import tensorflow as tf
+from tensorflow.python.ops.parallel_for import pfor
 
-# Drawn for one replica after the other within the program, which is short beside the rest of a step; the draws stay
-# those of the replica's own seed.
-DRAWN_IN_TURN = re.compile("StatelessRandom")
-SAID_OF_A_LOOP = re.compile(r"Using a while_loop for converting (\w+)")
+# TensorFlow converts the first form of its seeded draws by a loop over the stack, and forgot the second, which Keras
+# draws dropout with. A loop is short beside the rest of a step, and the draws stay those of each replica's own seed.
+DRAWS = (
+    "StatelessRandomGetKeyCounter",
+    "StatelessRandomUniformV2",
+    "StatelessRandomUniformIntV2",
+    "StatelessRandomUniformFullIntV2",
+    "StatelessRandomNormalV2",
+    "StatelessTruncatedNormalV2",
+)
 
 
 class CannotVectorize(Exception):
     """An operation that has no form for stacked weights."""
 
 
-def trace_vectorized(function, *arguments):
-    """Traces a `tf.function` that calls `tf.vectorized_map`.
+def refuse_loops(model):
+    """Raises `CannotVectorize` where a layer loops over steps in time: TensorFlow may take minutes to find that out."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.RNN):
+            raise CannotVectorize(type(layer).__name__)
 
-    What has no vectorized form, TensorFlow puts into a loop over the replicas, slower than one replica after the
-    other, and says so in its log alone.
+
+def vectorize(function, stacked):
+    """`function` of each replica's part of stacked arguments, all in each operation at once.
 
     Raises:
-        CannotVectorize: an operation other than a random draw goes into such a loop, or no program comes of it.
+        CannotVectorize: an operation has no form for stacked arguments.
     """
-    logger, loops = tf.get_logger(), []
-
-    def listen(record):
-        found = SAID_OF_A_LOOP.search(record.getMessage())
-        if found:
-            loops.append(found.group(1))
-        return not found
-
+    logger = tf.get_logger()
     level = logger.level
-    logger.addFilter(listen)
-    logger.setLevel(min(level, logging.WARNING))
+    logger.setLevel(logging.CRITICAL)  # it logs what it raises
     try:
-        function.get_concrete_function(*arguments)
+        return tf.vectorized_map(function, stacked, fallback_to_while_loop=False)
     except (TypeError, ValueError, NotImplementedError) as error:
-        raise CannotVectorize(str(error).strip().splitlines()[-1]) from error
+        raise CannotVectorize(_operation(str(error))) from error
     finally:
         logger.setLevel(level)
-        logger.removeFilter(listen)
-    failed = [name for name in dict.fromkeys(loops) if not DRAWN_IN_TURN.match(name)]
-    if failed:
-        raise CannotVectorize(", ".join(failed))
+
+
+def _operation(message):
+    """The operation that TensorFlow's error is about."""
+    named = re.search(r"No pfor vectorization defined for (\w+)|op: \"(\w+)\"", message)
+    return next(filter(None, named.groups())) if named else message.strip().splitlines()[0]
+
+
+for name in DRAWS:
+    if name not in pfor._pfor_converter_registry:
+        pfor.RegisterPFor(name)(pfor._fallback_converter)

@@ -1,0 +1,174 @@
+"""A fleet of 16 replicas against 16 fits of Keras: time, and accuracy beside it.
+
+    python benchmarks/fleet.py
+    python benchmarks/fleet.py --quick --json fleet.json
+
+Two classifiers on records of the shape of Location30, two clusters a class: the published Location network, and a small
+one of two layers. Either way trains the same replicas on the same halves of the records, from building the models to
+the last epoch, tracing included. The two ways take turns in one process, so that other work on the machine falls on
+both alike; processor time, all cores together, stands beside the time on the clock.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it when it is imported
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from mpreg.fleet import Fleet
+from mpreg.networks import location_mlp
+
+REPLICAS, RECORDS, FEATURES, CLASSES, BATCH = 16, 3000, 446, 30, 128
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
+
+
+def location():
+    """The published network, with weights of its own each time."""
+    return compiled(location_mlp(seed=int(np.random.randint(2**31))))  # noqa: NPY002  the seed that the fleet sets
+
+
+def small():
+    """A net of two layers, for which a step takes longer to call than to compute."""
+    stack = [keras.Input((FEATURES,)), keras.layers.Dense(32, "relu"), keras.layers.Dense(CLASSES, "softmax")]
+    return compiled(keras.Sequential(stack))
+
+
+def compiled(model):
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+NETWORKS = {"Location MLP": location, "two layers": small}
+
+
+def main(argv=None):
+    """Runs the benchmark; returns the process's exit status."""
+    options = _parser().parse_args(argv)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    epochs = 2 if options.quick else options.epochs
+    results = {
+        name: compare(build, epochs, 2 if options.quick else REPLICAS) for name, build in NETWORKS.items()
+    }
+    facts = {"cores": os.cpu_count(), "processor": platform.machine(), "load_average": load, "epochs": epochs}
+    facts |= {"tensorflow": tf.__version__, "keras": keras.__version__, "python": platform.python_version()}
+    print_results(results, facts)
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump({"machine": facts, "results": results}, file, indent=2)
+    return 0
+
+
+def compare(build, epochs, replicas):
+    """Seconds and accuracy of either way."""
+    x, y, test_x, test_y = draw_records(seed=0)
+    membership = np.argsort(np.random.default_rng(1).random((replicas, RECORDS)), axis=1) < RECORDS // 2
+    seconds = {"fits": dict.fromkeys(CLOCKS, 0.0), "fleet": dict.fromkeys(CLOCKS, 0.0)}
+    accuracies = []
+
+    def fit(own, replica):
+        keras.utils.set_random_seed(replica)
+        model = build()
+        model.fit(x[own], y[own], batch_size=BATCH, epochs=epochs, verbose=0)
+        return model
+
+    def train_fleet():
+        return Fleet(build, replicas).fit(
+            x, y, membership=membership, epochs=epochs, batch_size=BATCH, verbose=0
+        )
+
+    middle = replicas // 2
+    for replica, own in enumerate(membership):
+        if replica == middle:  # half of the fits before it and half after
+            fleet = timed(train_fleet, seconds["fleet"])
+        model = timed(lambda own=own, replica=replica: fit(own, replica), seconds["fits"])
+        accuracies.append(accuracy(model.predict(test_x, verbose=0), test_y))
+    answers = fleet.predict(test_x)
+    return {
+        "replicas": replicas,
+        "how": fleet.how,
+        "seconds": seconds,
+        "accuracy": {
+            "fits": float(np.mean(accuracies)),
+            "fleet": float(np.mean([accuracy(own, test_y) for own in answers])),
+        },
+    }
+
+
+def timed(function, seconds):
+    """What a function of nothing returns; its time is added to that of each clock."""
+    began = {name: clock() for name, clock in CLOCKS.items()}
+    result = function()
+    for name, clock in CLOCKS.items():
+        seconds[name] += clock() - began[name]
+    return result
+
+
+def accuracy(answers, labels):
+    return float(np.mean(np.argmax(answers, axis=1) == labels))
+
+
+def draw_records(*, seed):
+    """Binary records of two noisy prototypes a class, to train on and to test on."""
+    rng = np.random.default_rng(seed)
+    prototypes = rng.random((2 * CLASSES, FEATURES)) < 0.2
+    parts = []
+    for _ in range(2):
+        cluster = rng.integers(0, 2 * CLASSES, RECORDS)
+        flipped = rng.random((RECORDS, FEATURES)) < 0.25
+        parts += [(prototypes[cluster] ^ flipped).astype("float32"), cluster % CLASSES]
+    return parts
+
+
+def print_results(results, facts):
+    """The table and how to read it, on standard output."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+    table = Table(box=box.SIMPLE if console.is_terminal else box.ASCII2)
+    for name in (
+        "",
+        "fits, s",
+        "fleet, s",
+        "times faster",
+        "processor time",
+        "accuracy of fits",
+        "of the fleet",
+    ):
+        table.add_column(name, justify="right" if name else "left")
+    for name, result in results.items():
+        fits, fleet = result["seconds"]["fits"], result["seconds"]["fleet"]
+        faster = [f"{fits[clock] / fleet[clock]:.1f}" for clock in CLOCKS]
+        reached = [f"{value:.3f}" for value in result["accuracy"].values()]
+        table.add_row(name, f"{fits['wall']:.1f}", f"{fleet['wall']:.1f}", *faster, *reached)
+    console.print(table)
+    first = next(iter(results.values()))
+    load = (
+        ""
+        if facts["load_average"] is None
+        else f" Load average before the start: {facts['load_average']:.1f}."
+    )
+    console.print(
+        f"{first['replicas']} replicas, {RECORDS // 2} records each, {FEATURES} features, {CLASSES} classes, {BATCH} a "
+        f"batch, {facts['epochs']} epochs, Adam. {facts['cores']} cores ({facts['processor']}), TensorFlow "
+        f"{facts['tensorflow']}, Keras {facts['keras']}, Python {facts['python']}.{load}"
+    )
+
+
+def _parser():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--epochs", type=int, default=30, help="epochs of each replica (default: 30)")
+    parser.add_argument("--quick", action="store_true", help="2 replicas and 2 epochs, to see that it runs")
+    parser.add_argument("--json", metavar="PATH", help="also write the figures to this file")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""A fleet under way, in one file: arrays and one line of text, nothing that runs when it is read."""
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from mpreg.data import flatten
+from mpreg.fleet.training import Wave
+
+SECONDS_BETWEEN = 30  # between two writings, but for the end of a wave
+
+
+class Checkpoint:
+    """Writes what is trained, and reads it back.
+
+    Args:
+        path: the file, `.npz`.
+        facts: what must agree between the fleet that wrote it and the one that reads it, by name.
+    """
+
+    def __init__(self, path, facts):
+        self._path, self._facts, self._written = Path(path), facts, time.monotonic()
+        if not self._path.parent.is_dir():
+            raise ValueError(
+                f"the folder of the checkpoint does not exist. Received: checkpoint={str(path)!r}"
+            )
+
+    def read(self, trained):
+        """Fills `trained` with what the file holds, if there is one; returns the wave under way, or None.
+
+        Raises:
+            ValueError: it is no checkpoint, or that of another fleet.
+        """
+        if not self._path.exists():
+            return None
+        try:
+            with np.load(self._path, allow_pickle=False) as file:
+                held = dict(file)
+            facts = json.loads(str(held["facts"]))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"{self._path} is not a checkpoint of a fleet. Name a new file, or delete it"
+            ) from error
+        other = sorted(name for name in {*facts, *self._facts} if facts.get(name) != self._facts.get(name))
+        if other:
+            raise ValueError(
+                f"{self._path} is the checkpoint of another fleet: {', '.join(other)} differ. Name a new file, or "
+                "delete it to start anew"
+            )
+        trained.losses[:], trained.done[:], trained.how = held["losses"], held["done"], str(held["how"])
+        _fill(trained.weights, held, "weights")
+        if "wave" not in held:
+            return None
+        count = 0
+        while f"state_{count}" in held:
+            count += 1
+        return Wave(held["wave"].tolist(), int(held["epoch"]), [held[f"state_{at}"] for at in range(count)])
+
+    def keep(self, trained, wave=None, gather=None):
+        """Writes, unless it has lately; with a wave under way, what `gather()` gives is its state."""
+        if wave is not None and time.monotonic() - self._written < SECONDS_BETWEEN:
+            return
+        held = {
+            "facts": json.dumps(self._facts),
+            "losses": trained.losses,
+            "done": trained.done,
+            "how": trained.how,
+            **{f"weights_{at}": array for at, array in enumerate(tf.nest.flatten(trained.weights))},
+        }
+        if wave is not None:
+            state = tf.nest.flatten(gather())
+            held |= {"wave": np.array(wave.replicas), "epoch": wave.epoch}
+            held |= {f"state_{at}": array for at, array in enumerate(state)}
+        self._write(held)
+        self._written = time.monotonic()
+
+    def _write(self, held):
+        # A file is replaced whole, so that a cut in power leaves the last one.
+        with tempfile.NamedTemporaryFile(dir=self._path.parent, suffix=".part", delete=False) as file:
+            try:
+                np.savez(file, **held)
+                file.flush()
+                os.fsync(file.fileno())
+            except BaseException:
+                os.unlink(file.name)
+                raise
+        os.replace(file.name, self._path)
+
+
+def facts_of(job, model, membership):
+    """What a checkpoint must agree in."""
+    optimizer = {**model.optimizer.get_config(), "name": type(model.optimizer).__name__}  # names count up
+    return {
+        "number of replicas": len(job.rows),
+        "seed": job.seed,
+        "epochs": job.epochs,
+        "batch_size": job.schedule.batch,
+        "membership": _digest([np.packbits(membership)]),
+        "records": _digest([*flatten(job.x), job.y]),
+        "weights' shapes": [list(variable.shape) for variable in model.variables],
+        "optimizer": json.dumps(optimizer, sort_keys=True, default=str),
+    }
+
+
+def _digest(arrays):
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(f"{array.shape}{array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _fill(weights, held, name):
+    for at, array in enumerate(tf.nest.flatten(weights)):
+        array[:] = held[f"{name}_{at}"]

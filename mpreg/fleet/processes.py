@@ -1,0 +1,55 @@
+"""Training a fleet in other processes or on other machines, where the caller has set joblib up for it."""
+
+import re
+
+import joblib
+import numpy as np
+from joblib.parallel import get_active_backend
+
+from mpreg.fleet.training import Trained, train
+from mpreg.fleet.waves import cores
+
+TASKS_A_WORKER = 4  # where results are kept as they come
+
+
+def workers():
+    """Processes that the caller's `joblib.parallel_config` asks for, and the name of its backend; 1 without one.
+
+    Raises:
+        ValueError: the backend forks, which TensorFlow does not survive.
+    """
+    backend, _ = get_active_backend()
+    name = re.match("[A-Z][a-z]*", type(backend).__name__).group().lower()
+    if getattr(backend, "supports_sharedmem", False) or joblib.effective_n_jobs(None) == 1:
+        return 1, name
+    if name == "multiprocessing":
+        raise ValueError(
+            "TensorFlow cannot be used in forked processes. Choose another backend: joblib.parallel_config('loky')"
+        )
+    return joblib.effective_n_jobs(None), name
+
+
+def train_in_processes(job, trained, *, count, name, advance, keep=None):
+    """As `train`, with the replicas that are left dealt out to so many workers."""
+    left = np.flatnonzero(~trained.done)
+    tasks = count * (TASKS_A_WORKER if keep else 1)
+    parts = [part.tolist() for part in np.array_split(left, min(tasks, len(left)))] if len(left) else []
+    # Dask's and Ray's workers may sit on other machines, whose cores are theirs.
+    threads = max(1, cores() // count) if name == "loky" else None
+    parallel = joblib.Parallel(return_as="generator")
+    results = parallel(joblib.delayed(_train_part)(job, part, threads) for part in parts)
+    for part, result in zip(parts, results, strict=True):
+        result.how = f"processes: {name}, {result.how}"
+        trained.put(part, result)
+        advance(f"loss {result.losses[:, -1].mean():.3f}", len(part) * job.epochs)
+        if keep is not None:
+            keep()
+
+
+def _train_part(job, replicas, threads):
+    """What a worker does: some replicas of the fleet, as `Trained` of them alone."""
+    trained = Trained.empty(job.model(0), len(job.rows), job.epochs)
+    trained.done[np.setdiff1d(np.arange(len(job.rows)), replicas)] = True
+    train(job, trained, threads=threads or cores(), advance=lambda *_: None)
+    weights = tuple([array[replicas] for array in part] for part in trained.weights)
+    return Trained(weights, trained.losses[replicas], trained.done[replicas], trained.how)
