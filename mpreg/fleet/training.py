@@ -99,16 +99,18 @@ def train(job, trained, *, threads, advance, wave=None, keep=None):
 def _plan(job, model, data, replicas, threads):
     """The program, replicas in a stack, stacks in a wave, and how that is called."""
     capacity = int(job.memory // replica_bytes(model, job.schedule.batch))
-    size, stacks = stack_sizes(replicas, capacity, threads)
-    program = Program(model, schedule=job.schedule, together=True, jit=_work(job, model) > WORTH_COMPILING)
-    how = f"one program, waves of {min(size * stacks, replicas)}"
     try:
+        size, stacks = stack_sizes(replicas, capacity, threads)
+        program = Program(
+            model, schedule=job.schedule, together=True, jit=_work(job, model) > WORTH_COMPILING
+        )
         program.trace(*_specs(model, job.schedule, size, data))
+        how = f"one program, waves of {min(size * stacks, replicas)}"
     except CannotVectorize as error:
-        program = Program(model, schedule=job.schedule, together=False)
         size, stacks = 1, max(1, min(threads, replicas, capacity))
-        how = f"one by one: {error} cannot be vectorized"
+        program = Program(model, schedule=job.schedule, together=False)
         program.trace(*_specs(model, job.schedule, size, data))
+        how = f"one by one: {error}"
     return program, size, stacks, how
 
 

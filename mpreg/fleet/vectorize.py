@@ -19,15 +19,30 @@ DRAWS = (
 )
 
 
+CONVOLUTIONS = (
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.DepthwiseConv2D,
+)
+
+
 class CannotVectorize(Exception):
-    """An operation that has no form for stacked weights."""
+    """An operation that has no form for stacked weights, or none that is worth it; the message says which."""
 
 
 def refuse_loops(model):
-    """Raises `CannotVectorize` where a layer loops over steps in time: TensorFlow may take minutes to find that out."""
+    """Raises `CannotVectorize` for layers that TensorFlow takes replica by replica anyhow, or fails at after minutes.
+
+    It loops over the gradients of convolution kernels, which takes longer than replicas one by one; and does not
+    find out for minutes that it cannot loop over steps in time.
+    """
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.RNN):
-            raise CannotVectorize(type(layer).__name__)
+            raise CannotVectorize(f"{type(layer).__name__} cannot be vectorized")
+        if isinstance(layer, CONVOLUTIONS):
+            raise CannotVectorize(f"{type(layer).__name__} is slower together")
 
 
 def vectorize(function, stacked):
@@ -42,7 +57,7 @@ def vectorize(function, stacked):
     try:
         return tf.vectorized_map(function, stacked, fallback_to_while_loop=False)
     except (TypeError, ValueError, NotImplementedError) as error:
-        raise CannotVectorize(_operation(str(error))) from error
+        raise CannotVectorize(f"{_operation(str(error))} cannot be vectorized") from error
     finally:
         logger.setLevel(level)
 
