@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 import mpreg
 from mpreg import signals
-from mpreg.attacks import NEEDS, Access, Attack, PreparedAttack, ThresholdAttack, draw_membership
+from mpreg.attacks import NEEDS, Access, Attack, PreparedAttack, ThresholdAttack, draw_membership, suite
 
 
 def split_of(members=40, nonmembers=50, reference=20):
@@ -196,6 +196,30 @@ class TestEvaluate:
         scores = report.attacks["in share"].member_scores
         membership = draw_membership(4, 90, 40, seed=0)
         np.testing.assert_allclose(scores, membership.mean(axis=0)[:40])
+
+    def test_strong_needs_nothing_more_of_a_model_that_was_fitted_here(self, split):
+        model = compiled()
+        model.fit(*split.members, epochs=2, batch_size=16, verbose=0)
+        report = mpreg.evaluate(model, split, attacks="strong")
+        assert {attack.name for attack in suite("strong")} == set(report.attacks)
+        assert report.cost["shadow_models"] == 16 and report.cost["queries"] > 0 and not report.notes
+        without = mpreg.MembershipSplit(split.members, None, split.nonmembers)
+        shadows = mpreg.ShadowTraining(lambda x, y, seed: LogisticRegression().fit(x, y), count=4)
+        other = mpreg.evaluate(
+            LogisticRegression().fit(*split.members), without, attacks="strong", shadows=shadows
+        )
+        assert set(other.attacks) == set(report.attacks)
+
+    def test_attacks_of_a_named_suite_that_lack_something_are_left_out_with_a_note(self, split):
+        shadows, y = random_shadows(), random_shadows().labels
+        p = np.random.default_rng(0).dirichlet(np.ones(3), 90)
+        sides = p[:40], y[:40], p[40:], y[40:]
+        report = mpreg.evaluate_predictions(*sides, attacks="strong", shadows=shadows)
+        assert "label-only" not in report.attacks and "likelihood ratio" in report.attacks
+        assert report.notes == (
+            "Attack 'label-only' needs the judged records themselves and queries to the model: left out.",
+        )
+        assert report.notes[0] in report.to_markdown()
 
     def test_ready_shadow_models_serve_predictions_of_any_framework(self, split):
         shadows = random_shadows()
