@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from mpreg import metrics, signals
-from mpreg.attacks import cross_fit, suite
+from mpreg.attacks import cross_fit_each, suite
 from mpreg.data import MembershipSplit, brief, check_count, flatten, map_arrays, take
 from mpreg.training.answers import call_target
 
@@ -171,8 +171,7 @@ class PrivacyMeter(keras.callbacks.Callback):
 def _figures(members, nonmembers, attacks, seed):
     """Point values of the strongest attack; the intervals are left to `evaluate`, which has the time."""
     strongest, accuracy = None, -1.0
-    for attack in attacks:
-        verdicts = cross_fit(attack, members, nonmembers, folds=FOLDS, seed=seed)
+    for verdicts in cross_fit_each(attacks, members, nonmembers, folds=FOLDS, seed=seed):
         reached = metrics.balanced_accuracy(verdicts.member_decisions, verdicts.nonmember_decisions)
         if reached > accuracy:
             strongest, accuracy = verdicts, reached

@@ -12,6 +12,7 @@ from mpreg.attacks.bundles import ShadowModelBundle as ShadowModelBundle
 from mpreg.attacks.bundles import prepare_attack_data as prepare_attack_data
 from mpreg.attacks.crossfit import Verdicts as Verdicts
 from mpreg.attacks.crossfit import cross_fit as cross_fit
+from mpreg.attacks.crossfit import cross_fit_each as cross_fit_each
 from mpreg.attacks.gap import GapAttack as GapAttack
 from mpreg.attacks.instance_threshold import InstanceThresholdAttack as InstanceThresholdAttack
 from mpreg.attacks.label_only import LabelOnlyAttack as LabelOnlyAttack

@@ -41,6 +41,12 @@ def cross_fit(attack, members, nonmembers, *, folds=FOLDS, seed=0):
         ValueError: a side of fewer than two records, options out of range, or an attack whose scores are not
             one number a record.
     """
+    (verdicts,) = cross_fit_each([attack], members, nonmembers, folds=folds, seed=seed)
+    return verdicts
+
+
+def cross_fit_each(attacks, members, nonmembers, *, folds=FOLDS, seed=0):
+    """Yields the `Verdicts` of one attack after the other, as `cross_fit` does; all share the parts of the answers."""
     check_count("folds", folds, 2)
     check_count("seed", seed, 0)
     smaller = min(len(members), len(nonmembers))
@@ -49,22 +55,43 @@ def cross_fit(attack, members, nonmembers, *, folds=FOLDS, seed=0):
             "an attack needs at least 2 members and 2 non-members: some to learn from and others to judge. "
             f"Received: {len(members)} members and {len(nonmembers)} non-members"
         )
-    folds = min(folds, smaller)
     sides = (members, nonmembers)
-    if not attack.learns:
-        folds = 1
+    parts = _draw(sides, min(folds, smaller), seed)
+    whole = [_Fold(sides, sides, [slice(None)] * 2)]
+    for attack in attacks:
+        yield _verdicts(attack, sides, parts if attack.learns else whole, seed)
+
+
+@dataclass(frozen=True, eq=False)
+class _Fold:
+    """Answers that an attack learns from, answers that it judges, and the rows of the latter, a pair each."""
+
+    known: tuple
+    judged: tuple
+    rows: tuple
+
+
+def _draw(sides, folds, seed):
     rng = np.random.default_rng(seed)
     parts = [rng.permutation(len(side)) % folds for side in sides]
+    drawn = []
+    for fold in range(folds):
+        rows = [np.flatnonzero(part == fold) for part in parts]
+        known = [side[np.flatnonzero(part != fold)] for side, part in zip(sides, parts, strict=True)]
+        drawn.append(_Fold(known, [side[own] for side, own in zip(sides, rows, strict=True)], rows))
+    return drawn
+
+
+def _verdicts(attack, sides, parts, seed):
     scores = [np.empty(len(side)) for side in sides]
     decisions = [np.empty(len(side), bool) for side in sides]
-    for fold in range(folds):
-        known = [side[(part != fold) | (folds == 1)] for side, part in zip(sides, parts, strict=True)]
+    for part in parts:
         fitted = copy.deepcopy(attack)
-        fitted.fit(*known, seed=seed)
-        for index, (side, part) in enumerate(zip(sides, parts, strict=True)):
-            judged = part == fold
-            scores[index][judged] = _scores(fitted, side[judged])
-            decisions[index][judged] = scores[index][judged] >= fitted.threshold
+        fitted.fit(*part.known, seed=seed)
+        for side, (judged, rows) in enumerate(zip(part.judged, part.rows, strict=True)):
+            found = _scores(fitted, judged)
+            scores[side][rows] = found
+            decisions[side][rows] = found >= fitted.threshold
     return Verdicts(*scores, *decisions)
 
 

@@ -6,7 +6,7 @@ from importlib import metadata
 import numpy as np
 
 from mpreg import __version__, metrics, signals
-from mpreg.attacks import NEEDS, Access, cross_fit, draw_membership, suite
+from mpreg.attacks import NEEDS, Access, cross_fit_each, draw_membership, suite
 from mpreg.attacks.access import pool
 from mpreg.attacks.crossfit import WIDENING
 from mpreg.attacks.shadow_models import ShadowFleet, ShadowModels
@@ -175,7 +175,7 @@ def _check_shadows(shadows, records):
 
 def _judge(access, attacks, *, named):
     """The report of all attacks; of a named suite, those that need what is not there are left out, with a note."""
-    results, notes = {}, []
+    chosen, notes = [], []
     for attack in attacks:
         missing = [need for need in NEEDS if need in attack.needs and not access.has(need)]
         if missing:
@@ -185,8 +185,12 @@ def _judge(access, attacks, *, named):
             notes.append(f"Attack {lacking}: left out.")
             continue
         attack.prepare(access)
-        verdicts = cross_fit(attack, access.members, access.nonmembers, seed=access.seed)
-        results[attack.name] = _result(attack, verdicts, access.seed)
+        chosen.append(attack)
+    judged = cross_fit_each(chosen, access.members, access.nonmembers, seed=access.seed)
+    results = {
+        attack.name: _result(attack, verdicts, access.seed)
+        for attack, verdicts in zip(chosen, judged, strict=True)
+    }
     strongest = max(results, key=lambda name: float(results[name].accuracy))
     members, nonmembers = access.members, access.nonmembers
     return PrivacyReport(

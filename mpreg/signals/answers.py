@@ -1,6 +1,7 @@
 """`Answers`: what a model says of records whose labels are known."""
 
 import functools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -46,7 +47,8 @@ class Answers:
         """The values of a signal, a function of `Answers` decorated with `per_record`."""
         if signal not in self._known:
             if len(self) > BLOCK:
-                values = np.concatenate([block.know(signal) for block in self._blocks])
+                with ThreadPoolExecutor() as pool:  # NumPy lets others run while it computes
+                    values = np.concatenate(list(pool.map(lambda block: block.know(signal), self._blocks)))
             else:
                 values = signal(self)
             self._known[signal] = _read_only(values)
@@ -81,7 +83,7 @@ class _Part(Answers):
     def classes(self):
         return self._whole.classes
 
-    @functools.cached_property
+    @property  # not kept: parts are many, and their signals come from those of the whole
     def log_probabilities(self):
         return _read_only(self._whole.log_probabilities[self._rows])
 
