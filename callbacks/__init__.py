@@ -1,4 +1,5 @@
 """Keras callbacks, imported as `mpreg.callbacks`: they measure, control and write `logs`; they never print."""
 
 from mpreg.callbacks.adversarial_training import AdversarialTraining as AdversarialTraining
+from mpreg.callbacks.privacy_budget import PrivacyBudget as PrivacyBudget
 from mpreg.callbacks.privacy_meter import PrivacyMeter as PrivacyMeter

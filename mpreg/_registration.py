@@ -8,7 +8,7 @@ import importlib
 import importlib.abc
 import sys
 
-SAVED = ("mpreg.outputs", "mpreg.training.adversarial")
+SAVED = ("mpreg.outputs", "mpreg.training.adversarial", "mpreg.training.private")
 
 
 def when_keras_is_there():

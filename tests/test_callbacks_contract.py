@@ -12,17 +12,30 @@ import mpreg.callbacks
 
 LOSS = "sparse_categorical_crossentropy"
 SPLIT = mpreg.MembershipSplit(records(24), records(24, seed=2), records(24, seed=1))
-# name -> a new callback and the keys that it adds to `logs`
+
+
+def private():
+    return mpreg.DPSGD(mlp(), noise_multiplier=5.0, l2_norm_clip=1.0, delta=1e-3, seed=0)
+
+
+# name -> a new callback, the keys that it adds to `logs`, and the kind of model that it is for
 MAKERS = {
     "AdversarialTraining": (
         lambda: mpreg.callbacks.AdversarialTraining(
             SPLIT.reference, penalty=1.0, inference_network=linear_attacker()
         ),
         {"inference_accuracy", "inference_loss", "membership_gain"},
+        mlp,
+    ),
+    "PrivacyBudget": (
+        lambda: mpreg.callbacks.PrivacyBudget(epsilon=50.0, delta=1e-3),
+        {"epsilon", "epsilon_rdp"},
+        private,
     ),
     "PrivacyMeter": (
         lambda: mpreg.callbacks.PrivacyMeter(SPLIT),
         {"train_accuracy", "attack_accuracy", "attack_auc", "privacy_meter_cost"},
+        mlp,
     ),
 }
 
@@ -37,13 +50,14 @@ def exported():
 
 @pytest.fixture(params=MAKERS)
 def made(request):
-    make, keys = MAKERS[request.param]
-    return make(), keys
+    """A callback, the keys that it adds and a function that builds a model for it."""
+    make, keys, build = MAKERS[request.param]
+    return make(), keys, lambda: compiled(build)
 
 
-def compiled():
-    model = mlp()
-    model.compile("sgd", LOSS, run_eagerly=True)
+def compiled(build):
+    model = build()
+    model.compile("sgd", LOSS, run_eagerly=build is mlp)
     return model
 
 
@@ -71,10 +85,10 @@ def test_it_is_documented_and_keyword_only_after_its_data(name):
 
 
 def test_its_keys_are_floats_in_the_logs_of_callbacks_after_it(made):
-    callback, keys = made
+    callback, keys, build = made
     seen = []
     after = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(dict(logs)))
-    history = fit(compiled(), callback, after, epochs=2, validation_data=SPLIT.nonmembers).history
+    history = fit(build(), callback, after, epochs=2, validation_data=SPLIT.nonmembers).history
     for logs in seen:
         assert set(logs) >= keys | {"loss", "val_loss"}
         assert all(np.isscalar(value) and np.isfinite(value) for value in logs.values())
@@ -83,23 +97,23 @@ def test_its_keys_are_floats_in_the_logs_of_callbacks_after_it(made):
 
 
 def test_it_never_prints(made, capfd):
-    callback, _ = made
-    model = compiled()
+    callback, _, build = made
+    model = build()
     capfd.readouterr()
     fit(model, callback)
     assert capfd.readouterr().out == ""
 
 
 def test_it_serves_a_second_fit_and_a_second_model(made):
-    callback, keys = made
-    model = compiled()
-    for each in (model, model, compiled()):
+    callback, keys, build = made
+    model = build()
+    for each in (model, model, build()):
         assert set(fit(each, callback).history) >= keys
 
 
 def test_it_leaves_the_model_as_it_was(made):
-    callback, _ = made
-    plain, model = compiled(), compiled()
+    callback, _, build = made
+    plain, model = build(), build()
     weights = [weight.path for weight in model.weights]
     fit(plain)
     fit(model, callback)
@@ -109,8 +123,8 @@ def test_it_leaves_the_model_as_it_was(made):
 
 
 def test_it_can_be_given_to_evaluate_and_predict(made):
-    callback, _ = made
-    model = compiled()
+    callback, _, build = made
+    model = build()
     x, y = SPLIT.nonmembers
     assert model.evaluate(x, y, verbose=0, callbacks=[callback]) == model.evaluate(x, y, verbose=0)
     np.testing.assert_array_equal(
@@ -119,20 +133,20 @@ def test_it_can_be_given_to_evaluate_and_predict(made):
 
 
 def test_all_of_them_work_in_one_fit_in_any_order():
-    callbacks = {name: make for name, (make, _) in MAKERS.items()}
-    keys = set().union(*(keys for _, keys in MAKERS.values()))
+    callbacks = {name: make for name, (make, _, build) in MAKERS.items() if build is mlp}
+    keys = set().union(*(MAKERS[name][1] for name in callbacks))
     for order in (list(callbacks), list(callbacks)[::-1]):
-        assert set(fit(compiled(), *(callbacks[name]() for name in order)).history) >= keys
+        assert set(fit(compiled(mlp), *(callbacks[name]() for name in order)).history) >= keys
 
 
 def test_it_outlives_an_interruption(made):
     """The next plain fit is plain, and the callback can be used again."""
-    callback, keys = made
+    callback, keys, build = made
 
     def interrupt(epoch, logs):
         raise KeyboardInterrupt
 
-    model = compiled()
+    model = build()
     with pytest.raises(KeyboardInterrupt):
         fit(model, callback, keras.callbacks.LambdaCallback(on_epoch_end=interrupt))
     assert set(fit(model).history) == {"loss"}

@@ -1,0 +1,53 @@
+"""The layers of a model that own its weights."""
+
+import keras
+
+# They run their sublayers inside a loop, or on a batch of another shape: nothing inside them can be tapped.
+CLOSED = (keras.layers.RNN, keras.layers.Wrapper)
+
+
+def weight_owners(model):
+    """The outermost layers that own trainable weights or must be taken as a whole, in order, each once."""
+    found, seen = [], set()
+
+    def visit(layer):
+        if id(layer) in seen or not layer.trainable_variables:
+            return
+        seen.add(id(layer))
+        children = sublayers(layer)
+        inside = {id(variable) for child in children for variable in child.trainable_variables}
+        if isinstance(layer, CLOSED) or any(id(v) not in inside for v in layer.trainable_variables):
+            found.append(layer)
+            return
+        for child in children:
+            visit(child)
+
+    visit(model)
+    return found
+
+
+def sublayers(layer):
+    """The layers right inside a layer."""
+    return list(layer.layers) if isinstance(layer, keras.Model) else list(layer._layers)
+
+
+def all_layers(layer):
+    """A layer and all layers inside it, each once."""
+    found, pending = {}, [layer]
+    while pending:
+        current = pending.pop()
+        if id(current) not in found:
+            found[id(current)] = current
+            pending.extend(reversed(sublayers(current)))
+    return list(found.values())
+
+
+def twice_owned(owners):
+    """Name of the first layer that holds a variable which an earlier one holds too, or None."""
+    seen = set()
+    for layer in owners:
+        ids = {id(variable) for variable in layer.trainable_variables}
+        if ids & seen:
+            return layer.name
+        seen |= ids
+    return None
