@@ -36,7 +36,29 @@ def main():
         reloaded.predict(data.features, verbose=0), model.predict(data.features, verbose=0)
     )
     print(mpreg.evaluate(model, split))
+    strong_attacks(plain, split)
+    train_privately(split)
     print("smoke: 1 passed, 0 failed")
+
+
+def strong_attacks(plain, split):
+    def build():
+        model = keras.models.clone_model(plain)
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    served = mpreg.defend(plain, mpreg.Temperature(5.0), mpreg.TopK(3))
+    shadows = mpreg.ShadowFleet(build, count=4, epochs=2)
+    report = mpreg.evaluate(served, split, attacks="strong", shadows=shadows)
+    assert "likelihood ratio" in report.attacks and report.cost["shadow_models"] == 4, report.cost
+
+
+def train_privately(split):
+    target = mpreg.networks.location_mlp(features=64, classes=10)
+    model = mpreg.DPSGD(target, noise_multiplier=1.0, l2_norm_clip=1.0, delta=1e-3)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(mpreg.poisson_batches(*split.members, batch_size=50), epochs=1, verbose=0)
+    print(model.privacy_statement())
 
 
 if __name__ == "__main__":

@@ -74,6 +74,13 @@ class TestDrawMembership:
         assert set(drawn.sum(axis=1)) == {size}
         assert drawn.sum(axis=0).min() > 0 and drawn.sum(axis=0).max() < 16
 
+    @pytest.mark.parametrize("count", [4, 5, 8, 16, 64])
+    @pytest.mark.parametrize("pool", [9, 10, 11, 1597])
+    @pytest.mark.parametrize("share", [0.01, 0.3, 0.5, 0.99])
+    def test_every_record_is_in_two_models_and_out_of_two(self, count, pool, share):
+        turns = draw_membership(count, pool, max(1, int(share * pool))).sum(axis=0)
+        assert turns.min() >= 2 and (count - turns).min() >= (2 if pool % 2 == 0 else 1)
+
     def test_it_follows_its_seed_and_not_the_order_of_the_pool(self):
         drawn = draw_membership(64, 200, 100, seed=3)
         np.testing.assert_array_equal(drawn, draw_membership(64, 200, 100, seed=3))

@@ -1,5 +1,6 @@
 """Shadow models: models trained like the target on records that the attacker knows."""
 
+import math
 import time
 
 import numpy as np
@@ -7,10 +8,7 @@ import numpy as np
 from mpreg import signals
 from mpreg.data import brief, check_count, label_indices, map_arrays
 
-SHARE = (
-    0.25,
-    0.75,
-)  # of the pool that a shadow model is trained on, so that every record is often in and out
+LEAST_SHARE = 0.25  # of the pool that a shadow model is trained on, and of that it is not trained on
 
 
 class ShadowModels:
@@ -241,23 +239,30 @@ class ShadowTraining:
 def draw_membership(count, records, members, *, seed=0):
     """Which records each shadow model is trained on, bool (count, records).
 
-    All are trained on as many records as the target (between a quarter and three quarters of the pool), and each
-    record is in as many of them as any other, give or take one: the balanced draw that the online likelihood-ratio
+    All are trained on as many records as the target, but on no less than a quarter of the pool and no more than three
+    quarters, and few models on nearer to half, so that every record is in two of them and out of two. Each record is
+    in as many as any other, give or take one: the balanced draw that the online likelihood-ratio
     attack wants (Carlini et al., S&P 2022, section V-A, where it is half of the pool).
 
     Args:
-        count: number of shadow models.
-        records: size of the pool.
+        count: number of shadow models, at least 2; with fewer than 4, a record is in one of them or out of one.
+        records: size of the pool, at least 2.
         members: records that the target was trained on.
         seed: of the draw.
+
+    Raises:
+        ValueError: `count` or `records` below 2.
 
     Example:
     ```python
     draw_membership(16, len(x), len(split.members[1])).mean(axis=0)
     ```
     """
-    low, high = (round(share * records) for share in SHARE)
-    size = min(max(members, low, 1), high, records - 1)
+    check_count("count", count, 2)
+    check_count("records", records, 2)
+    least = max(LEAST_SHARE, min(0.5, 2 / count))
+    low = math.ceil(least * records)  # rounded up, so that no record is left out by all
+    size = min(max(members, low), max(low, records - low))
     rng = np.random.default_rng(seed)
     membership = np.zeros((count, records), bool)
     waiting = rng.permutation(records)
