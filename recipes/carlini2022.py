@@ -54,7 +54,7 @@ SETTINGS = {
         nonmembers=2_000,
         network=images(small_cnn),
         learning_rate=1e-3,
-        epochs=20,
+        epochs=30,
         batch_size=50,
     ),
 }

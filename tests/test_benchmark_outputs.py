@@ -21,6 +21,7 @@ def benchmark():
     return module
 
 
+@pytest.mark.slow
 def test_it_prints_its_table_and_writes_its_figures(benchmark, tmp_path, capsys, monkeypatch):
     path = tmp_path / "outputs.json"
     small = keras.Sequential([keras.Input((446,)), keras.layers.Dense(30, "softmax")])

@@ -57,3 +57,14 @@ def test_options_are_checked(overhead, argv, capsys):
     with pytest.raises(SystemExit):
         overhead.main(argv)
     assert "usage:" in capsys.readouterr().err
+
+
+def test_the_fleet_prints_its_table_and_writes_its_figures(tmp_path, capsys, monkeypatch):
+    module = load("fleet")
+    monkeypatch.setattr(module, "RECORDS", 300)
+    monkeypatch.setattr(module, "NETWORKS", {"two layers": module.small})
+    assert module.main(["--quick", "--json", str(tmp_path / "fleet.json")]) == 0
+    assert "two layers" in capsys.readouterr().out
+    (result,) = json.loads((tmp_path / "fleet.json").read_text("utf-8"))["results"].values()
+    assert result["replicas"] == 2 and result["how"] == "one program, waves of 2"
+    assert all(seconds > 0 for way in result["seconds"].values() for seconds in way.values())

@@ -176,6 +176,7 @@ def test_the_last_penalty_counts_and_zero_is_plain_training():
     assert_same_weights(plain, zero)
 
 
+@pytest.mark.slow
 def test_weight_decay_shrinks_the_weights_that_training_finds():
     x, y = records()
     norms = []

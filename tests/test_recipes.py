@@ -23,6 +23,7 @@ def small(recipe, **options):
     )
 
 
+@pytest.mark.slow
 class TestShokri2017:
     @pytest.fixture(scope="class")
     @classmethod
