@@ -169,9 +169,15 @@ class TestTraining:
         recipe = mpreg.ShadowFleet.like(model, members=40, count=5)
         assert (recipe.count, recipe.epochs) == (5, 3)
         assert -(-40 // recipe.batch_size) == 3  # as many steps an epoch as the target took
-        fresh = recipe.model_fn()
+        fresh, other = recipe.model_fn(), recipe.model_fn()
         assert fresh.compiled and fresh is not model
-        assert fresh.count_params() == model.count_params()
+        kernels = [each.get_weights()[0] for each in (model, fresh, other)]
+        assert {kernel.shape for kernel in kernels} == {kernels[0].shape}
+        assert (kernels[1] != kernels[2]).any()  # although the target's initializer has a seed
+        assert (fresh.layers[0].activation, fresh.count_params()) == (
+            model.layers[0].activation,
+            model.count_params(),
+        )
 
     def test_one_that_does_not_tell_is_refused_with_what_to_do(self):
         with pytest.raises(ValueError, match="ShadowFleet.*ShadowTraining"):

@@ -166,6 +166,9 @@ class ShadowFleet:
     def like(cls, model, *, members, count=16):
         """The recipe of a Keras model that was compiled and fitted in this process, read from itself.
 
+        Layers, optimizer, loss, epochs of the last `fit` and batch size are the target's; first weights are not, nor
+        are callbacks: attack a model that was trained with `AdversarialTraining` by a `ShadowTraining`.
+
         Args:
             model: the target.
             members: number of records it was fitted on.
@@ -299,8 +302,19 @@ def _recipe_of(cls, model, members, count):
     config = model.get_compile_config()
 
     def clone():
-        fresh = keras.models.clone_model(model)
+        fresh = keras.models.clone_model(model, clone_function=_with_other_draws)
         fresh.compile(**keras.saving.deserialize_keras_object(config))
         return fresh
 
     return cls(clone, count=count, epochs=len(history), batch_size=-(-members // steps))
+
+
+def _with_other_draws(layer):
+    """A layer of the same configuration but for its seeds: an attacker does not know the target's first weights."""
+    return type(layer).from_config(_without_seeds(layer.get_config()))
+
+
+def _without_seeds(config):
+    if isinstance(config, dict):
+        return {key: None if key == "seed" else _without_seeds(value) for key, value in config.items()}
+    return [_without_seeds(value) for value in config] if isinstance(config, list) else config
