@@ -55,7 +55,6 @@ class TestShokri2017:
         assert len(shokri2017.ROWS) == 11
 
 
-@pytest.mark.slow
 class TestSalem2019:
     @pytest.fixture(scope="class")
     @classmethod
