@@ -43,7 +43,7 @@ setup(
     ],
     extras_require={
         "dask": ["dask[distributed]"],  # a fleet on several machines, through joblib
-        "test": ["pytest>=8", "ruff>=0.6"],
+        "test": ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6"],  # xdist: tests trace more than they compute
     },
     entry_points={"console_scripts": ["mpreg = mpreg.cli:main"]},
     classifiers=[
