@@ -15,14 +15,13 @@ LEAST_RECORDS = 250
 SHARE_OF_MEMBERS = 0.1
 FOLDS = 2
 BATCH = 512
-FPRS = (0.001, 0.01)
 FIGURES = (
     "train_accuracy",
     "test_accuracy",
     "attack_accuracy",
     "attack_auc",
     "attack_advantage",
-    *(f"attack_tpr_at_fpr_{fpr}" for fpr in FPRS),
+    *(f"attack_tpr_at_fpr_{fpr}" for fpr in metrics.FPRS),
 )
 
 
@@ -182,7 +181,7 @@ def _figures(members, nonmembers, attacks, seed):
         accuracy,
         metrics.auc(*scores),
         metrics.attack_advantage(*scores),
-        *(metrics.tpr_at_fpr(*scores, fpr=fpr) for fpr in FPRS),
+        *(metrics.tpr_at_fpr(*scores, fpr=fpr) for fpr in metrics.FPRS),
     )
     records = min(len(members), len(nonmembers))
     return {**dict(zip(FIGURES, map(float, values), strict=True)), "attack_records": records}

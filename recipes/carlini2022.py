@@ -20,6 +20,7 @@ from mpreg.attacks import (
 )
 from mpreg.evaluation.figures import plot_attacks
 from mpreg.evaluation.tables import percent, percent_with_interval
+from mpreg.metrics import FPRS
 from mpreg.progress import progress_bar
 from mpreg.recipes import quickstart
 from mpreg.recipes.experiment import (
@@ -119,12 +120,11 @@ def run(dataset="location30", *, shadows=16, members=None, epochs=None, out=None
 
 def rows_of(report):
     """Header and rows: every attack with its rates at low FPR, and what is published of it."""
-    fprs = (0.001, 0.01)
     header = [
         "attack",
         "accuracy",
         "AUC",
-        *(f"TPR at {percent(fpr)} FPR" for fpr in fprs),
+        *(f"TPR at {percent(fpr)} FPR" for fpr in FPRS),
         "published: TPR / accuracy",
     ]
     rows = []
@@ -135,7 +135,7 @@ def rows_of(report):
                 name,
                 percent_with_interval(result.accuracy),
                 format(result.auc, ".3f"),
-                *(percent_with_interval(result.tpr_at_fpr[fpr]) for fpr in fprs),
+                *(percent_with_interval(result.tpr_at_fpr[fpr]) for fpr in FPRS),
                 " / ".join(f"{figure:g}" for figure in published) if published else "-",
             ]
         )

@@ -24,8 +24,8 @@ ROWS = {
     "fleet": 2,
     "training": 3,
     "outputs": 3,
-    "ensembles": 3,
     "attacks": 3,
+    "ensembles": 4,  # what they train, and what they distil into, may be defended itself
     "evaluation": 4,
     "callbacks": 5,
     "recipes": 6,

@@ -15,7 +15,6 @@ from mpreg.evaluation.report import AttackResult, PrivacyReport
 from mpreg.metrics import Estimate
 
 CONFIDENCE = 0.95
-FPRS = (0.001, 0.01)
 
 
 def evaluate(model, split, *, attacks="standard", shadows=None, from_logits=None, seed=0):
@@ -240,11 +239,10 @@ def _result(attack, verdicts, seed):
         verdicts.member_decisions,
         verdicts.nonmember_decisions,
         confidence=CONFIDENCE,
-        fprs=FPRS,
     )
     if attack.learns:  # precision, advantage and the rates at a low FPR have room for it
         found |= {name: found[name].widened(WIDENING) for name in ("accuracy", "recall", "auc")}
-    notes = (metrics.supported_fpr(len(nonmember_scores), fpr) for fpr in FPRS)
+    notes = (metrics.supported_fpr(len(nonmember_scores), fpr) for fpr in metrics.FPRS)
     return AttackResult(
         name=attack.name,
         **found,

@@ -8,7 +8,7 @@ member when `score >= t`; both sides weigh the same (a 50/50 prior), however man
 from mpreg.metrics.curves import attack_advantage, attack_advantage_interval, best_threshold, roc
 from mpreg.metrics.epsilon import epsilon_lower_bound
 from mpreg.metrics.estimate import Estimate
-from mpreg.metrics.low_fpr import supported_fpr, tpr_at_fpr, tpr_at_fpr_interval
+from mpreg.metrics.low_fpr import FPRS, supported_fpr, tpr_at_fpr, tpr_at_fpr_interval
 from mpreg.metrics.ranking import auc, auc_interval
 from mpreg.metrics.rates import (
     balanced_accuracy,
@@ -22,6 +22,7 @@ from mpreg.metrics.rates import (
 from mpreg.metrics.summary import estimates
 
 __all__ = [
+    "FPRS",
     "Estimate",
     "attack_advantage",
     "attack_advantage_interval",

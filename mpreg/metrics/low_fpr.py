@@ -10,6 +10,7 @@ from mpreg.metrics.checks import check_count, check_fraction
 from mpreg.metrics.rates import clopper_pearson
 from mpreg.metrics.tally import tally
 
+FPRS = (0.001, 0.01)  # where the field reports it (Carlini et al., S&P 2022, section III)
 _ENOUGH = 10  # false positives: with fewer, the threshold itself is mostly chance
 
 

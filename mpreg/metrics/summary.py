@@ -13,7 +13,7 @@ def estimates(
     nonmember_decisions,
     *,
     confidence=0.95,
-    fprs=(0.001, 0.01),
+    fprs=low_fpr.FPRS,
 ):
     """Return every metric of an attack with its interval.
 
