@@ -79,6 +79,17 @@ class Setting:
         return self.target(data, random.randrange(2**31))
 
 
+def setting_of(settings, dataset):
+    """The setting of a data set, of a dict by name.
+
+    Raises:
+        ValueError: there is none; the message lists those there are.
+    """
+    if dataset not in settings:
+        raise ValueError(f"dataset must be one of {', '.join(settings)}. Received: {dataset!r}")
+    return settings[dataset]
+
+
 def table(build):
     """A `Setting.network` of a builder for records of one axis."""
     return lambda shape, classes, seed: build(features=shape[0], classes=classes, seed=seed)

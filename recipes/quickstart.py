@@ -14,6 +14,7 @@ from mpreg.recipes.experiment import (
     Setting,
     console,
     print_table,
+    setting_of,
     table,
     train_defended,
     train_undefended,
@@ -83,10 +84,8 @@ def run(dataset="digits", *, out=None, seed=0, penalty=None, epochs=None):
     Raises:
         ValueError: a data set that has no setting here.
     """
-    if dataset not in SETTINGS:
-        raise ValueError(f"dataset must be one of {', '.join(SETTINGS)}. Received: {dataset!r}")
+    setting = setting_of(SETTINGS, dataset).but(penalty=penalty, epochs=epochs)
     began = time.perf_counter()
-    setting = SETTINGS[dataset].but(penalty=penalty, epochs=epochs)
     out = Path(out) if out else Path("mpreg-quickstart") / dataset
     data, split = setting.draw(seed)
     console.print(f"{data.description}\n{split}")

@@ -388,3 +388,57 @@ def test_an_attack_of_your_own_is_reported():
             return ranked[:, -1] - ranked[:, -2]
 
     assert set(report_on([Margin(), GapAttack()]).attacks) == {"margin", "gap"}
+
+
+@pytest.fixture(scope="module")
+def leaky(self, split):
+    """Knows its reference records by heart, and nothing else."""
+    known, labels = split.reference
+
+    class Memory:
+        consumes_reference = True
+
+        def predict_proba(self, x):
+            nearest = np.abs(x[:, None] - known[None]).sum(axis=2)
+            sure = np.where(nearest.min(axis=1) < 1e-6, 0.9, 0.4)[:, None]
+            return np.where(np.eye(3)[labels[nearest.argmin(axis=1)]] == 1, sure, (1 - sure) / 2)
+
+    return Memory()
+
+
+class TestReference:
+    """Records that a defence learned from are attacked as if they were members."""
+
+    def test_a_leak_of_the_reference_is_seen_there_and_not_in_the_headline(self, leaky, split):
+        report = evaluate(leaky, split, attacks="fast")
+        assert report.attack_accuracy < 0.75
+        assert report.reference.attack_accuracy > 0.95
+        assert report.reference.members == len(split.reference[1])
+        assert report.reference.nonmembers == report.nonmembers
+        assert "30 reference records" in report.to_markdown()
+        assert report.to_dict()["reference"]["attack_accuracy"]["value"] == report.reference.attack_accuracy
+
+    def test_it_equals_an_evaluation_with_the_roles_swapped(self, leaky, split):
+        swapped = mpreg.MembershipSplit(split.reference, split.members, split.nonmembers)
+        expected = evaluate(leaky, swapped, attacks="fast", reference=False)
+        found = evaluate(leaky, split, attacks="fast", reference=True).reference
+        assert {name: float(result.auc) for name, result in found.attacks.items()} == {
+            name: float(result.auc) for name, result in expected.attacks.items()
+        }
+
+    def test_only_a_wrapper_that_consumed_it_is_asked_unless_the_caller_says(self, split):
+        assert evaluate(network(), split, attacks="fast").reference is None
+        report = evaluate(network(), split, attacks="fast", reference=True)
+        header, rows = mpreg.compare({"a": report, "b": dataclasses.replace(report, reference=None)}).rows()
+        assert header[-1] == "attack on reference"
+        assert rows[0][-1].endswith("]") and rows[1][-1] == "-"
+        assert (
+            "attack on reference"
+            not in mpreg.compare({"b": dataclasses.replace(report, reference=None)}).to_markdown()
+        )
+
+    def test_there_must_be_a_reference_to_attack(self, split):
+        bare = mpreg.MembershipSplit(split.members, None, split.nonmembers)
+        assert evaluate(network(), bare, attacks="fast").reference is None
+        with pytest.raises(ValueError, match="the split has no reference records to attack"):
+            evaluate(network(), bare, attacks="fast", reference=True)

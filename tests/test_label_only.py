@@ -29,7 +29,7 @@ def memory(x, y, *, classes=3):
 def access_to(ask, x, y, members, *, read=None):
     read = read or {"from_logits": True}
     answers = read_both((ask(x[:members]), y[:members]), (ask(x[members:]), y[members:]), **read)
-    return Access(*answers, records=x, ask=ask, read=read, seed=0)
+    return Access(*answers, inputs=(x[:members], x[members:]), ask=ask, read=read, seed=0)
 
 
 def records(count=120, *, kind="continuous", seed=0):

@@ -22,7 +22,7 @@ class Access:
 
     Args:
         members, nonmembers: `Answers` of the target.
-        records: inputs of the pool, or None.
+        inputs: the judged records, `(members, nonmembers)`, or None.
         ask: function of inputs that returns the target's predictions, or None.
         population: pair `(x, y)` of records that are known not to be members, or None.
         shadows: `ShadowModels` of the pool, or None.
@@ -34,10 +34,10 @@ class Access:
     """
 
     def __init__(
-        self, members, nonmembers, *, records=None, ask=None, population=None, shadows=None, read=None, seed=0
+        self, members, nonmembers, *, inputs=None, ask=None, population=None, shadows=None, read=None, seed=0
     ):
         self.members, self.nonmembers = members, nonmembers
-        self.records, self.population, self.shadows, self.seed = records, population, shadows, seed
+        self.inputs, self.population, self.shadows, self.seed = inputs, population, shadows, seed
         self.labels = np.concatenate([members.labels, nonmembers.labels])
         self.classes = members.classes
         self.queries = 0
@@ -48,7 +48,13 @@ class Access:
 
     def has(self, need):
         """Whether the attacker has what one of `NEEDS` names."""
-        return (self._ask if need == "model" else getattr(self, need)) is not None
+        held = {"records": self.inputs, "model": self._ask}
+        return (held[need] if need in held else getattr(self, need)) is not None
+
+    @functools.cached_property
+    def records(self):
+        """Inputs of the pool, put together when an attack first asks for them."""
+        return pool(*self.inputs)
 
     @functools.cached_property
     def answers(self):

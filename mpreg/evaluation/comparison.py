@@ -32,6 +32,8 @@ class Comparison:
             "strongest attack",
             "gap bound",
         ]
+        if any(report.reference is not None for report in self.reports.values()):
+            header.append("attack on reference")
         rows = [
             [
                 name,
@@ -40,7 +42,8 @@ class Comparison:
                 percent_with_interval(report.attack_accuracy),
                 report.strongest_attack,
                 percent(report.gap_bound),
-            ]
+                "-" if report.reference is None else percent_with_interval(report.reference.attack_accuracy),
+            ][: len(header)]
             for name, report in self.reports.items()
         ]
         return header, rows

@@ -1,5 +1,6 @@
 """`evaluate`: attacks a model with a suite of attacks and reports the strongest."""
 
+import dataclasses
 import platform
 from importlib import metadata
 
@@ -7,7 +8,6 @@ import numpy as np
 
 from mpreg import __version__, metrics, signals
 from mpreg.attacks import NEEDS, Access, cross_fit_each, draw_membership, suite
-from mpreg.attacks.access import pool
 from mpreg.attacks.crossfit import WIDENING
 from mpreg.attacks.shadow_models import ShadowFleet, ShadowModels
 from mpreg.data import MembershipSplit, brief, check_count, label_indices
@@ -17,7 +17,7 @@ from mpreg.metrics import Estimate
 CONFIDENCE = 0.95
 
 
-def evaluate(model, split, *, attacks="standard", shadows=None, from_logits=None, seed=0):
+def evaluate(model, split, *, attacks="standard", shadows=None, reference=None, from_logits=None, seed=0):
     """Attacks a classifier and reports what it gives away.
 
     The attacker knows the membership of four fifths of the records and judges the last fifth, in turn, so no
@@ -34,6 +34,9 @@ def evaluate(model, split, *, attacks="standard", shadows=None, from_logits=None
         shadows: for attacks that need shadow models, how to train them: a `ShadowFleet` or a `ShadowTraining`,
             or ready `ShadowModels`. None trains 16 like the target, where that is a Keras model fitted in this
             process: about 16 times its training. All attacks share them; the report states what they cost.
+        reference: whether to attack the split's reference records too, as if they were members, by the attacks that
+            need no shadow models: a defence that learns from them may betray them. None does so where the model is a
+            wrapper of mpreg that consumed them.
         from_logits: whether the model answers with logits; None decides by looking at the answers.
         seed: seed of the shadow models and the cross-fitting.
 
@@ -66,21 +69,28 @@ def evaluate(model, split, *, attacks="standard", shadows=None, from_logits=None
 
     sides = (ask(member_x), member_y), (ask(nonmember_x), nonmember_y)
     from_logits, members, nonmembers = _read(*sides, from_logits=from_logits, coarse=coarse)
-    records = pool(member_x, nonmember_x)
-    if any("shadows" in attack.needs for attack in chosen):
-        labels = np.concatenate([member_y, nonmember_y])
-        shadows = _shadow_models(shadows, model, records, labels, len(members), seed)
+    read = {"from_logits": from_logits, "coarse": coarse}
     access = Access(
         members,
         nonmembers,
-        records=records,
+        inputs=(member_x, nonmember_x),
         ask=ask,
         population=split.reference,
-        shadows=shadows,
-        read={"from_logits": from_logits, "coarse": coarse},
+        read=read,
         seed=seed,
     )
-    return _judge(access, chosen, named=isinstance(attacks, str))
+    if any("shadows" in attack.needs for attack in chosen):
+        labels = np.concatenate([member_y, nonmember_y])
+        access.shadows = _shadow_models(shadows, model, access.records, labels, len(members), seed)
+    named = isinstance(attacks, str)
+    report = _judge(access, chosen, named=named)
+    if not _wants_reference(reference, model, split):
+        return report
+    x, y = split.reference
+    suspects = signals.read_answers(ask(x), y, **read, side="reference")
+    access = Access(suspects, nonmembers, inputs=(x, nonmember_x), ask=ask, read=read, seed=seed)
+    able = [attack for attack in chosen if all(access.has(need) for need in attack.needs)]
+    return dataclasses.replace(report, reference=_judge(access, able, named=named))
 
 
 def evaluate_predictions(
@@ -124,6 +134,14 @@ def evaluate_predictions(
         _check_shadows(shadows, len(members) + len(nonmembers))
     access = Access(members, nonmembers, shadows=shadows, seed=seed)
     return _judge(access, chosen, named=isinstance(attacks, str))
+
+
+def _wants_reference(reference, model, split):
+    if reference and split.reference is None:
+        raise ValueError(f"the split has no reference records to attack. Received: reference={reference!r}")
+    if reference is None:
+        return split.reference is not None and getattr(model, "consumes_reference", False)
+    return reference
 
 
 def _serves_coarse(model):

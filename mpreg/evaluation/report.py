@@ -81,6 +81,8 @@ class PrivacyReport:
             number of shadow models, their training in seconds and how it was done.
         notes: what a reader must know, such as attacks that were left out.
         provenance: versions of the software.
+        reference: a `PrivacyReport` of the reference records that a defence consumed, judged as if they were the
+            members; None where they were not attacked.
     """
 
     train_accuracy: Estimate
@@ -97,6 +99,7 @@ class PrivacyReport:
     cost: dict = field(default_factory=dict)
     notes: tuple = ()
     provenance: dict = field(default_factory=dict, repr=False)
+    reference: "PrivacyReport | None" = field(default=None, repr=False)
 
     @property
     def generalization_gap(self):
@@ -175,6 +178,7 @@ class PrivacyReport:
             "cost": dict(self.cost),
             "notes": list(self.notes),
             "provenance": dict(self.provenance),
+            "reference": None if self.reference is None else self.reference.to_dict(),
         }
 
     def to_json(self, path=None):
@@ -210,9 +214,18 @@ class PrivacyReport:
             ]
             for result in ranked
         ]
+        if self.reference is not None:
+            headline += f" {self._reference_headline()}"
         found = [*self.notes, *(note for result in ranked for note in result.notes), *self._spent()]
         notes = [f"- {note}" for note in dict.fromkeys(found)]
         return "\n".join([headline, "", markdown_table(header, rows), *(["", *notes] if notes else []), ""])
+
+    def _reference_headline(self):
+        report = self.reference
+        return (
+            f"The {report.members:,} reference records that the defence consumed are told from non-members with "
+            f"accuracy {percent_with_interval(report.attack_accuracy)} ({report.strongest_attack})."
+        )
 
     def _spent(self):
         if self.cost.get("shadow_models"):
