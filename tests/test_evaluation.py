@@ -391,7 +391,7 @@ def test_an_attack_of_your_own_is_reported():
 
 
 @pytest.fixture(scope="module")
-def leaky(self, split):
+def leaky(split):
     """Knows its reference records by heart, and nothing else."""
     known, labels = split.reference
 
