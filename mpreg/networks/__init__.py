@@ -1,5 +1,8 @@
 """The networks of the papers: target models and inference networks, as functions that return built Keras models."""
 
+# Keras first: with it come the modules of saved classes, which import from here, and must not find this half done.
+import keras  # noqa: F401
+
 from mpreg.networks.inference import build_inference_network as build_inference_network
 from mpreg.networks.inference import compact as compact
 from mpreg.networks.inference import nasr2018 as nasr2018
