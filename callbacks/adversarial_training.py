@@ -5,8 +5,10 @@ import inspect
 import tensorflow as tf
 
 from mpreg.training.adversarial import open_game
+from mpreg.training.batch import Batch, finite_weights
 from mpreg.training.control import GameControl
-from mpreg.training.game import check_options, finite_weights
+from mpreg.training.defence import TrainingDefence
+from mpreg.training.game import check_options
 
 PATCHED = ("train_step", "compute_loss", "fit", "train_on_batch")
 
@@ -62,9 +64,9 @@ class AdversarialTraining(GameControl):
             "warmup_epochs": warmup_epochs,
             "reference_batch_size": reference_batch_size,
             "reference_gain": reference_gain,
-            "from_logits": from_logits,
             "seed": seed,
         }
+        self._from_logits = from_logits
         check_options(**self._options)
         self._player = None
         self._installed = False
@@ -74,6 +76,11 @@ class AdversarialTraining(GameControl):
         self._restore()  # whichever model an exception has left it in
         _restore_player(model)
         super().set_model(model)
+        if isinstance(model, TrainingDefence):
+            raise ValueError(
+                "a training defence takes the game as one of its parts: wrap the model, "
+                f"AdversarialRegularization(model, reference, penalty=...). Received: {type(model).__name__}"
+            )
         if self._player is not model:
             with model.distribute_strategy.scope():
                 self.game = open_game(model, self._reference, **self._options)
@@ -148,7 +155,11 @@ class AdversarialTraining(GameControl):
         loss = self._compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, **mode)
         if self._playing:
             self._played = True
-            loss += self.game.penalize(self.model, self.model.loss, y, y_pred, sample_weight)
+            batch = Batch(
+                self.model, x, y, sample_weight, loss=self.model.loss, from_logits=self._from_logits
+            )
+            batch.answers = y_pred
+            loss = self.game.charge(batch, loss)
         return loss
 
     def _guard(self, train_function):

@@ -1,18 +1,14 @@
 """Adversarial regularization: a classifier trained against an inline membership-inference network."""
 
-import contextlib
-import inspect
-
 import keras
 
-from mpreg.training.answers import call_target, count_classes, knows_training
-from mpreg.training.control import GameControl
-from mpreg.training.game import MembershipGame, check_options, finite_weights
+from mpreg.training.defence import TrainingDefence, check_model, classes_on
+from mpreg.training.game import MembershipGame, check_options
 from mpreg.training.reference import open_reference
 
 
 @keras.saving.register_keras_serializable("mpreg")
-class AdversarialRegularization(keras.Model):
+class AdversarialRegularization(TrainingDefence):
     """Trains a classifier so that its answers on members look like its answers on other records.
 
     Solves min over f of L(f) + penalty * max over h of gain(f, h). Each step, the inference network h learns to
@@ -89,34 +85,14 @@ class AdversarialRegularization(keras.Model):
             warmup_epochs=warmup_epochs,
             reference_batch_size=reference_batch_size,
             reference_gain=reference_gain,
-            from_logits=from_logits,
             seed=seed,
         )
-        check_step(target)
-        self._assemble(target, game, name, target.dtype_policy)
-
-    def _assemble(self, target, game, name, dtype):
-        super().__init__(name=name, dtype=dtype)
-        self.target_model = target
-        self.game = game
-        # Keras passes a training mode to a model that takes one, and from there to all layers inside, also to
-        # those of a target that takes none. Such a target must be called without one, as by itself.
-        self._call_has_training_arg = knows_training(target)
-        self.built = True
+        super().__init__(target, [game], from_logits=from_logits, name=name)
 
     @property
-    def trainable_variables(self):
-        """The target's: the compiled optimizer must not touch the inference network."""
-        return self.target_model.trainable_variables
-
-    @property
-    def trainable_weights(self):
-        return self.target_model.trainable_weights
-
-    @property
-    def losses(self):
-        """The target's own: regularizers of the inference network are not the target's to pay."""
-        return self.target_model.losses
+    def game(self):
+        """The part that plays: its inference network, optimizer and reference records."""
+        return self._part(MembershipGame)
 
     @property
     def penalty(self):
@@ -126,53 +102,6 @@ class AdversarialRegularization(keras.Model):
     @penalty.setter
     def penalty(self, value):
         self.game.set_penalty(value)
-
-    def set_reference(self, reference):
-        """Gives a reloaded model its reference records, which are never saved: `(x, y)` or a `tf.data.Dataset`."""
-        self.game.set_reference(reference)
-        self.train_function = None  # it is traced with the records it has
-
-    def call(self, inputs, training=None):
-        return call_target(self.target_model, inputs, training=training)
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        sample_weight = finite_weights(sample_weight)
-        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
-        if training:
-            loss += self.game.penalize(self.target_model, self.loss, y, y_pred, sample_weight)
-        return loss
-
-    def test_step(self, data):
-        """Evaluates the target alone: the game is not played, so its trackers have nothing to say."""
-        silent = {tracker.name for tracker in self.game.trackers}
-        return {name: value for name, value in super().test_step(data).items() if name not in silent}
-
-    def fit(self, *args, **kwargs):
-        """As `keras.Model.fit`."""
-        control = GameControl(self.game)
-        control.set_model(self)  # a CallbackList of the caller's is not given its model again
-        return fit_with_callback(super().fit, control, args, kwargs)
-
-    def evaluate(self, *args, **kwargs):
-        """As `keras.Model.evaluate`."""
-        # Keras before 3.13 turns logs into numbers only where they are those of all metrics.
-        return keras.tree.map_structure(_to_number, super().evaluate(*args, **kwargs))
-
-    def get_config(self):
-        return {
-            "name": self.name,
-            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
-            "target": keras.saving.serialize_keras_object(self.target_model),
-            "game": keras.saving.serialize_keras_object(self.game),
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        model = cls.__new__(cls)
-        parts = (keras.saving.deserialize_keras_object(config[part]) for part in ("target", "game", "dtype"))
-        target, game, dtype = parts
-        model._assemble(target, game, config["name"], dtype)
-        return model
 
 
 def open_game(target, reference, **options):
@@ -186,50 +115,9 @@ def open_game(target, reference, **options):
     Raises:
         ValueError: the target is not a Keras model, or cannot score the reference records.
     """
-    if not isinstance(target, keras.Model):
-        raise ValueError(f"target must be a keras.Model. Received: {target!r}")
+    check_model(target)
     check_options(**options)
     source = open_reference(reference, options["reference_batch_size"])
-    record = source.first()
-    # A target that is built needs no trace of this call in its seeds; one that is not is built by it.
-    scope = keras.StatelessScope() if target.built else contextlib.nullcontext()
-    try:
-        with scope:
-            answers = call_target(target, record, training=False)
-    except Exception as error:
-        shapes = keras.tree.map_structure(lambda tensor: tuple(tensor.shape), record)
-        raise ValueError(
-            f"the target cannot score the reference records: calling it on one, of shape {shapes}, failed: {error}"
-        ) from error
-    game = MembershipGame(classes=count_classes(answers), **options)
+    game = MembershipGame(classes=classes_on(target, source.first()), **options)
     game.set_reference(source)
     return game
-
-
-def check_step(target):
-    """Raises a `ValueError` for a target with a training step of its own, which a wrapper would leave out."""
-    for name in ("train_step", "compute_loss"):
-        if getattr(type(target), name) is not getattr(keras.Model, name):
-            raise ValueError(
-                f"the target has a {name} of its own, which AdversarialRegularization would silently replace. "
-                f"Compile the target itself and fit it with mpreg.callbacks.AdversarialTraining. "
-                f"Received: {type(target).__name__}.{name}"
-            )
-
-
-def _to_number(value):
-    return float(value) if getattr(value, "shape", None) == () else value
-
-
-def fit_with_callback(fit, callback, args, kwargs):
-    """Calls a bound `fit` with one more callback, ahead of the caller's."""
-    bound = inspect.signature(fit).bind(*args, **kwargs)
-    callbacks = bound.arguments.get("callbacks")
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks.callbacks.insert(0, callback)
-        try:
-            return fit(*bound.args, **bound.kwargs)
-        finally:
-            callbacks.callbacks.remove(callback)
-    bound.arguments["callbacks"] = [callback, *keras.tree.flatten(callbacks or [])]
-    return fit(*bound.args, **bound.kwargs)

@@ -20,6 +20,21 @@ def call_target(target, x, *, training):
     return target(x, training=training) if knows_training(target) else target(x)
 
 
+class Aside(keras.layers.Layer):
+    """Calls a target from within a layer: one that is called from no other forgets its added losses first."""
+
+    def call(
+        self, x, target, mode
+    ):  # a mode named `training` would reach the layers of targets that take none
+        return call_target(target, x, training=mode)
+
+
+def answers_aside(target, x, *, training):
+    """The target's answers in a pass that leaves no trace in it: no moving averages, seeds, added losses."""
+    with keras.StatelessScope():
+        return Aside(autocast=False)(x, target=target, mode=training)
+
+
 def log_probabilities(outputs, *, from_logits):
     """Log-probabilities, float32 (n, classes), of logits or probabilities; one unit stands for two classes.
 

@@ -21,7 +21,7 @@ class ArrayReference:
         x, y = check_pair(reference, "reference")
         self._size = min(batch_size, len(y))
         self._records = len(y)
-        self._x = keras.tree.map_structure(_to_tensor, x)
+        self._x = keras.tree.map_structure(to_tensor, x)
         self._y = tf.convert_to_tensor(y)
         self._labels = y
 
@@ -98,7 +98,8 @@ def _check_label_width(shape, classes):
         raise ValueError(f"reference labels have {shape[1]} columns, but the target has {classes} classes")
 
 
-def _to_tensor(array):
+def to_tensor(array):
+    """An array of records as a tensor: floats in Keras' default type, others in their own."""
     if np.issubdtype(array.dtype, np.floating):
         array = np.asarray(array, keras.config.floatx())
     return tf.convert_to_tensor(array)

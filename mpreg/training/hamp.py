@@ -1,0 +1,47 @@
+"""HAMP: labels of high entropy, and a bonus for answers of high entropy."""
+
+import keras
+
+from mpreg.training.defence import TrainingDefence
+from mpreg.training.entropy_bonus import open_bonus
+from mpreg.training.soft_labels import HighEntropyLabels
+
+
+@keras.saving.register_keras_serializable("mpreg")
+class HAMP(TrainingDefence):
+    """Trains a classifier to be unsure of members: soft labels of high entropy, and a bonus for entropy.
+
+    The true class' probability in a label is such that the label's entropy is `gamma * log(classes)`; the other
+    classes share the rest. The target descends the divergence of its answers from these labels, less `alpha` times
+    the answers' mean entropy. (The logged loss is the cross-entropy, which is larger than the divergence by the
+    labels' entropy, a constant.) The output part of the defence is `mpreg.RankOnly`, put on the deployed target:
+    `mpreg.defend(model.target_model, mpreg.RankOnly.from_model(model.target_model, random_inputs))`.
+
+    The authors' code averages the divergence over the classes too, so an `alpha` of theirs is `alpha * classes` here,
+    as in `mpreg.preset("hamp", ...)`; and it finds the probability in steps of 0.01, here it is exact.
+
+    Cost: that of plain training. It consumes no records but the members.
+
+    Source: Chen and Pattabiraman, "Overconfidence is a Dangerous Thing: Mitigating Membership Inference Attacks by
+    Enforcing Less Confident Prediction", NDSS 2024, sections III-B and III-C.
+
+    Args:
+        target: a Keras classifier, or a training defence of one.
+        gamma: entropy of the labels as a share of the highest, above 0 and below 1.
+        alpha: weight of the answers' entropy in nats, at least 0.
+        from_logits: whether the target answers with logits; None reads it from its last layer and its loss.
+
+    Raises:
+        ValueError: an option out of range, a target that is no Keras model or whose labels another defence decides.
+
+    Example:
+    ```python
+    model = mpreg.HAMP(target, **mpreg.preset("hamp", "location30"))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(*split.members, epochs=30)
+    ```
+    """
+
+    def __init__(self, target, *, gamma, alpha, from_logits=None, name="hamp"):
+        parts = [HighEntropyLabels(gamma=gamma), open_bonus("alpha", alpha)]
+        super().__init__(target, parts, from_logits=from_logits, name=name)

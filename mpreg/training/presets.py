@@ -1,0 +1,91 @@
+"""Published options of the defences, by data set."""
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+NASR = "Nasr, Shokri and Houmansadr, CCS 2018, the authors' code"
+LI = "Li, Li and Ribeiro, CODASPY 2021, the authors' code"
+CHEN = "Chen, Yu and Fritz, ICLR 2022, the authors' code"
+HAMP_CODE = "Chen and Pattabiraman, NDSS 2024, the authors' code"
+HAMP_ALPHA = f"{HAMP_CODE}; alpha is theirs times the number of classes, by which they divide the divergence"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Options of a defence for a data set, and where they come from.
+
+    Args:
+        options: keyword options of the defence's class.
+        source: publication or code that has them.
+    """
+
+    options: dict = field(hash=False)
+    source: str
+
+    def __post_init__(self):
+        object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
+
+
+def _by_dataset(rows):
+    return {(defence, dataset): Preset(options, source) for defence, dataset, options, source in rows}
+
+
+_PRESETS = _by_dataset(
+    [
+        ("advreg", "purchase100", {"penalty": 3.0}, NASR),
+        ("advreg", "texas100", {"penalty": 1.0}, NASR),
+        ("advreg", "cifar100", {"penalty": 1.0, "warmup_epochs": 4}, f"{NASR}, AlexNet"),
+        ("advreg", "cifar10", {"penalty": 6.0}, f"{HAMP_CODE}, as a baseline"),
+        ("advreg", "location30", {"penalty": 10.0}, f"{HAMP_CODE}, as a baseline"),
+        (
+            "mixup-mmd",
+            "cifar10",
+            {"alpha": 0.0, "mmd_weight": 3.0, "gap": 0.03},
+            f"{LI}, its example script, in which MixUp is off",
+        ),
+        (
+            "mixup-mmd",
+            "cifar100",
+            {"alpha": 1.0, "mmd_weight": 3.0, "gap": 0.03},
+            f"{LI}; the weight is that of its example on CIFAR-10",
+        ),
+        ("relaxloss", "purchase100", {"alpha": 0.8, "upper": 0.3, "flatten": "all"}, CHEN),
+        ("relaxloss", "texas100", {"alpha": 2.5, "upper": 0.1, "flatten": "all"}, CHEN),
+        ("relaxloss", "cifar100", {"alpha": 3.0, "upper": 1.0, "flatten": "wrong"}, f"{CHEN}, ResNet-20"),
+        ("relaxloss", "cifar10", {"alpha": 1.0, "upper": 1.0, "flatten": "wrong"}, f"{CHEN}, ResNet-20"),
+        ("hamp", "purchase100", {"gamma": 0.8, "alpha": 1.0}, HAMP_ALPHA),
+        ("hamp", "texas100", {"gamma": 0.6, "alpha": 1.0}, HAMP_ALPHA),
+        ("hamp", "cifar100", {"gamma": 0.5, "alpha": 0.5}, HAMP_ALPHA),
+        ("hamp", "cifar10", {"gamma": 0.95, "alpha": 0.01}, HAMP_ALPHA),
+        ("hamp", "location30", {"gamma": 0.5, "alpha": 0.03}, HAMP_ALPHA),
+    ]
+)
+
+
+def presets():
+    """All presets, a dict of `Preset` by `(defence, dataset)`."""
+    return dict(_PRESETS)
+
+
+def preset(defence, dataset):
+    """Published options of a defence for a data set, a dict of keyword options.
+
+    Args:
+        defence: `"advreg"`, `"mixup-mmd"`, `"relaxloss"` or `"hamp"`.
+        dataset: name of the data set, such as `"purchase100"`.
+
+    Raises:
+        ValueError: none is known.
+
+    Example:
+    ```python
+    model = mpreg.RelaxLoss(target, **mpreg.preset("relaxloss", "purchase100"))
+    ```
+    """
+    known = _PRESETS.get((defence, dataset))
+    if known is None:
+        there = ", ".join(f"{name} for {of}" for name, of in _PRESETS)
+        raise ValueError(
+            f"no options are published for {defence!r} on {dataset!r}. There are those of {there}"
+        )
+    return dict(known.options)
