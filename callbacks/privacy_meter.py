@@ -1,6 +1,8 @@
 """Leakage beside accuracy in `logs`, each epoch."""
 
+import os
 import time
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -8,6 +10,7 @@ import tensorflow as tf
 
 from mpreg import metrics, signals
 from mpreg.attacks import cross_fit_each, suite
+from mpreg.attacks.crossfit import WIDENING
 from mpreg.data import MembershipSplit, brief, check_count, flatten, map_arrays, take
 from mpreg.training.answers import call_target
 
@@ -19,6 +22,8 @@ FIGURES = (
     "train_accuracy",
     "test_accuracy",
     "attack_accuracy",
+    "attack_accuracy_low",
+    "attack_accuracy_high",
     "attack_auc",
     "attack_advantage",
     *(f"attack_tpr_at_fpr_{fpr}" for fpr in metrics.FPRS),
@@ -29,7 +34,8 @@ class PrivacyMeter(keras.callbacks.Callback):
     """Attacks the model at the end of an epoch and adds what it finds to `logs`.
 
     Put it ahead of `EarlyStopping`, `ModelCheckpoint`, `CSVLogger` and `TensorBoard`, which then can use
-    `train_accuracy`, `test_accuracy`, `attack_accuracy` (of the strongest attack), `attack_auc`,
+    `train_accuracy`, `test_accuracy`, `attack_accuracy` (of the strongest attack) with the limits
+    `attack_accuracy_low` and `attack_accuracy_high` (95 %, for all attacks at once), `attack_auc`,
     `attack_advantage`, `attack_tpr_at_fpr_0.01` and `attack_tpr_at_fpr_0.001` (of the same), `attack_records`
     (records judged a side) and `privacy_meter_cost` (its time as a share of the epoch's). It measures the first
     epoch of a fit and each that ends a run of `every`; in between it repeats its last figures, at a cost of 0,
@@ -48,13 +54,16 @@ class PrivacyMeter(keras.callbacks.Callback):
         every: epochs between measurements, at least 1.
         attacks: as for `mpreg.evaluate`, those that need nothing but the model's answers.
         records: records to judge a side; None as above; all where there are fewer.
-        log_dir: folder for TensorBoard; scalars go to its subfolder `privacy`. None writes nothing.
+        log_dir: folder for TensorBoard, may be that of `keras.callbacks.TensorBoard`: the run `privacy` in it has
+            these figures, utility beside leakage (Custom Scalars), histograms of the true class's probability and of
+            the strongest attack's scores on members and on non-members, the attack's precision and recall and, once
+            training has ended, its ROC. None writes nothing.
         from_logits: whether the model answers with logits; None decides by looking at the answers.
         seed: seed of the subset and of the cross-fitting.
 
     Raises:
         ValueError: `every` or `records` out of range, or unknown attacks.
-        TypeError: a split that is none.
+        TypeError: a split or a path that is none.
 
     Example:
     ```python
@@ -73,6 +82,8 @@ class PrivacyMeter(keras.callbacks.Callback):
         check_count("every", every, 1)
         if records is not None:
             check_count("records", records, 4)
+        if log_dir is not None and not isinstance(log_dir, str | os.PathLike):
+            raise TypeError(f"log_dir must be the path of a folder. Received: log_dir={brief(log_dir)}")
         self.every = every
         self.seed = seed
         self.from_logits = from_logits
@@ -90,8 +101,9 @@ class PrivacyMeter(keras.callbacks.Callback):
         self._sides = [_sample(pair, records, rng) for pair in (split.members, split.nonmembers)]
         self.records = tuple(len(y) for _, y in self._sides)
         self._log_dir = log_dir
-        self._writer = None
+        self._board = None
         self._last = None
+        self._sight = None
         self._judged = None
 
     @property
@@ -129,25 +141,33 @@ class PrivacyMeter(keras.callbacks.Callback):
             spent = time.perf_counter() - began
             self.costs.append(spent / max(began - self._began, 1e-9))
             self._last = {**figures, "privacy_meter_cost": self.costs[-1]}
-            self._write(epoch, self._last)
+            self._write(epoch)
         else:
             self._last["privacy_meter_cost"] = 0.0
         if logs is not None:
             logs.update(self._last)
 
     def on_train_end(self, logs=None):
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        if self._board is not None:
+            self._board.close()
+            self._board = None
 
     def measure(self):
         """The figures for the model as it is now, a dict of floats."""
+        self._sight = None
         predictions = [self._predict(x) for x, _ in self._sides]
         if not all(np.isfinite(side).all() for side in predictions):
             return {**dict.fromkeys(FIGURES, float("nan")), "attack_records": min(self.records)}
         answered = [(answers, y) for answers, (_, y) in zip(predictions, self._sides, strict=True)]
         members, nonmembers = signals.read_both(*answered, from_logits=self.from_logits)
-        return _figures(members, nonmembers, self._attacks, self.seed)
+        attack, verdicts = _strongest(members, nonmembers, self._attacks, self.seed)
+        self._sight = Sight(
+            losses=(signals.loss(members), signals.loss(nonmembers)),
+            attack=attack.name,
+            scores=(verdicts.member_scores, verdicts.nonmember_scores),
+        )
+        limits = _limits(verdicts, attack, tried=len(self._attacks))
+        return _figures(members, nonmembers, verdicts, limits)
 
     def _predict(self, x):
         rows = len(flatten(x)[0])
@@ -156,29 +176,58 @@ class PrivacyMeter(keras.callbacks.Callback):
         )
         return np.concatenate([self._forward(batch).numpy() for batch in batches])
 
-    def _write(self, epoch, figures):
+    def _write(self, epoch):
         if self._log_dir is None:
             return
-        if self._writer is None:
-            self._writer = tf.summary.create_file_writer(f"{self._log_dir}/privacy")
-        with self._writer.as_default():
-            for name, value in figures.items():
-                tf.summary.scalar(name, value, step=epoch)
-        self._writer.flush()  # so that TensorBoard shows it while training goes on
+        if self._board is None:  # a fit that was interrupted leaves it open, and the next goes on with it
+            from mpreg.evaluation.board.meter import MeterRun  # matplotlib, only for those who look
+
+            self._board = MeterRun(self._log_dir)
+        self._board.write(epoch, self._last, self._sight)
 
 
-def _figures(members, nonmembers, attacks, seed):
-    """Point values of the strongest attack; the intervals are left to `evaluate`, which has the time."""
-    strongest, accuracy = None, -1.0
-    for verdicts in cross_fit_each(attacks, members, nonmembers, folds=FOLDS, seed=seed):
-        reached = metrics.balanced_accuracy(verdicts.member_decisions, verdicts.nonmember_decisions)
-        if reached > accuracy:
-            strongest, accuracy = verdicts, reached
-    scores = strongest.member_scores, strongest.nonmember_scores
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What a measurement shows of single records: members, then non-members.
+
+    Attributes:
+        losses: logarithms of the probability of the true class, a pair of float (n,).
+        attack: the name of the strongest attack.
+        scores: its scores, a pair of float (n,).
+    """
+
+    losses: tuple
+    attack: str
+    scores: tuple
+
+
+def _strongest(members, nonmembers, attacks, seed):
+    """The attack of highest accuracy, and its `Verdicts`; the first of equals."""
+    judged = cross_fit_each(attacks, members, nonmembers, folds=FOLDS, seed=seed)
+    return max(zip(attacks, judged, strict=True), key=lambda found: _accuracy(found[1]))
+
+
+def _accuracy(verdicts):
+    return metrics.balanced_accuracy(verdicts.member_decisions, verdicts.nonmember_decisions)
+
+
+def _limits(verdicts, attack, *, tried):
+    """95 % limits of the accuracy of the strongest of `tried` attacks (Bonferroni), as `mpreg.evaluate` has them."""
+    said = verdicts.member_decisions, verdicts.nonmember_decisions
+    one = metrics.Estimate(_accuracy(verdicts), *metrics.balanced_accuracy_interval(*said))
+    one = one.widened(WIDENING) if attack.learns else one
+    low, high = metrics.balanced_accuracy_interval(*said, confidence=1 - 0.05 / tried)
+    return min(low, one.low), max(high, one.high)
+
+
+def _figures(members, nonmembers, verdicts, limits):
+    """Point values of the strongest attack; all intervals but one are left to `evaluate`, which has the time."""
+    scores = verdicts.member_scores, verdicts.nonmember_scores
     values = (
         signals.correctness(members).mean(),
         signals.correctness(nonmembers).mean(),
-        accuracy,
+        _accuracy(verdicts),
+        *limits,
         metrics.auc(*scores),
         metrics.attack_advantage(*scores),
         *(metrics.tpr_at_fpr(*scores, fpr=fpr) for fpr in metrics.FPRS),

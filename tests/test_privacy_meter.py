@@ -1,6 +1,9 @@
 """PrivacyMeter: what it measures, when, at what cost, and the Keras callbacks that live on it."""
 
 import csv
+import gc
+import os
+import re
 import warnings
 
 import keras
@@ -9,8 +12,11 @@ import pytest
 import tensorflow as tf
 from helpers import CLASSES, FEATURES, Spy, mlp, records
 from keras import layers
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar import layout_pb2
 
 import mpreg
+from mpreg.attacks import GapAttack, ThresholdAttack
 from mpreg.callbacks import PrivacyMeter
 
 LOSS = "sparse_categorical_crossentropy"
@@ -18,6 +24,8 @@ FIGURES = {
     "train_accuracy",
     "test_accuracy",
     "attack_accuracy",
+    "attack_accuracy_low",
+    "attack_accuracy_high",
     "attack_auc",
     "attack_advantage",
     "attack_tpr_at_fpr_0.001",
@@ -87,6 +95,28 @@ def test_the_headline_is_never_below_the_gap_attack():
     history = fit(model, split_of(), PrivacyMeter(split_of()), epochs=3).history
     gap = np.subtract(history["train_accuracy"], history["test_accuracy"])
     assert np.all(np.array(history["attack_accuracy"]) >= 0.5 + gap / 2 - 1e-9)
+
+
+def gap_attacks(count):
+    """Attacks that learn nothing, so that the number of attacks alone widens the interval."""
+    attacks = [GapAttack() for _ in range(count)]
+    for number, attack in enumerate(attacks):
+        attack.name = f"gap {number}"
+    return attacks
+
+
+@pytest.mark.parametrize("attacks", ["fast", gap_attacks(1), gap_attacks(4), [ThresholdAttack("loss")]])
+def test_the_interval_is_that_of_evaluate(monkeypatch, attacks):
+    """With as many folds and all records, the meter measures what `mpreg.evaluate` does."""
+    monkeypatch.setattr("mpreg.callbacks.privacy_meter.FOLDS", 5)
+    split, model = split_of(), mlp(hidden=64)
+    fit(compiled(model), split, epochs=3)
+    meter = PrivacyMeter(split, attacks=attacks)
+    meter.set_model(model)
+    figures = meter.measure()
+    expected = mpreg.evaluate(model, split, attacks=attacks).attack_accuracy
+    found = [figures[f"attack_accuracy{end}"] for end in ("", "_low", "_high")]
+    assert found == pytest.approx([expected, *expected.interval])
 
 
 def test_it_agrees_with_keras_about_accuracy():
@@ -294,31 +324,125 @@ def test_model_checkpoint_keeps_the_epoch_that_leaks_least(tmp_path):
         np.testing.assert_array_equal(mine, others)
 
 
-def read_scalars(folder):
-    """Tag -> list of (step, value) of the event files in a folder."""
-    found = {}
-    for path in sorted(folder.glob("events*")):
-        for record in tf.data.TFRecordDataset(str(path)):
-            event = tf.compat.v1.Event.FromString(record.numpy())
-            for value in event.summary.value:
-                if value.tensor.dtype == tf.float32.as_datatype_enum and not value.tensor.tensor_shape.dim:
-                    found.setdefault(value.tag, []).append((event.step, float(tf.make_ndarray(value.tensor))))
-    return found
+# TensorBoard.
 
 
-def test_tensorboard_shows_the_figures(tmp_path):
-    split = split_of()
-    meter = PrivacyMeter(split, every=2, log_dir=tmp_path / "own")
-    board = keras.callbacks.TensorBoard(tmp_path / "keras", write_graph=False)
-    history = fit(compiled(), split, meter, board, epochs=4).history
-    theirs = read_scalars(tmp_path / "keras" / "train")
-    steps, values = zip(*theirs["epoch_attack_auc"], strict=True)
+def read(folder):
+    """Tag -> list of (step, array), and tag -> plugin, of the event files in a folder."""
+    found = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
+    values = {
+        tag: [(event.step, tf.make_ndarray(event.tensor_proto)) for event in found.Tensors(tag)]
+        for tag in found.Tags()["tensors"]
+    }
+    return values, {tag: found.SummaryMetadata(tag).plugin_data.plugin_name for tag in values}
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory):
+    """Two fits of one meter beside Keras' own callback: the history of the first, and what is in the run."""
+    folder = tmp_path_factory.mktemp("logs")
+    split, model = split_of(), compiled(metrics=["accuracy"])
+    meter = PrivacyMeter(split, every=2, log_dir=folder)
+    board = keras.callbacks.TensorBoard(folder, write_graph=False)
+    history = fit(model, split, meter, board, epochs=4, validation_data=split.nonmembers).history
+    first = read(folder / "privacy")
+    fit(model, split, meter, epochs=6, initial_epoch=4)
+    return folder, history, first
+
+
+def test_tensorboard_shows_the_figures(logged):
+    folder, history, (values, plugins) = logged
+    theirs, _ = read(folder / "train")
+    steps, figures = zip(*theirs["epoch_attack_auc"], strict=True)
     assert steps == (0, 1, 2, 3)
-    np.testing.assert_allclose(values, history["attack_auc"], rtol=1e-6)
-    ours = read_scalars(tmp_path / "own" / "privacy")
-    assert set(ours) == FIGURES
-    assert [step for step, _ in ours["attack_auc"]] == [0, 1, 3]  # only what was measured
-    assert ours["attack_auc"][1][1] == pytest.approx(history["attack_auc"][1])
+    np.testing.assert_allclose(figures, history["attack_auc"], rtol=1e-6)
+    assert {tag for tag, plugin in plugins.items() if plugin == "scalars"} == FIGURES
+    for name in FIGURES:
+        steps, figures = zip(*values[name], strict=True)
+        assert steps == (0, 1, 3)  # only what was measured
+        np.testing.assert_allclose(figures, np.array(history[name])[[0, 1, 3]], rtol=1e-6)
+
+
+def test_it_has_a_run_of_its_own_beside_those_of_keras(logged):
+    folder, _, _ = logged
+    assert {path.name for path in folder.iterdir()} == {"train", "validation", "privacy"}
+
+
+def test_the_layout_shows_scalars_that_are_there(logged):
+    _, _, (values, plugins) = logged
+    (tag,) = (tag for tag, plugin in plugins.items() if plugin == "custom_scalars")
+    shown = layout_pb2.Layout.FromString(values[tag][0][1].item())
+    charts = [chart for category in shown.category for chart in category.chart]
+    for pattern in (pattern for chart in charts for pattern in chart.multiline.tag):
+        assert any(re.fullmatch(pattern, name) for name in FIGURES), pattern
+    for series in (series for chart in charts for series in chart.margin.series):
+        assert {series.value, series.lower, series.upper} <= FIGURES
+
+
+def test_histograms_count_every_record_at_every_measurement(logged):
+    _, history, (values, plugins) = logged
+    tags = {tag for tag, plugin in plugins.items() if plugin == "histograms"}
+    assert len(tags) == 4
+    for tag in tags:
+        counted = {step: int(table[:, 2].sum()) for step, table in values[tag]}
+        assert counted == dict.fromkeys((0, 1, 3), 40 if tag.endswith("/members") else 60)
+    assert set(history["attack_records"]) == {40}
+
+
+def test_precision_and_recall_each_measurement_and_the_roc_once(logged):
+    _, _, (values, plugins) = logged
+    (curve,) = (tag for tag, plugin in plugins.items() if plugin == "pr_curves")
+    assert [step for step, _ in values[curve]] == [0, 1, 3]
+    assert all(table[0, 0] == table[0, -1] + table[3, -1] == 40 for _, table in values[curve])
+    pictures = {tag for tag, plugin in plugins.items() if plugin == "images"}
+    assert pictures == {"ROC/linear", "ROC/log-log"}
+    for tag in pictures:
+        ((step, picture),) = values[tag]
+        assert step == 3 and picture[2].startswith(b"\x89PNG")
+
+
+def test_a_second_fit_goes_on_in_the_same_run(logged):
+    folder, _, (before, _) = logged
+    values, _ = read(folder / "privacy")
+    assert set(values) == set(before)
+    assert [step for step, _ in values["attack_auc"]] == [0, 1, 3, 4, 5]
+    assert [step for step, _ in values["ROC/linear"]] == [3, 5]
+
+
+def test_an_interrupted_fit_leaves_no_file_open_once_the_next_has_ended(tmp_path):
+    split, model = split_of(), compiled()
+    meter = PrivacyMeter(split, log_dir=tmp_path)
+
+    def interrupt(epoch, logs):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, split, meter, keras.callbacks.LambdaCallback(on_epoch_end=interrupt))
+    assert len(open_files(tmp_path)) == 1
+    fit(model, split, meter, epochs=2, initial_epoch=1)
+    assert open_files(tmp_path) == []
+    values, _ = read(tmp_path / "privacy")
+    assert [step for step, _ in values["attack_auc"]] == [0, 1]
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, split, meter, keras.callbacks.LambdaCallback(on_epoch_end=interrupt))
+    del meter
+    gc.collect()
+    assert open_files(tmp_path) == []
+
+
+def open_files(folder):
+    """Files in a folder that this process holds open."""
+    held = (os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd"))
+    return sorted(path for path in held if path.startswith(str(folder)))
+
+
+def test_nan_answers_are_logged_too(tmp_path):
+    split, model = split_of(), compiled()
+    model.set_weights([w * np.nan for w in model.get_weights()])
+    fit(model, split, PrivacyMeter(split, log_dir=tmp_path))
+    values, plugins = read(tmp_path / "privacy")
+    assert np.isnan(values["attack_accuracy"][0][1])
+    assert set(plugins.values()) == {"scalars", "custom_scalars"}
 
 
 def test_nothing_is_written_unless_asked(tmp_path, monkeypatch):
@@ -345,3 +469,9 @@ def test_nothing_is_written_unless_asked(tmp_path, monkeypatch):
 def test_bad_options_are_quoted(options, quoted):
     with pytest.raises(ValueError, match=quoted):
         PrivacyMeter(split_of(), **options)
+
+
+@pytest.mark.parametrize("log_dir", [5, True, ["logs"]])
+def test_a_folder_that_is_no_path_is_quoted(log_dir):
+    with pytest.raises(TypeError, match=re.escape(f"log_dir={log_dir!r}")):
+        PrivacyMeter(split_of(), log_dir=log_dir)
