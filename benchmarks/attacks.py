@@ -10,21 +10,25 @@ threshold (the peer: a slice) for each class; ours include reading the logits, t
 intervals. The areas under the ROC of both are printed, for a faster answer must be the same answer.
 """
 
-import argparse
 import importlib
-import json
-import os
-import platform
 import sys
-import time
 import warnings
 
 import joblib
 import numpy as np
-from rich import box
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
+from rounds import (
+    CLOCKS,
+    machine,
+    open_console,
+    open_parser,
+    open_table,
+    positive,
+    print_setting,
+    ratios,
+    take_turns,
+    timed,
+    write_json,
+)
 
 import mpreg
 from mpreg.attacks import ThresholdAttack
@@ -34,7 +38,6 @@ SIGNALS = "loss", "modified entropy"
 FAST, GLOBAL, PER_CLASS = "fast suite", "two thresholds", "the same, also per class"
 PEER_GLOBAL, PEER_PER_CLASS = "peer, two thresholds", "peer, also by class"
 PAIRS = ((GLOBAL, PEER_GLOBAL), (PER_CLASS, PEER_PER_CLASS))
-CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 
 def main(argv=None):
@@ -47,15 +50,13 @@ def main(argv=None):
     ]
     ways = open_ways(sides)
     result = {
-        "machine": machine(),
+        "machine": machine("numpy"),
         "size": {"records": options.records, "classes": options.classes, "rounds": options.rounds},
         "areas": {name: way() for name, way in ways.items()},  # all of them are warm from here on
         "seconds": measure(ways, options.rounds),
     }
     print_result(result)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(result, file, indent=2)
+    write_json(options.json, result)
     return 0
 
 
@@ -131,16 +132,8 @@ def _lend_what_scikit_learn_renamed():
 
 def measure(ways, rounds):
     """Seconds by way and by clock, a list with a value a round."""
-    seconds = {name: {clock: [] for clock in CLOCKS} for name in ways}
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
-        for turn in progress.track(range(rounds), description="measuring"):
-            # Back and forth, so that none always follows the same neighbour.
-            for name in list(ways)[:: 1 if turn % 2 else -1]:
-                began = {clock: read() for clock, read in CLOCKS.items()}
-                ways[name]()
-                for clock, read in CLOCKS.items():
-                    seconds[name][clock].append(read() - began[clock])
-    return seconds
+    turns = {name: lambda way=way: timed(way)[1] for name, way in ways.items()}
+    return take_turns(lambda: turns, rounds)
 
 
 def random_answers(records, classes, *, seed, margin):
@@ -152,24 +145,13 @@ def random_answers(records, classes, *, seed, margin):
     return logits, labels
 
 
-def machine():
-    """What a reader needs in order to compare figures."""
-    return {
-        "cores": os.cpu_count(),
-        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "processor": platform.machine(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-    }
-
-
 def print_result(result):
     """The table, the machine and how to read them, on standard output."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
+    console = open_console()
     seconds = result["seconds"]
-    table = Table(box=box.SIMPLE if console.is_terminal else box.ASCII2)
-    for name in ("", "seconds", "range", "processor time", "AUC of loss", "of modified entropy"):
-        table.add_column(name, justify="right" if name else "left")
+    table = open_table(
+        console, "", "seconds", "range", "processor time", "AUC of loss", "of modified entropy"
+    )
     for name, clocks in seconds.items():
         wall, processor = clocks["wall"], clocks["processor"]
         table.add_row(
@@ -184,41 +166,30 @@ def print_result(result):
         console.print("tensorflow-empirical-privacy is not installed: nothing to compare with.")
     for ours, peers in PAIRS:
         if peers in seconds:
-            each = {clock: np.divide(seconds[peers][clock], seconds[ours][clock]) for clock in CLOCKS}
+            wall, processor = (ratios(seconds, peers, to=ours, clock=clock)[0] for clock in CLOCKS)
             console.print(
-                f"{ours}: the peer takes {np.median(each['wall']):.1f} times as long, and "
-                f"{np.median(each['processor']):.1f} times the processor time (medians over rounds)."
+                f"{ours}: the peer takes {wall:.1f} times as long, and {processor:.1f} times the processor time "
+                "(medians over rounds)."
             )
-    size, facts = result["size"], result["machine"]
-    console.print(
+    size = result["size"]
+    print_setting(
+        console,
         f"{size['records']:,} members and {size['records']:,} non-members, {size['classes']} classes, "
-        f"{size['rounds']} rounds. {facts['cores']} cores ({facts['processor']}), NumPy {facts['numpy']}, "
-        f"Python {facts['python']}."
+        f"{size['rounds']} rounds.",
+        result["machine"],
     )
-    if facts["load_average"] is not None:
-        console.print(f"Load average before the start: {facts['load_average']:.1f}.")
 
 
 def _parser():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = open_parser(__doc__, quick="2 rounds of 2,000 records, for a first impression")
     parser.add_argument("--records", type=_several, default=50_000, help="of either side (default: 50,000)")
     parser.add_argument("--classes", type=_several, default=100, help="default: 100")
-    parser.add_argument("--rounds", type=_positive, default=5, help="to take the median over (default: 5)")
-    parser.add_argument(
-        "--quick", action="store_true", help="2 rounds of 2,000 records, for a first impression"
-    )
-    parser.add_argument("--json", metavar="PATH", help="also write the figures to this file")
+    parser.add_argument("--rounds", type=positive, default=5, help="to take the median over (default: 5)")
     return parser
 
 
 def _several(text):
-    return _positive(text, least=2)
-
-
-def _positive(text, least=1):
-    if (number := int(text)) < least:
-        raise argparse.ArgumentTypeError(f"must be at least {least}. Received: {number}")
-    return number
+    return positive(text, least=2)
 
 
 if __name__ == "__main__":

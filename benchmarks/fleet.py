@@ -9,27 +9,30 @@ the last epoch, tracing included. The two ways take turns in one process, so tha
 both alike; processor time, all cores together, stands beside the time on the clock.
 """
 
-import argparse
-import json
+import functools
 import os
-import platform
 import sys
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it when it is imported
 
 import keras
 import numpy as np
-import tensorflow as tf
-from rich import box
-from rich.console import Console
-from rich.table import Table
+from rounds import (
+    CLOCKS,
+    machine,
+    open_console,
+    open_parser,
+    open_table,
+    positive,
+    print_setting,
+    timed,
+    write_json,
+)
 
 from mpreg.fleet import Fleet
 from mpreg.networks import location_mlp
 
 REPLICAS, RECORDS, FEATURES, CLASSES, BATCH = 16, 3000, 446, 30, 128
-CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 
 def location():
@@ -54,17 +57,14 @@ NETWORKS = {"Location MLP": location, "two layers": small}
 def main(argv=None):
     """Runs the benchmark; returns the process's exit status."""
     options = _parser().parse_args(argv)
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    epochs = 2 if options.quick else options.epochs
-    results = {
-        name: compare(build, epochs, 2 if options.quick else REPLICAS) for name, build in NETWORKS.items()
+    epochs, replicas = (2, 2) if options.quick else (options.epochs, REPLICAS)
+    result = {
+        "machine": machine("tensorflow", "keras"),
+        "epochs": epochs,
+        "results": {name: compare(build, epochs, replicas) for name, build in NETWORKS.items()},
     }
-    facts = {"cores": os.cpu_count(), "processor": platform.machine(), "load_average": load, "epochs": epochs}
-    facts |= {"tensorflow": tf.__version__, "keras": keras.__version__, "python": platform.python_version()}
-    print_results(results, facts)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"machine": facts, "results": results}, file, indent=2)
+    print_result(result)
+    write_json(options.json, result)
     return 0
 
 
@@ -72,7 +72,7 @@ def compare(build, epochs, replicas):
     """Seconds and accuracy of either way."""
     x, y, test_x, test_y = draw_records(seed=0)
     membership = np.argsort(np.random.default_rng(1).random((replicas, RECORDS)), axis=1) < RECORDS // 2
-    seconds = {"fits": dict.fromkeys(CLOCKS, 0.0), "fleet": dict.fromkeys(CLOCKS, 0.0)}
+    seconds = {"fits": dict.fromkeys(CLOCKS, 0.0)}
     accuracies = []
 
     def fit(own, replica):
@@ -89,8 +89,9 @@ def compare(build, epochs, replicas):
     middle = replicas // 2
     for replica, own in enumerate(membership):
         if replica == middle:  # half of the fits before it and half after
-            fleet = timed(train_fleet, seconds["fleet"])
-        model = timed(lambda own=own, replica=replica: fit(own, replica), seconds["fits"])
+            fleet, seconds["fleet"] = timed(train_fleet)
+        model, took = timed(functools.partial(fit, own, replica))
+        seconds["fits"] = {clock: seconds["fits"][clock] + took[clock] for clock in CLOCKS}
         accuracies.append(accuracy(model.predict(test_x, verbose=0), test_y))
     answers = fleet.predict(test_x)
     return {
@@ -102,15 +103,6 @@ def compare(build, epochs, replicas):
             "fleet": float(np.mean([accuracy(own, test_y) for own in answers])),
         },
     }
-
-
-def timed(function, seconds):
-    """What a function of nothing returns; its time is added to that of each clock."""
-    began = {name: clock() for name, clock in CLOCKS.items()}
-    result = function()
-    for name, clock in CLOCKS.items():
-        seconds[name] += clock() - began[name]
-    return result
 
 
 def accuracy(answers, labels):
@@ -129,11 +121,11 @@ def draw_records(*, seed):
     return parts
 
 
-def print_results(results, facts):
+def print_result(result):
     """The table and how to read it, on standard output."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
-    table = Table(box=box.SIMPLE if console.is_terminal else box.ASCII2)
-    for name in (
+    console, compared = open_console(), result["results"]
+    table = open_table(
+        console,
         "",
         "fits, s",
         "fleet, s",
@@ -141,32 +133,24 @@ def print_results(results, facts):
         "processor time",
         "accuracy of fits",
         "of the fleet",
-    ):
-        table.add_column(name, justify="right" if name else "left")
-    for name, result in results.items():
-        fits, fleet = result["seconds"]["fits"], result["seconds"]["fleet"]
+    )
+    for name, one in compared.items():
+        fits, fleet = one["seconds"]["fits"], one["seconds"]["fleet"]
         faster = [f"{fits[clock] / fleet[clock]:.1f}" for clock in CLOCKS]
-        reached = [f"{value:.3f}" for value in result["accuracy"].values()]
+        reached = [f"{value:.3f}" for value in one["accuracy"].values()]
         table.add_row(name, f"{fits['wall']:.1f}", f"{fleet['wall']:.1f}", *faster, *reached)
     console.print(table)
-    first = next(iter(results.values()))
-    load = (
-        ""
-        if facts["load_average"] is None
-        else f" Load average before the start: {facts['load_average']:.1f}."
-    )
-    console.print(
-        f"{first['replicas']} replicas, {RECORDS // 2} records each, {FEATURES} features, {CLASSES} classes, {BATCH} a "
-        f"batch, {facts['epochs']} epochs, Adam. {facts['cores']} cores ({facts['processor']}), TensorFlow "
-        f"{facts['tensorflow']}, Keras {facts['keras']}, Python {facts['python']}.{load}"
+    print_setting(
+        console,
+        f"{next(iter(compared.values()))['replicas']} replicas, {RECORDS // 2} records each, {FEATURES} features, "
+        f"{CLASSES} classes, {BATCH} a batch, {result['epochs']} epochs, Adam.",
+        result["machine"],
     )
 
 
 def _parser():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--epochs", type=int, default=30, help="epochs of each replica (default: 30)")
-    parser.add_argument("--quick", action="store_true", help="2 replicas and 2 epochs, to see that it runs")
-    parser.add_argument("--json", metavar="PATH", help="also write the figures to this file")
+    parser = open_parser(__doc__, quick="2 replicas and 2 epochs, to see that it runs")
+    parser.add_argument("--epochs", type=positive, default=30, help="epochs of each replica (default: 30)")
     return parser
 
 

@@ -13,23 +13,29 @@ iteration, for the gradient and for the prediction. It is written here with a `t
 once, in place of the original's TensorFlow 1.8 session; constants and stopping rules are the same.
 """
 
-import argparse
 import dataclasses
-import json
 import os
-import platform
 import sys
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it when it is imported
 
 import keras
 import numpy as np
 import tensorflow as tf
-from rich import box
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
+from rounds import (
+    CLOCKS,
+    machine,
+    open_console,
+    open_parser,
+    open_table,
+    positive,
+    print_setting,
+    random_records,
+    ratios,
+    take_turns,
+    timed,
+    write_json,
+)
 
 import mpreg
 from mpreg.networks import location_mlp
@@ -38,7 +44,6 @@ from mpreg.outputs.noise import DISTORTION_WEIGHTS, LABEL_WEIGHT, STEP, STEPS, U
 MEMBERS, FEATURES, CLASSES = 1_000, 446, 30
 BARE, GUARD, COMPILED = "bare model", "MemGuard", "MemGuard, compiled by XLA"
 PUBLISHED = "MemGuard as published, a query at a time"
-CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,33 +68,22 @@ def main(argv=None):
     size = QUICK if options.quick else FULL
     if options.rounds:
         size = dataclasses.replace(size, rounds=options.rounds)
-    result = {"machine": machine(), "size": dataclasses.asdict(size), "queries_per_second": measure(size)}
+    result = {
+        "machine": machine("tensorflow", "keras"),
+        "size": dataclasses.asdict(size),
+        # By model and by clock, a list with a value a round.
+        "queries_per_second": take_turns(
+            lambda: open_ways(size), size.rounds, opening="training and tracing"
+        ),
+    }
     print_result(result)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(result, file, indent=2)
+    write_json(options.json, result)
     return 0
-
-
-def measure(size):
-    """Queries a second: by model and by clock, a list with a value a round."""
-    with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("training and tracing", total=size.rounds)
-        ways = open_ways(size)
-        rates = {name: {clock: [] for clock in CLOCKS} for name in ways}
-        for turn in range(size.rounds):
-            progress.update(task, description="measuring")
-            # Back and forth, so that none always follows the same neighbour.
-            for name in list(ways)[:: 1 if turn % 2 else -1]:
-                for clock, value in ways[name]().items():
-                    rates[name][clock].append(value)
-            progress.advance(task)
-    return rates
 
 
 def open_ways(size):
     """By name, a function of nothing that answers a turn of queries and returns their number a second, warm."""
-    members, others = random_records(MEMBERS, seed=0), random_records(MEMBERS, seed=1)
+    members, others = (random_records(MEMBERS, FEATURES, CLASSES, seed=seed) for seed in (0, 1))
     model = train_target(members, epochs=size.epochs[0])
     guard = mpreg.MemGuard(1.0, seed=0)
     guard.fit(*(model.predict(x, verbose=0) for x, _ in (members, others)), epochs=size.epochs[1])
@@ -185,9 +179,8 @@ class PublishedMemGuard:
 
 def rate(work, count):
     """How many of `count` pieces of work are done a second, by clock."""
-    began = {name: clock() for name, clock in CLOCKS.items()}
-    work()
-    return {name: count / (clock() - began[name]) for name, clock in CLOCKS.items()}
+    _, seconds = timed(work)
+    return {clock: count / value for clock, value in seconds.items()}
 
 
 def train_target(members, *, epochs):
@@ -199,41 +192,14 @@ def train_target(members, *, epochs):
     return model
 
 
-def random_records(count, *, seed):
-    """Binary records and labels that follow no rule."""
-    rng = np.random.default_rng(seed)
-    return rng.integers(0, 2, (count, FEATURES)).astype("float32"), rng.integers(0, CLASSES, count)
-
-
-def machine():
-    """What a reader needs in order to compare figures."""
-    return {
-        "cores": os.cpu_count(),
-        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "devices": [device.device_type for device in tf.config.list_logical_devices()],
-        "processor": platform.machine(),
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-    }
-
-
-def ratios(rates, name, *, to=BARE, clock="wall"):
-    """Median, least and greatest ratio of a model's queries a second to another's in the same round."""
-    each = np.divide(rates[name][clock], rates[to][clock])
-    return float(np.median(each)), float(each.min()), float(each.max())
-
-
 def print_result(result):
     """The table, the machine and how to read them, on standard output."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
-    rates, size, facts = result["queries_per_second"], result["size"], result["machine"]
-    table = Table(box=box.SIMPLE if console.is_terminal else box.ASCII2)
-    for name in ("", "queries a second", "share of bare", "range", "processor time"):
-        table.add_column(name, justify="right" if name else "left")
+    console = open_console()
+    rates, size = result["queries_per_second"], result["size"]
+    table = open_table(console, "", "queries a second", "share of bare", "range", "processor time")
     for name, clocks in rates.items():
-        median, least, most = ratios(rates, name)
-        processor, *_ = ratios(rates, name, clock="processor")
+        median, least, most = ratios(rates, name, to=BARE)
+        processor, *_ = ratios(rates, name, to=BARE, clock="processor")
         speed = f"{np.median(clocks['wall']):,.{0 if np.median(clocks['wall']) >= 100 else 1}f}"
         table.add_row(name, speed, f"{median:.3g}", f"{least:.3g} to {most:.3g}", f"{processor:.3g}")
     console.print(table)
@@ -243,28 +209,18 @@ def print_result(result):
             f"{name}: {wall:,.0f} times as many queries a second as the published procedure, and {processor:,.0f} "
             "times as many a second of processor time."
         )
-    console.print(
+    print_setting(
+        console,
         f"{FEATURES} features, {CLASSES} classes; medians over {size['rounds']} rounds of {size['queries']} queries, "
-        f"{size['batch']} a batch ({size['published_queries']} for the published procedure). {facts['cores']} cores "
-        f"({facts['processor']}), devices {', '.join(facts['devices'])}, TensorFlow {facts['tensorflow']}, Keras "
-        f"{facts['keras']}, Python {facts['python']}."
+        f"{size['batch']} a batch ({size['published_queries']} for the published procedure).",
+        result["machine"],
     )
-    if facts["load_average"] is not None:
-        console.print(f"Load average before the start: {facts['load_average']:.1f}.")
 
 
 def _parser():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=_positive, help="rounds to take the median over (default: 7)")
-    parser.add_argument("--quick", action="store_true", help="a single short round, for a first impression")
-    parser.add_argument("--json", metavar="PATH", help="also write the figures to this file")
+    parser = open_parser(__doc__, quick="a single short round, for a first impression")
+    parser.add_argument("--rounds", type=positive, help="rounds to take the median over (default: 7)")
     return parser
-
-
-def _positive(text):
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1. Received: {number}")
-    return number
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""Tiny data and models for the tests of training and callbacks."""
+"""Tiny data and models for the tests of training and callbacks; the benchmarks as modules."""
+
+import importlib.util
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -62,3 +66,14 @@ def assert_same_weights(model, other, **tolerance):
     """Asserts equal weights, bit for bit unless a tolerance is given."""
     for mine, others in zip(weights_of(model), weights_of(other), strict=True):
         np.testing.assert_allclose(mine, others, **{"rtol": 0, "atol": 0, **tolerance})
+
+
+def load_benchmark(name):
+    """A file of `benchmarks/`, no package, as a module. Beside it lies what the benchmarks share."""
+    folder = Path(__file__).resolve().parents[1] / "benchmarks"
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", folder / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,12 +1,12 @@
 """The benchmark of the attacks runs and reports; how fast it finds us is not for a test to say."""
 
-import importlib.util
 import json
+import sys
 import types
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import load_benchmark
 from sklearn.metrics import roc_auc_score
 
 from mpreg import signals
@@ -14,11 +14,7 @@ from mpreg import signals
 
 @pytest.fixture(scope="module")
 def benchmark():
-    path = Path(__file__).resolve().parents[1] / "benchmarks" / "attacks.py"
-    spec = importlib.util.spec_from_file_location("benchmark_attacks", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_benchmark("attacks")
 
 
 def test_it_prints_its_table_and_writes_its_figures(benchmark, tmp_path, capsys, monkeypatch):
@@ -49,7 +45,9 @@ def test_a_peer_is_set_beside_ours_round_by_round(benchmark, capsys, monkeypatch
         benchmark, "load_peer", lambda: lambda sides, by_class: dict.fromkeys(benchmark.SIGNALS, 0.5)
     )
     ticks = iter(np.arange(10_000.0))
-    monkeypatch.setattr(benchmark, "CLOCKS", {"wall": lambda: next(ticks), "processor": lambda: next(ticks)})
+    monkeypatch.setattr(
+        sys.modules["rounds"], "CLOCKS", {"wall": lambda: next(ticks), "processor": lambda: next(ticks)}
+    )
     benchmark.main(["--quick"])
     printed = capsys.readouterr().out
     assert "the peer takes 1.0 times as long, and 1.0 times the processor time" in printed

@@ -1,24 +1,19 @@
 """The benchmark of output defences runs and reports; how fast it finds us is not for a test to say."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import load_benchmark
 
 import mpreg
 
 
 @pytest.fixture(scope="module")
 def benchmark():
-    path = Path(__file__).resolve().parents[1] / "benchmarks" / "outputs.py"
-    spec = importlib.util.spec_from_file_location("outputs_benchmark", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_benchmark("outputs")
 
 
 @pytest.mark.slow
