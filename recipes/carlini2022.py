@@ -30,6 +30,7 @@ from mpreg.recipes.experiment import (
     images,
     print_table,
     run_command,
+    setting_of,
     train_undefended,
 )
 
@@ -91,9 +92,7 @@ def run(dataset="location30", *, shadows=16, members=None, epochs=None, out=None
     Raises:
         ValueError: an unknown data set.
     """
-    if dataset not in SETTINGS:
-        raise ValueError(f"dataset must be one of {', '.join(SETTINGS)}. Received: {dataset!r}")
-    setting = SETTINGS[dataset].but(members=members, nonmembers=members, epochs=epochs)
+    setting = setting_of(SETTINGS, dataset).but(members=members, nonmembers=members, epochs=epochs)
     out = Path(out) if out else Path("mpreg-carlini2022") / dataset
     data, split = setting.draw(seed)
     console.print(f"{data.description}\n{split}")

@@ -14,6 +14,7 @@ from rich.text import Text
 
 import mpreg
 from mpreg.callbacks import PrivacyMeter
+from mpreg.data import take
 from mpreg.evaluation.figures import plot_histograms, plot_roc
 
 console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140)
@@ -49,8 +50,14 @@ class Setting:
             self, **{name: value for name, value in changes.items() if value is not None}
         )
 
-    def draw(self, seed):
-        """The data set's description, its number of classes and its split."""
+    def draw(self, seed, *, validation=False):
+        """The data set and its split.
+
+        Args:
+            seed: of the draw.
+            validation: whether to choose options by it: half of the reference records then stand for the
+                non-members, which nobody looks at before the options are chosen.
+        """
         data = mpreg.datasets.load(self.dataset)
         split = mpreg.MembershipSplit.from_arrays(
             data.features,
@@ -61,7 +68,7 @@ class Setting:
             seed=seed,
             duplicates="drop",
         )
-        return data, split
+        return data, validation_part(split) if validation else split
 
     def target(self, data, seed):
         """A fresh classifier for the data."""
@@ -77,6 +84,13 @@ class Setting:
     def fresh(self, data):
         """A classifier with weights of its own at each call, which follow Keras' global seed."""
         return self.target(data, random.randrange(2**31))
+
+
+def validation_part(split):
+    """A split of the same members whose reference is the first half of the reference, its non-members the other."""
+    half = len(split.reference[1]) // 2
+    first, second = slice(None, half), slice(half, None)
+    return mpreg.MembershipSplit(split.members, take(split.reference, first), take(split.reference, second))
 
 
 def setting_of(settings, dataset):
@@ -151,10 +165,11 @@ def watch(split, log_dir, advance):
 
 
 def write_comparison(comparison, out, *, title, notes=()):
-    """Writes `report.json`, `report.md`, `roc.png` and `histograms.png` into the folder `out`."""
+    """Writes `report.html`, `report.json`, `report.md`, `roc.png` and `histograms.png` into the folder `out`."""
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     comparison.to_json(out / "report.json")
+    comparison.to_html(out / "report.html", title=title)
     parts = [f"# {title}", *notes, comparison.to_markdown()]
     parts += [f"## {name}\n\n{report.to_markdown()}" for name, report in comparison.reports.items()]
     parts += ["![ROC curves](roc.png)", "![Score histograms](histograms.png)"]

@@ -25,6 +25,7 @@ from mpreg.recipes.experiment import (
     images,
     print_table,
     run_command,
+    setting_of,
     table,
     train_defended,
     train_undefended,
@@ -127,11 +128,10 @@ def run(dataset="location30", *, schedule="ours", members=None, epochs=None, pen
     Raises:
         ValueError: an unknown data set or schedule.
     """
-    if dataset not in SETTINGS:
-        raise ValueError(f"dataset must be one of {', '.join(SETTINGS)}. Received: {dataset!r}")
+    setting = setting_of(SETTINGS, dataset)
     if schedule not in ("ours", "published"):
         raise ValueError(f'schedule must be "ours" or "published". Received: {schedule!r}')
-    setting = SETTINGS[dataset].but(members=members, reference=members, epochs=epochs, penalty=penalty)
+    setting = setting.but(members=members, reference=members, epochs=epochs, penalty=penalty)
     out = Path(out) if out else Path("mpreg-nasr2018") / f"{dataset}-{schedule}"
     data, split = setting.draw(seed)
     console.print(f"{data.description}\n{split}")

@@ -38,6 +38,7 @@ from mpreg.training.answers import (
     one_hot_labels,
 )
 from mpreg.training.game import check_penalty
+from mpreg.training.reference import to_tensor
 
 MEMBERS, REFERENCE = 0, 1
 
@@ -296,12 +297,7 @@ def epoch_batches(records, batch_size, *, seed):
 
 def _tensors(pair):
     x, y = pair
-    return keras.tree.map_structure(_to_tensor, x), tf.convert_to_tensor(y)
-
-
-def _to_tensor(array):
-    floating = np.issubdtype(array.dtype, np.floating)
-    return tf.convert_to_tensor(array.astype(keras.config.floatx()) if floating else array)
+    return keras.tree.map_structure(to_tensor, x), tf.convert_to_tensor(y)
 
 
 def _built(optimizer, model):

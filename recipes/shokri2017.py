@@ -26,6 +26,7 @@ from mpreg.recipes.experiment import (
     console,
     print_table,
     run_command,
+    setting_of,
     table,
 )
 
@@ -89,9 +90,7 @@ def run(dataset="location30", *, shadows=8, epochs=None, out=None, seed=0):
     Raises:
         ValueError: an unknown data set.
     """
-    if dataset not in SETTINGS:
-        raise ValueError(f"dataset must be one of {', '.join(SETTINGS)}. Received: {dataset!r}")
-    setting = SETTINGS[dataset].but(epochs=epochs)
+    setting = setting_of(SETTINGS, dataset).but(epochs=epochs)
     out = Path(out) if out else Path("mpreg-shokri2017") / dataset
     data, split = setting.draw(seed)
     console.print(f"{data.description}\n{split}")

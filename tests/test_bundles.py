@@ -12,12 +12,12 @@ from sklearn.tree import DecisionTreeClassifier
 from mpreg.attacks.bundles import AttackModelBundle, ShadowModelBundle, prepare_attack_data
 
 CLASSES = 3
-EPOCHS = dict(epochs=30, batch_size=16, verbose=False)
+EPOCHS = dict(epochs=12, batch_size=16, verbose=False)
 
 
 def target_model_fn():
     model = mlp(hidden=32)
-    model.compile(keras.optimizers.Adam(0.02), "categorical_crossentropy")
+    model.compile(keras.optimizers.Adam(0.05), "categorical_crossentropy")
     return model
 
 
@@ -48,7 +48,7 @@ class TestScripts:
             (x, one_hot(y)) for x, y in (records(80), records(200, seed=1))
         )
         target_model = target_model_fn()
-        target_model.fit(x_train, y_train, epochs=30, batch_size=16, verbose=0)
+        target_model.fit(x_train, y_train, **EPOCHS)
 
         smb = ShadowModelBundle(target_model_fn, shadow_dataset_size=80, num_models=2)
         X_shadow, y_shadow = smb.fit_transform(x_test, y_test, fit_kwargs=EPOCHS)

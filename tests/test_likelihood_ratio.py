@@ -10,7 +10,7 @@ from mpreg.attacks.crossfit import cross_fit
 from mpreg.attacks.instance_threshold import InstanceThresholdAttack
 from mpreg.attacks.likelihood_ratio import FEW, LEAST_SPREAD, LikelihoodRatioAttack
 from mpreg.attacks.relative import SHARES, USUAL_SHARE, RelativeAttack
-from mpreg.attacks.shadow_models import draw_membership
+from mpreg.attacks.shadow_training import draw_membership
 from mpreg.attacks.threshold import ThresholdAttack
 from mpreg.signals import read_answers
 

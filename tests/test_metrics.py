@@ -22,6 +22,7 @@ from scipy import stats
 from sklearn import metrics as oracle
 
 from mpreg import metrics
+from mpreg.metrics import epsilon
 
 SIMULATIONS = 400
 LEAST_COVERAGE = 0.917
@@ -500,6 +501,23 @@ class TestEpsilon:
         scores = self.randomised_response(1.0, 200_000, np.random.default_rng(2))
         assert 0.95 < metrics.epsilon_lower_bound(*scores) <= 1.0
 
+    @pytest.mark.parametrize("delta", [0.0, 0.05])
+    @pytest.mark.parametrize(("shift", "decimals"), [(0.0, None), (0.0, 2), (0.7, None), (1.5, None)])
+    def test_no_threshold_refutes_more_than_the_one_that_is_chosen(self, shift, decimals, delta):
+        """The sift beside the exact limits at every threshold there is."""
+
+        def refuted(thresholds):
+            tp, fp = ((side[:, None] >= thresholds).sum(axis=0) for side in (members, nonmembers))
+            return epsilon._refuted(tp, len(members), fp, len(nonmembers), delta, 0.025)
+
+        for seed in range(5):
+            members, nonmembers = draw(seed, members=900, nonmembers=800, shift=shift, decimals=decimals)
+            every = np.unique(np.concatenate([members, nonmembers]))
+            corners = np.isin(every, members) & np.r_[True, np.isin(every[:-1], nonmembers)]
+            assert corners.sum() > epsilon._FEW  # or nothing would be sifted
+            chosen = epsilon._most_telling_threshold(members, nonmembers, delta, 0.025)
+            assert refuted(np.array([chosen])) == refuted(every).max()
+
     def test_uses_the_telling_direction(self):
         # Members are all alike, some non-members are far below: only "certainly not a member" tells anything.
         members, nonmembers = np.ones(2000), np.r_[np.ones(1000), np.zeros(1000)]
@@ -724,8 +742,8 @@ class TestPackage:
         assert sum(result.attempted for result in results) > 20
 
     def test_every_public_function_shows_an_example_and_its_source(self):
-        for name in metrics.__all__:
-            text = getattr(metrics, name).__doc__
+        named = {name: getattr(metrics, name) for name in metrics.__all__}
+        for name, text in ((name, made.__doc__) for name, made in named.items() if callable(made)):
             assert ">>> " in text, name
             assert "Source: " in text or name == "Estimate", name
 

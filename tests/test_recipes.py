@@ -18,8 +18,8 @@ def small(recipe, **options):
         network=table(recipe.network if hasattr(recipe, "network") else shokri2017.network),
         learning_rate=1e-3,
         epochs=2,
-        batch_size=32,
-        **{"members": 60, "reference": 0, "nonmembers": 60, **options},
+        batch_size=32,  # of whole batches alone, which are traced once
+        **{"members": 64, "reference": 0, "nonmembers": 64, **options},
     )
 
 
@@ -61,7 +61,7 @@ class TestSalem2019:
     def run(cls, tmp_path_factory):
         out = tmp_path_factory.mktemp("salem")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(salem2019.SETTINGS, "digits", small(salem2019, reference=120))
+            patch.setitem(salem2019.SETTINGS, "digits", small(salem2019, reference=128))
             return salem2019.run(("digits",), out=out), out
 
     def test_the_adversaries_meet_the_target_without_and_with_dropout(self, run):

@@ -210,7 +210,8 @@ class TestEvaluate:
         membership = draw_membership(4, 90, 40, seed=0)
         np.testing.assert_allclose(scores, membership.mean(axis=0)[:40])
 
-    def test_strong_needs_nothing_more_of_a_model_that_was_fitted_here(self, split):
+    def test_strong_needs_nothing_more_of_a_model_that_was_fitted_here(self):
+        split = split_of(members=32, nonmembers=32)  # whole batches alone: one step to trace
         model = compiled()
         model.fit(*split.members, epochs=2, batch_size=16, verbose=0)
         report = mpreg.evaluate(model, split, attacks="strong")

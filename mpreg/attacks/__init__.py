@@ -25,10 +25,10 @@ from mpreg.attacks.shadow_data import Randomize as Randomize
 from mpreg.attacks.shadow_data import Synthetic as Synthetic
 from mpreg.attacks.shadow_data import noisy as noisy
 from mpreg.attacks.shadow_data import synthesize as synthesize
-from mpreg.attacks.shadow_models import ShadowFleet as ShadowFleet
 from mpreg.attacks.shadow_models import ShadowModels as ShadowModels
-from mpreg.attacks.shadow_models import ShadowTraining as ShadowTraining
-from mpreg.attacks.shadow_models import draw_membership as draw_membership
+from mpreg.attacks.shadow_training import ShadowFleet as ShadowFleet
+from mpreg.attacks.shadow_training import ShadowTraining as ShadowTraining
+from mpreg.attacks.shadow_training import draw_membership as draw_membership
 from mpreg.attacks.suites import suite as suite
 from mpreg.attacks.threshold import ThresholdAttack as ThresholdAttack
 from mpreg.attacks.trained import TrainedAttack as TrainedAttack

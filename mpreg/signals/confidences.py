@@ -70,6 +70,7 @@ def logit_confidence(answers):
     return _finite(answers.true_class) - _finite(others)
 
 
+@per_record
 def _is_coarse(answers):
     """Which records' probabilities do not sum to one."""
     return np.abs(np.sum(answers.probabilities, axis=1) - 1.0) > ROUNDING
