@@ -1,0 +1,173 @@
+"""Split distillation (SELENA): each record is labelled by models that never saw it, and one model learns the labels."""
+
+import numpy as np
+
+from mpreg.data import brief, check_count, map_arrays
+from mpreg.ensembles.copies import join_copies
+from mpreg.ensembles.student import Distilled, Student, check_model_fn, check_options, read_answers, soften
+from mpreg.fleet import Fleet
+from mpreg.fleet.checks import check_records
+
+ANSWERS_AT_ONCE = 2**28  # bytes of all sub-models' answers to a part of the records
+
+
+class SplitDistillation(Distilled):
+    """Trains sub-models on parts of the members, and distils what they answer to members that they never saw.
+
+    Each record is left out by exactly `out` of the `submodels`. The mean of the class probabilities that these
+    answer is its soft label, and one model trained like them, the student, learns the soft labels of all records. On
+    a member it so answers about what models answer that were trained without it. Only the student is deployed:
+    `target_model`, a plain Keras model. `membership`, `soft_labels` and the sub-models are as private as the data.
+
+    With `copies` the student learns altered copies of the records in place of the records, each copy labelled by the
+    sub-models that never saw its record. It so sees no member as it is, and learns more of what the sub-models know
+    than a few records can tell. It is the recommended way; without copies it is the paper's.
+
+    Cost: the sub-models see each record `submodels - out` times as often as plain training does in as many epochs,
+    in one program (`mpreg.Fleet`), and answer to all copies; the student sees all copies `distill_epochs` times. It
+    consumes no reference records, unless `through` does.
+
+    Source: Tang et al., "Mitigating Membership Inference Attacks by Self-Distillation Through a Novel Ensemble
+    Architecture" (SELENA), USENIX Security 2022: Split-AI, algorithm 1, and self-distillation. The rule by which
+    Split-AI answers to members at inference time is not needed here, for Split-AI itself is never deployed.
+
+    Args:
+        model_fn: function of nothing that builds and compiles a Keras classifier, as for `mpreg.Fleet`: anew at each
+            call, with weights that follow the random seeds that have just been set.
+        submodels: how many there are (K in the paper), at least 2.
+        out: how many of them never see a record (L), from 1 to `submodels - 1`.
+        student_fn: as `model_fn`, for a student that is another model or learns at another rate; None is `model_fn`.
+        distill_epochs: epochs of the student; None is as many as each sub-model's.
+        copies: function of records that yields altered copies of all of them, such as `mpreg.ensembles.Erased()`, or
+            `mpreg.attacks.ShiftsAndFlips()` for images; None distils on the records themselves.
+        through: function of the distilling student that puts a training defence around it, such as
+            `lambda student: mpreg.AdversarialRegularization(student, reference, penalty=1.0)`. It knows true labels.
+        temperature: soft labels are raised to the power of its inverse: above 1 they are smoother.
+        seed: non-negative integer of the parts, the weights and the batches.
+
+    Raises:
+        TypeError: `model_fn` or `student_fn` is no function.
+        ValueError: an option out of range.
+
+    Example:
+    ```python
+    model = mpreg.SplitDistillation(build_and_compile, submodels=25, out=10)
+    model.fit(*split.members, epochs=20)
+    print(mpreg.evaluate(model, split))
+    model.target_model.save("classifier.keras")
+    ```
+    """
+
+    def __init__(
+        self,
+        model_fn,
+        *,
+        submodels=25,
+        out=10,
+        student_fn=None,
+        distill_epochs=None,
+        copies=None,
+        through=None,
+        temperature=1.0,
+        seed=0,
+    ):
+        check_model_fn("model_fn", model_fn)
+        if student_fn is not None:
+            check_model_fn("student_fn", student_fn)
+        check_count("submodels", submodels, 2)
+        check_count("out", out, 1)
+        if out >= submodels:
+            raise ValueError(
+                f"out must be below submodels, for a record that all leave out teaches none. Received: out={out}, "
+                f"submodels={submodels}"
+            )
+        if distill_epochs is not None:
+            check_count("distill_epochs", distill_epochs, 1)
+        if copies is not None and not callable(copies):
+            raise ValueError(
+                "copies must be a function of records that yields altered copies of them, such as "
+                f"mpreg.ensembles.Erased(). Received: {brief(copies)}"
+            )
+        check_options(temperature=temperature, through=through, seed=seed)
+        self._student_fn, self._copies = student_fn or model_fn, copies
+        self._model_fn, self._submodels, self._out, self._seed = model_fn, submodels, out, seed
+        self._distill_epochs, self._through, self._temperature = distill_epochs, through, temperature
+
+    def fit(self, x, y, *, epochs, batch_size=128, verbose="auto"):
+        """Trains the sub-models and then the student, from their initial weights; returns this object.
+
+        Args:
+            x: records, one array or a dict, list or tuple of arrays, as the model takes them.
+            y: labels, integer (records,) or one-hot (records, classes), as the model's loss takes them.
+            epochs: how often each sub-model sees its records.
+            batch_size: records of a step, of sub-models and student alike.
+            verbose: "auto" shows progress bars; 0 shows none.
+
+        Raises:
+            ValueError: too few records for all sub-models to have some; what `mpreg.Fleet` refuses; a `through` that
+                returns something other than a training defence around the student; `copies` of other shapes.
+        """
+        check_count("epochs", epochs, 1)
+        x, y = check_records(x, y)
+        membership = draw_parts(len(y), self._submodels, self._out, seed=self._seed)
+        student = Student(self._student_fn, through=self._through, seed=self._seed + self._submodels)
+        fleet = Fleet(self._model_fn, self._submodels, seed=self._seed)
+        fleet.fit(x, y, membership=membership, epochs=epochs, batch_size=batch_size, verbose=verbose)
+        queries, count = (x, 1) if self._copies is None else join_copies(self._copies, x)
+        answers = answers_of_others(fleet, queries, np.tile(membership, count))
+        self._student = student.fit(
+            queries,
+            np.concatenate([y] * count),
+            soften(answers, self._temperature),
+            epochs=self._distill_epochs or epochs,
+            batch_size=batch_size,
+            verbose=verbose,
+        )
+        self._membership = membership
+        return self
+
+    @property
+    def membership(self):
+        """Which records each sub-model was trained on, bool (submodels, records)."""
+        self._trained()
+        return self._membership
+
+
+def draw_parts(records, submodels, out, *, seed):
+    """Which records each sub-model is trained on, bool (submodels, records): each record is left out by exactly `out`.
+
+    The sub-models left out are dealt like cards, in an order drawn anew whenever they have all been dealt `out` times:
+    all sub-models are trained on equally many records, give or take one.
+
+    Raises:
+        ValueError: a sub-model would have no record.
+    """
+    if records <= -(-records * out // submodels):
+        raise ValueError(
+            f"{records} records are too few: of {submodels} sub-models, each without {out} in {submodels} of the "
+            "records, some would have none. Use fewer sub-models, or a smaller out"
+        )
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(records)
+    deals = np.tile(np.arange(submodels), (-(-records // submodels), 1))
+    deals = rng.permuted(deals, axis=1)
+    at = np.arange(records)[:, None]
+    left_out = deals[at // submodels, (at % submodels * out + np.arange(out)) % submodels]
+    membership = np.ones((submodels, records), bool)
+    membership[left_out, rows[:, None]] = False
+    return membership
+
+
+def answers_of_others(fleet, x, membership):
+    """For each record the mean class probabilities of the sub-models that it was left out by, (records, classes)."""
+    model, (submodels, records) = fleet.model(0), membership.shape
+    size = max(1, ANSWERS_AT_ONCE // (4 * submodels * model.output_shape[-1]))
+    means = []
+    for start in range(0, records, size):
+        part = slice(start, start + size)
+        predictions = fleet.predict(map_arrays(lambda array, at=part: array[at], x))
+        others = ~membership[:, part, None]
+        answers = (read_answers(model, one).probabilities for one in predictions)
+        total = sum(answer * other for answer, other in zip(answers, others, strict=True))
+        means.append(total / others.sum(axis=0))
+    return np.concatenate(means)

@@ -1,0 +1,151 @@
+"""A student: one plain Keras classifier that learns what a teacher answers."""
+
+import numbers
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mpreg import signals
+from mpreg.data import brief, check_count
+from mpreg.fleet.job import build
+from mpreg.training.answers import answers_are_logits
+from mpreg.training.defence import TrainingDefence
+from mpreg.training.distillation import Distillation, pack_labels
+
+
+class Distilled:
+    """What defences share that end in one student: it answers for them.
+
+    Attributes:
+        target_model: the student, a plain Keras model, to be saved and served without mpreg.
+        history: the `keras.callbacks.History` of its training.
+        soft_labels: what it learnt, float32 (records, classes), of the records that it saw, in their order.
+        consumes_reference: whether reference records were learnt from, so that they leak too.
+    """
+
+    _student = None
+
+    @property
+    def target_model(self):
+        return self._trained().target_model
+
+    @property
+    def history(self):
+        return self._trained().history
+
+    @property
+    def soft_labels(self):
+        return self._trained().soft_labels
+
+    @property
+    def consumes_reference(self):
+        return self._trained().consumes_reference
+
+    def predict(self, x, **options):
+        """As the student's `predict`."""
+        return self.target_model.predict(x, **options)
+
+    def predict_on_batch(self, x):
+        """As the student's `predict_on_batch`."""
+        return self.target_model.predict_on_batch(x)
+
+    def evaluate(self, x, y, **options):
+        """As the student's `evaluate`."""
+        return self.target_model.evaluate(x, y, **options)
+
+    def _trained(self):
+        if self._student is None:
+            raise RuntimeError("there is no student yet: call fit first")
+        return self._student
+
+
+class Student:
+    """A classifier that learns soft labels.
+
+    Args:
+        model_fn: function of nothing that returns it compiled.
+        through: function of the distilling defence that puts another one around it; None for none.
+        seed: of its weights and batches.
+
+    Raises:
+        ValueError: `through` returns something other than a training defence around the student.
+    """
+
+    def __init__(self, model_fn, *, through, seed):
+        self.target_model = build(model_fn, seed)
+        self._defended = Distillation(self.target_model)
+        if through is not None:
+            self._defended = _check_through(through(self._defended), self.target_model)
+        self.consumes_reference = self._defended.consumes_reference
+        self._seed = seed
+
+    def fit(self, x, y, soft_labels, *, epochs, batch_size, verbose):
+        """Learns the soft labels of the records `x`; `y` are their true labels, which parts of a defence may read."""
+        self.soft_labels = soft_labels
+        labels = pack_labels(soft_labels, y, soft_labels.shape[1])
+        tf.random.set_seed(self._seed)  # what was trained since the student was built has set its own
+        self._defended.compile(**_compiled_with(self.target_model))
+        self.history = self._defended.fit(x, labels, epochs=epochs, batch_size=batch_size, verbose=verbose)
+        return self
+
+
+def check_model_fn(name, function):
+    """Raises a `TypeError` that names the argument, unless it is a function and no model, which is callable too."""
+    if not callable(function) or isinstance(function, keras.Model):
+        raise TypeError(
+            f"{name} must be a function that returns a compiled model. Received: {brief(function)}"
+        )
+
+
+def check_options(*, temperature, through, seed):
+    """What all defences that end in a student take.
+
+    Raises:
+        ValueError: a temperature that is not above 0, a `through` that is no function, a negative seed.
+    """
+    number = isinstance(temperature, numbers.Real) and not isinstance(temperature, bool)
+    if not number or not 0 < temperature < np.inf:
+        raise ValueError(
+            f"temperature must be a number above 0, and 1 changes nothing. Received: temperature={temperature!r}"
+        )
+    if through is not None and (not callable(through) or isinstance(through, keras.Model)):
+        raise ValueError(
+            "through must be a function of the student that puts a training defence around it, such as "
+            f"lambda student: mpreg.AdversarialRegularization(student, reference, penalty=1.0). Received: {through!r}"
+        )
+    check_count("seed", seed, 0)
+
+
+def read_answers(model, predictions):
+    """`Answers` of a compiled classifier's predictions, logits or probabilities."""
+    labels = np.zeros(len(predictions), int)  # nothing is read of them
+    return signals.read_answers(predictions, labels, from_logits=answers_are_logits(model, model.loss))
+
+
+def soften(teacher, temperature):
+    """Distributions proportional to `teacher ** (1 / temperature)`, float32: smoother above a temperature of 1."""
+    if temperature == 1:
+        return teacher.astype(np.float32)
+    powers = (teacher / teacher.max(axis=1, keepdims=True)) ** (1 / temperature)
+    return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _compiled_with(model):
+    """The arguments that a model was compiled with, for the defence that trains it: the same optimizer and loss."""
+    config = model.get_compile_config()
+    rest = {name: value for name, value in config.items() if name not in ("optimizer", "loss")}
+    return {
+        **keras.saving.deserialize_keras_object(rest),
+        "optimizer": model.optimizer,
+        "loss": model.loss,
+    }
+
+
+def _check_through(defended, student):
+    if not isinstance(defended, TrainingDefence) or defended.target_model is not student:
+        raise ValueError(
+            "through must return a training defence around the student that it is given, such as "
+            f"lambda student: mpreg.ConfidencePenalty(student, weight=0.1). Received: {brief(defended)}"
+        )
+    return defended
