@@ -22,7 +22,7 @@ setup(
     python_requires=">=3.10,<3.14",
     packages=packages,
     package_dir={"mpreg": "mpreg", **MAPPED},
-    package_data={"mpreg": ["py.typed"]},
+    package_data={"mpreg": ["py.typed"], "mpreg.evaluation.html": ["templates/*"]},
     zip_safe=False,
     install_requires=[
         "tensorflow>=2.20",
@@ -39,6 +39,7 @@ setup(
         "click>=8.1",  # the `mpreg` command
         "rich>=13",  # tables and progress bars
         "matplotlib>=3.8",  # ROC curves and histograms
+        "jinja2>=3.1",  # the report as a page
         "pillow>=10",  # decodes JPEG archives of CIFAR; matplotlib needs it anyway
     ],
     extras_require={

@@ -59,6 +59,12 @@ class Comparison:
             text += "\nThe models were not attacked alike: more attacks find more.\n"
         return text
 
+    def to_html(self, path, **options):
+        """Writes the comparison as one self-contained page; options as for `mpreg.evaluation.html.render_html`."""
+        from mpreg.evaluation.html import write_html  # it reads comparisons itself
+
+        write_html(self, path, **options)
+
     def to_dict(self):
         """JSON-ready figures of all reports."""
         return {

@@ -55,8 +55,8 @@ class AttackResult:
         rates = ("accuracy", "precision", "recall", "auc", "advantage")
         return {
             "name": self.name,
-            **{rate: _plain(getattr(self, rate)) for rate in rates},
-            "tpr_at_fpr": {str(fpr): _plain(tpr) for fpr, tpr in self.tpr_at_fpr.items()},
+            **{rate: plain_estimate(getattr(self, rate)) for rate in rates},
+            "tpr_at_fpr": {str(fpr): plain_estimate(tpr) for fpr, tpr in self.tpr_at_fpr.items()},
             "epsilon_lower_bound": self.epsilon_lower_bound,
             "members": len(self.member_scores),
             "nonmembers": len(self.nonmember_scores),
@@ -164,11 +164,11 @@ class PrivacyReport:
         """JSON-ready figures; the schema is named and versioned under `schema`."""
         return {
             "schema": SCHEMA,
-            "train_accuracy": _plain(self.train_accuracy),
-            "test_accuracy": _plain(self.test_accuracy),
+            "train_accuracy": plain_estimate(self.train_accuracy),
+            "test_accuracy": plain_estimate(self.test_accuracy),
             "generalization_gap": self.generalization_gap,
             "gap_bound": self.gap_bound,
-            "attack_accuracy": _plain(self.attack_accuracy),
+            "attack_accuracy": plain_estimate(self.attack_accuracy),
             "strongest_attack": self.strongest_attack,
             "attacks": {name: result.to_dict() for name, result in self.attacks.items()},
             "members": self.members,
@@ -184,6 +184,12 @@ class PrivacyReport:
     def to_json(self, path=None):
         """The report as JSON text, also written to `path` if given."""
         return write_json(self.to_dict(), path)
+
+    def to_html(self, path, **options):
+        """Writes the report as one self-contained page; options as for `mpreg.evaluation.html.render_html`."""
+        from mpreg.evaluation.html import write_html  # it reads reports itself
+
+        write_html(self, path, **options)
 
     def to_markdown(self):
         """The report as Markdown: the headline, then a row an attack, strongest first."""
@@ -248,7 +254,7 @@ def write_json(content, path=None):
     return text
 
 
-def _plain(estimate):
+def plain_estimate(estimate):
     """An estimate as a JSON object; null where it is undefined."""
     value, low, high = (
         None if math.isnan(number) else number for number in (float(estimate), *estimate.interval)

@@ -1,0 +1,110 @@
+"""Risk of single records: an attack's scores as membership probabilities, and the file that keeps them."""
+
+import io
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mpreg.attacks.crossfit import FOLDS
+
+SCHEMA = "mpreg.member_scores/1"
+PRIOR = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class MemberRisk:
+    """The probability that a record is a member, given its score and a prior of one half.
+
+    Attributes:
+        attack: name of the attack whose scores were calibrated.
+        members, nonmembers: float (n,), strictly between 0 and 1, in the order of the records.
+    """
+
+    attack: str
+    members: np.ndarray = field(repr=False)
+    nonmembers: np.ndarray = field(repr=False)
+
+
+def calibrate(member_scores, nonmember_scores, *, folds=FOLDS, seed=0):
+    """Membership probabilities of scores, each record's from a curve fitted on the other folds.
+
+    The curve is isotonic: within a fold a higher score never has a lower probability. Both sides weigh the same,
+    so that the prior is one half however many records either has. One record of the other kind is put at either
+    end of the scores, so that nobody is called certain on the strength of the few most extreme records.
+
+    Args:
+        member_scores, nonmember_scores: 1-D scores, higher = more likely a member; at least 2 of each.
+        folds: number of parts, at most the records of the smaller side.
+        seed: seed of the parts.
+
+    Returns:
+        `(members, nonmembers)`, float (n,) each, strictly between 0 and 1.
+
+    Raises:
+        ValueError: a side of fewer than 2 scores, or NaN.
+
+    Source: Zadrozny & Elkan, "Transforming classifier scores into accurate multiclass probability estimates",
+    KDD 2002; the records at the ends are those of Vovk & Petej, "Venn-Abers predictors", UAI 2014, of both labels.
+    """
+    sides = [np.asarray(side, np.float64) for side in (member_scores, nonmember_scores)]
+    smaller = min(map(len, sides))
+    if smaller < 2 or any(np.isnan(side).any() for side in sides):
+        raise ValueError(
+            "calibration needs at least 2 scores on either side, none NaN. "
+            f"Received: {len(sides[0])} of members and {len(sides[1])} of non-members"
+        )
+    # Ranks: isotonic regression asks for the order alone, and scores may be infinite.
+    ranks = np.unique(np.concatenate(sides), return_inverse=True)[1].reshape(-1).astype(np.float64)
+    membership = np.repeat([1.0, 0.0], [len(side) for side in sides])
+    rng = np.random.default_rng(seed)
+    folds = min(folds, smaller)
+    part = np.concatenate([rng.permutation(len(side)) % folds for side in sides])
+    risk = np.empty(len(ranks))
+    for fold in range(folds):
+        own = part == fold
+        risk[own] = _curve(ranks[~own], membership[~own]).predict(ranks[own])
+    return risk[: len(sides[0])], risk[len(sides[0]) :]
+
+
+def member_risk(report, *, seed=0):
+    """The `MemberRisk` of a report's strongest attack."""
+    result = report.strongest
+    return MemberRisk(result.name, *calibrate(result.member_scores, result.nonmember_scores, seed=seed))
+
+
+def member_scores_file(report, risk):
+    """The bytes of `member_scores.npz`: plain arrays with a row for each record, members first, and no pickles.
+
+    `index` (row in the file of its side), `is_member`, `label`, `score`, `called_member`, `risk`, and the scalars
+    `attack`, `prior` and `schema`. `docs/report-schema.md` describes them.
+    """
+    result = report.strongest
+    sides = (len(result.member_scores), len(result.nonmember_scores))
+    arrays = {
+        "index": np.concatenate([np.arange(size) for size in sides]),
+        "is_member": np.repeat([True, False], sides),
+        "label": np.concatenate([report.member_labels, report.nonmember_labels]),
+        "score": np.concatenate([result.member_scores, result.nonmember_scores]),
+        "called_member": np.concatenate([result.member_decisions, result.nonmember_decisions]),
+        "risk": np.concatenate([risk.members, risk.nonmembers]),
+        "attack": np.asarray(result.name),
+        "prior": np.asarray(PRIOR),
+        "schema": np.asarray(SCHEMA),
+    }
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()
+
+
+def _curve(ranks, membership):
+    from sklearn.isotonic import IsotonicRegression  # slow to import, and the files are often read without it
+
+    each = 0.5 / np.array([np.sum(membership == 0), np.sum(membership == 1)])
+    weights = each[membership.astype(int)]
+    ends = np.array([ranks.min() - 1, ranks.max() + 1])
+    curve = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
+    return curve.fit(
+        np.concatenate([ranks, ends]),
+        np.concatenate([membership, [1.0, 0.0]]),
+        sample_weight=np.concatenate([weights, each[::-1]]),
+    )

@@ -1,0 +1,74 @@
+"""What rates and guarantees say about a single person: posterior beliefs of an attacker, and their bounds.
+
+Membership privacy compares what an attacker believes before and after seeing the model. A release has positive
+membership privacy with gamma if, whatever it shows, belief that someone is in the data never grows beyond
+`gamma` times the prior, and belief that someone is not in it never shrinks below the prior's `1 / gamma`.
+
+Source: Li, Qardaji, Su, Wu & Yang, "Membership privacy: a unifying framework for privacy definitions", CCS 2013,
+definition 3.1; for records drawn independently, epsilon-differential privacy gives it with gamma = exp(epsilon).
+"""
+
+import math
+
+
+def posterior(prior, *, tpr, fpr):
+    """The belief that a record is a member once an attack has called it one, by Bayes' rule; NaN if it never does.
+
+    Args:
+        prior: belief before, strictly between 0 and 1.
+        tpr, fpr: how often the attack says "member" of members and of non-members.
+
+    Raises:
+        ValueError: a prior or a rate out of range.
+
+    Example:
+        >>> round(posterior(0.1, tpr=0.6, fpr=0.2), 3)
+        0.25
+    """
+    _check_prior(prior)
+    for name, rate in (("tpr", tpr), ("fpr", fpr)):
+        if not 0.0 <= rate <= 1.0:
+            raise ValueError(f"{name} must be from 0 to 1. Received: {name}={rate}")
+    called = prior * tpr + (1.0 - prior) * fpr
+    return prior * tpr / called if called else math.nan
+
+
+def posterior_bound(prior, gamma):
+    """The highest belief that positive membership privacy with `gamma` allows: min(gamma p, 1 - (1 - p) / gamma).
+
+    Raises:
+        ValueError: a prior not strictly between 0 and 1, or a gamma below 1.
+
+    Example:
+        >>> posterior_bound(0.5, 2.0)
+        0.75
+    """
+    _check_prior(prior)
+    if not gamma >= 1.0:
+        raise ValueError(f"gamma must be at least 1. Received: gamma={gamma}")
+    return min(gamma * prior, 1.0 - (1.0 - prior) / gamma)
+
+
+def implied_gamma(prior, belief):
+    """The smallest gamma whose bound allows such a belief at such a prior; infinite for certainty.
+
+    A belief that was measured refutes every smaller gamma. One that did not grow refutes none: gamma is 1.
+
+    Raises:
+        ValueError: a prior not strictly between 0 and 1, or a belief outside [0, 1].
+
+    Example:
+        >>> implied_gamma(0.5, 0.75)
+        2.0
+    """
+    _check_prior(prior)
+    if not 0.0 <= belief <= 1.0:
+        raise ValueError(f"belief must be from 0 to 1. Received: belief={belief}")
+    if belief == 1.0:
+        return math.inf
+    return max(1.0, belief / prior, (1.0 - prior) / (1.0 - belief))
+
+
+def _check_prior(prior):
+    if not 0.0 < prior < 1.0:
+        raise ValueError(f"prior must be strictly between 0 and 1. Received: prior={prior}")
