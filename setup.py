@@ -44,7 +44,13 @@ setup(
     ],
     extras_require={
         "dask": ["dask[distributed]"],  # a fleet on several machines, through joblib
-        "test": ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6"],  # xdist: tests trace more than they compute
+        "stacking": ["skops>=0.13"],  # saves and loads scikit-learn's models without pickle
+        "test": [
+            "pytest>=8",
+            "pytest-xdist>=3.5",
+            "ruff>=0.6",
+            "skops>=0.13",
+        ],  # xdist: tests trace more than they compute
     },
     entry_points={"console_scripts": ["mpreg = mpreg.cli:main"]},
     classifiers=[

@@ -50,6 +50,7 @@ _MODULES = (
     "attacks",
     "callbacks",
     "datasets",
+    "ensembles",
     "fleet",
     "metrics",
     "networks",

@@ -15,6 +15,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 import mpreg
+from mpreg.attacks import ShiftsAndFlips
 from mpreg.data import map_arrays
 
 ANY = "*"
@@ -44,6 +45,11 @@ class Task:
     def build(self):
         """A fresh classifier, compiled, with weights of its own at each call."""
         return self.setting.compiled(self.setting.fresh(self.data))
+
+    def build_student(self):
+        """The same, taught at a third of the rate."""
+        slow = self.setting.but(learning_rate=self.setting.learning_rate / 3)
+        return slow.compiled(slow.fresh(self.data))
 
     def fit(self, model, *, epochs=None, callbacks=(), **options):
         """Trains a classifier or its wrapper on the members; returns it."""
@@ -181,9 +187,24 @@ def reference_distillation(task, temperature):
     return _fit_ensemble(task, model)
 
 
-def split_distillation(task, out, *, through=None):
-    model = mpreg.SplitDistillation(task.build, out=int(out), through=through, seed=task.seed)
-    return _fit_ensemble(task, model)
+def split_distillation(task, out, **options):
+    """Sub-models stop before they know their records by heart: a third of the epochs."""
+    model = mpreg.SplitDistillation(task.build, out=int(out), seed=task.seed, **options)
+    return _fit_ensemble(task, model, share=1 / 3)
+
+
+def split_distillation_of_copies(task, out, **options):
+    """The student learns altered copies of the members, for longer and at a lower rate."""
+    epochs = max(1, round(0.4 * task.setting.epochs))
+    return split_distillation(
+        task, out, student_fn=task.build_student, distill_epochs=epochs, copies=_copies(task), **options
+    )
+
+
+def _copies(task):
+    if len(task.data.features.shape) == 4:
+        return ShiftsAndFlips()
+    return mpreg.ensembles.Erased(seed=task.seed)
 
 
 def split_distillation_and_game(task, penalty):
@@ -192,11 +213,12 @@ def split_distillation_and_game(task, penalty):
     def play(student):
         return mpreg.AdversarialRegularization(student, task.split.reference, penalty=penalty, seed=task.seed)
 
-    return split_distillation(task, 10, through=play)
+    return split_distillation_of_copies(task, 10, through=play)
 
 
-def _fit_ensemble(task, model):
-    model.fit(*task.split.members, epochs=task.setting.epochs, batch_size=task.setting.batch_size, verbose=0)
+def _fit_ensemble(task, model, *, share=1.0):
+    epochs = max(1, round(share * task.setting.epochs))
+    model.fit(*task.split.members, epochs=epochs, batch_size=task.setting.batch_size, verbose=0)
     return model.target_model
 
 
@@ -294,7 +316,7 @@ _ALL = (
         source="Nasr et al., CCS 2018",
         knob="penalty",
         strengths=(0.5, 1.0, 2.0, 4.0, 8.0),
-        usual={ANY: 3.0},
+        usual={"location30": 1.0, ANY: 3.0},
         consumes_reference=True,
     ),
     Defence(
@@ -352,6 +374,14 @@ _ALL = (
         name="selena",
         build=split_distillation,
         source="Tang et al., USENIX Security 2022",
+        knob="sub-models that never saw a record, of 25",
+        strengths=(5, 10, 15),
+        usual={ANY: 10},
+    ),
+    Defence(
+        name="selena-copies",
+        build=split_distillation_of_copies,
+        source="Tang et al., USENIX Security 2022, and altered copies",
         knob="sub-models that never saw a record, of 25",
         strengths=(5, 10, 15),
         usual={ANY: 10},
