@@ -45,12 +45,8 @@ setup(
     extras_require={
         "dask": ["dask[distributed]"],  # a fleet on several machines, through joblib
         "stacking": ["skops>=0.13"],  # saves and loads scikit-learn's models without pickle
-        "test": [
-            "pytest>=8",
-            "pytest-xdist>=3.5",
-            "ruff>=0.6",
-            "skops>=0.13",
-        ],  # xdist: tests trace more than they compute
+        # xdist, because tests trace more than they compute
+        "test": ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6", "skops>=0.13"],
     },
     entry_points={"console_scripts": ["mpreg = mpreg.cli:main"]},
     classifiers=[
