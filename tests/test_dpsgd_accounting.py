@@ -50,6 +50,36 @@ def test_epsilon_is_dp_accountings(examples, batch, epochs, noise, delta):
         assert cost.rdp == pytest.approx(2.597, abs=1e-3)  # the figure of tensorflow-privacy's tutorial
 
 
+@pytest.mark.parametrize(
+    "noise, examples, batch",
+    [
+        *((noise, 60000, 240) for noise in (0.7, 0.8, 1.3, 4.0)),
+        (0.8, 60000, 1200),
+        (4.0, 60000, 1200),
+        (1.3, 5000, 500),
+    ],
+)
+def test_epsilon_is_theirs_on_a_grid(noise, examples, batch, monkeypatch):
+    monkeypatch.setattr(accounting, "LARGE", -1.0)  # Renyi alone, which is fast
+    accounting._spent.cache_clear()
+    theirs = dp_accounting.rdp.RdpAccountant()
+    event = dp_accounting.PoissonSampledDpEvent(batch / examples, dp_accounting.GaussianDpEvent(noise))
+    pass_length, passes = examples // batch, 0
+    for epochs in (1, 30):
+        theirs.compose(event, (epochs - passes) * pass_length)
+        passes = epochs
+        for delta in (1e-5, 1e-6):
+            history = [Segment(Sampling("poisson", examples, batch), noise, epochs * pass_length)]
+            cost = spent(history, delta).epsilon
+            assert cost == pytest.approx(theirs.get_epsilon(delta), rel=1e-9)
+            if library and epochs == 30 and delta == 1e-5:
+                drawn = {"used_microbatching": False, "poisson_subsampling_probability": batch / examples}
+                # A last bit would make one step more, as it rounds up to whole ones.
+                other = library._compute_dp_sgd_example_privacy(epochs * (1 - 1e-9), noise, delta, **drawn)
+                assert cost == pytest.approx(other, rel=1e-9)
+    accounting._spent.cache_clear()
+
+
 def test_a_single_gaussian_has_the_exact_epsilon():
     from scipy import optimize, stats
 
@@ -119,7 +149,7 @@ def test_both_gaussian_sums_are_one(monkeypatch):
 def test_the_clipped_sum_of_a_step_is_tensorflow_privacys():
     query = mechanism.gaussian_sum(0.3, 0.0, NoiseSource(1))
     model = private(0.0, seed=0)
-    model.compile(keras.optimizers.SGD(1.0), LOSS)
+    model.compile(keras.optimizers.SGD(1.0), LOSS, run_eagerly=True)
     model.clip_norm.assign(0.3)
     x, y = records(6)
     target, variables = model.target_model, model.trainable_variables
@@ -205,7 +235,7 @@ def test_steps_within_a_budget_fit_and_more_do_not(sampling):
 @pytest.mark.parametrize("steps_per_execution", [1, 3])
 def test_the_callback_logs_epsilon_and_stops_before_the_budget_is_exceeded(steps_per_execution):
     model = private(1.5)
-    model.compile("sgd", LOSS, steps_per_execution=steps_per_execution)
+    model.compile("sgd", LOSS, steps_per_execution=steps_per_execution, run_eagerly=steps_per_execution == 1)
     batches = mpreg.poisson_batches(*records(), batch_size=12)
     budget = PrivacyBudget(epsilon=2.0, delta=1e-3)
     history = model.fit(batches, epochs=100, verbose=0, callbacks=[budget]).history

@@ -1,38 +1,50 @@
 """The benchmark of DP-SGD runs and reports; how fast it finds us is not for a test to say."""
 
-import importlib.util
 import json
-from pathlib import Path
+import sys
 
 import keras
 import pytest
-
-PATH = Path(__file__).resolve().parents[1] / "benchmarks" / "dpsgd.py"
+from helpers import load_benchmark
 
 
 @pytest.fixture(scope="module")
 def benchmark():
-    spec = importlib.util.spec_from_file_location("dpsgd_benchmark", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_benchmark("dpsgd")
 
 
 def tiny():
     return keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, "softmax")])
 
 
+PEER = """
+import json, sys
+print(json.dumps({"ways": ["plain peer", "its own"], "versions": {"Peer": sys.argv[1]}}), flush=True)
+for line in sys.stdin:
+    seconds = 4.0 if line.strip() == "its own" else 1.0
+    print(json.dumps({"wall": seconds, "processor": seconds}), flush=True)
+"""
+
+
 def test_it_prints_its_table_and_writes_its_figures(benchmark, tmp_path, capsys, monkeypatch):
     path = tmp_path / "dpsgd.json"
     monkeypatch.setattr(benchmark, "MODELS", {"tiny": tiny})
     monkeypatch.setattr(benchmark, "BATCH", 8)
-    assert benchmark.main(["--quick", "--rounds", "1", "--json", str(path)]) == 0
+    monkeypatch.setattr(benchmark, "PEERS", tmp_path / "peer.py")
+    benchmark.PEERS.write_text(PEER)
+    options = ["--quick", "--rounds", "1", "--json", str(path), "--peer", sys.executable]
+    assert benchmark.main(options) == 0
     printed = capsys.readouterr().out
     result = json.loads(path.read_text())
     for name in (benchmark.PLAIN, benchmark.GHOST, benchmark.NOISELESS, benchmark.WHOLE):
         assert name in printed
         assert [len(rounds) for rounds in result["seconds_per_batch"]["tiny"][name].values()] == [1, 1]
     assert "examples a second" in printed and "Load average" in printed
+    own = next(line for line in printed.splitlines() if "its own" in line)
+    assert "0.25" in own and "Peer tiny" in printed  # of the peer's plain training, not of ours
+    benchmark.PEERS.write_text("")
+    with pytest.raises(RuntimeError, match="ended early"):
+        benchmark.Peer(sys.executable, "tiny", 1)
 
 
 def test_speeds_are_compared_round_by_round(benchmark):

@@ -1,5 +1,7 @@
 """Clipping without per-example gradients: equal to a plain loop over records, for every layer with a rule."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -61,42 +63,43 @@ def frozen_kernel():
     return model
 
 
+# Several layers of a kind stand in one model: all their gradients are compared.
 GHOSTS = {
     "dense": lambda: stack((6,), layers.Dense(5, "relu"), layers.Dense(3, "softmax")),
-    "dense on sequences, short": lambda: stack(
-        (3, 6), layers.Dense(8, "tanh"), layers.Flatten(), layers.Dense(2)
+    "dense on sequences": lambda: stack(
+        (9, 4),
+        layers.Dense(3, "tanh"),  # long: its gradients are smaller than Gram matrices
+        layers.Reshape((3, 9)),
+        layers.Dense(8, "tanh"),  # short
+        layers.Reshape((2, 3, 4)),
+        layers.Dense(3, use_bias=False),
+        layers.Flatten(),
+        layers.Dense(2),
     ),
-    "dense on sequences, long": lambda: stack(
-        (9, 4), layers.Dense(3, "tanh"), layers.Flatten(), layers.Dense(2)
-    ),
-    "dense of rank 4": lambda: stack(
-        (2, 3, 4), layers.Dense(3, use_bias=False), layers.Flatten(), layers.Dense(2)
-    ),
-    "conv1d": lambda: stack((9, 9), layers.Conv1D(4, 3, strides=2), layers.Flatten(), layers.Dense(2)),
-    "conv1d, causal": lambda: stack(
-        (9, 4), layers.Conv1D(4, 3, padding="causal", dilation_rate=2), layers.Flatten(), layers.Dense(2)
+    "conv1d": lambda: stack(
+        (9, 9),
+        layers.Conv1D(4, 3, strides=2),
+        layers.Conv1D(4, 3, padding="causal", dilation_rate=2),
+        layers.DepthwiseConv1D(3),
+        layers.Flatten(),
+        layers.Dense(2),
     ),
     "conv2d": lambda: stack(
         (7, 8, 3),
         layers.Conv2D(9, 3, 2, padding="same", activation="relu"),
-        layers.Flatten(),
-        layers.Dense(2),
-    ),
-    "conv2d, many channels": lambda: stack(
-        (5, 5, 9),
         layers.Conv2D(20, 3, padding="same"),
-        layers.Conv2D(4, 3),
         layers.Flatten(),
         layers.Dense(2),
     ),
-    "conv2d, dilated": lambda: stack(
-        (8, 8, 9),
-        layers.Conv2D(3, (3, 2), padding="same", dilation_rate=2),
+    "conv2d, dilated and grouped": lambda: stack(
+        (6, 6, 8),
+        layers.Conv2D(4, (3, 2), padding="same", dilation_rate=2),
+        layers.Conv2D(6, 3, groups=2),
         layers.Flatten(),
         layers.Dense(2),
     ),
-    "conv2d, grouped": lambda: stack(
-        (5, 5, 4), layers.Conv2D(6, 3, groups=2), layers.Flatten(), layers.Dense(2)
+    "conv2d of any size": lambda: stack(
+        (None, None, 7), layers.Conv2D(3, 3, 2, padding="same"), layers.GlobalAveragePooling2D()
     ),
     "conv3d": lambda: stack((4, 4, 4, 2), layers.Conv3D(3, 2), layers.Flatten(), layers.Dense(2)),
     "depthwise 2d": lambda: stack(
@@ -105,29 +108,28 @@ GHOSTS = {
         layers.Flatten(),
         layers.Dense(2),
     ),
-    "depthwise 1d": lambda: stack((7, 3), layers.DepthwiseConv1D(3), layers.Flatten(), layers.Dense(2)),
     "embedding": lambda: stack(
         (6,), layers.Embedding(4, 3), layers.Flatten(), layers.Dense(2), dtype="int32"
     ),
     "embedding of one id": lambda: stack(
         (1,), layers.Embedding(4, 3), layers.Flatten(), layers.Dense(2), dtype="int32"
     ),
-    "layer norm": lambda: stack((4, 6), layers.LayerNormalization(), layers.Flatten(), layers.Dense(2)),
-    "layer norm of two axes": lambda: stack(
-        (4, 6), layers.LayerNormalization(axis=(1, 2)), layers.Flatten(), layers.Dense(2)
+    "layer norm": lambda: stack(
+        (4, 6),
+        layers.LayerNormalization(),
+        layers.LayerNormalization(axis=(1, 2)),
+        layers.Flatten(),
+        layers.Dense(2),
     ),
     "group norm": lambda: stack((4, 4, 6), layers.GroupNormalization(3), layers.Flatten(), layers.Dense(2)),
     "einsum": lambda: stack(
         (4, 6),
         layers.EinsumDense("abc,cde->abde", (4, 2, 3), bias_axes="de"),
+        layers.EinsumDense("...x,xy->...y", 3, bias_axes="y"),
+        layers.Reshape((4, 6)),
+        layers.EinsumDense("abc,bcd->abd", (4, 3), bias_axes="bd"),  # not a product
         layers.Flatten(),
         layers.Dense(2),
-    ),
-    "einsum with dots": lambda: stack(
-        (4, 6), layers.EinsumDense("...x,xy->...y", 3, bias_axes="y"), layers.Flatten(), layers.Dense(2)
-    ),
-    "einsum, not a product": lambda: stack(
-        (4, 6), layers.EinsumDense("abc,bcd->abd", (4, 3), bias_axes="bd"), layers.Flatten(), layers.Dense(2)
     ),
     "attention": attention,
     "shared dense": lambda: recurring((6,), layers.Dense(6, "tanh")),
@@ -152,10 +154,24 @@ ALONE = {
 
 def batch_for(model, rows=RECORDS, seed=0):
     rng = np.random.default_rng(seed)
-    shape = (rows, *(model.record_shape if isinstance(model, Recurring) else model.input_shape[1:]))
+    shape = model.record_shape if isinstance(model, Recurring) else model.input_shape[1:]
+    shape = (rows, *(5 if size is None else size for size in shape))
     if not isinstance(model, Recurring) and model.inputs[0].dtype == "int32":
         return tf.constant(rng.integers(0, 4, shape), tf.int32)
     return tf.constant(rng.normal(size=shape), tf.float32)
+
+
+def plan_for(model, x):
+    known = model.record_shape if isinstance(model, Recurring) else model.input_shape[1:]
+    return make_plan(model, tf.TensorSpec((None, *known), x.dtype))
+
+
+@functools.cache
+def planned(name):
+    """A model and its plan, shared by the tests: none of them trains it."""
+    keras.utils.set_random_seed(1)
+    model = GHOSTS[name]()
+    return model, plan_for(model, batch_for(model))
 
 
 def loss_of(model, x):
@@ -163,22 +179,26 @@ def loss_of(model, x):
     return answers, tf.reduce_mean(tf.reduce_sum(tf.square(answers - 0.3), axis=-1))
 
 
-def naive(model, x, scales, clip, copies=1):
-    """One backward pass a record, clipped by NumPy."""
-    sums, norms = None, []
-    for row in range(len(scales)):
+def one_by_one(model, x, scales, copies=1):
+    """Gradients and their norms, by one backward pass a record."""
+    gradients = []
+    for row, scale in enumerate(scales):
         with tf.GradientTape() as tape:
             _, loss = loss_of(model, x[row * copies : (row + 1) * copies])
-        gradients = [
-            scales[row] * tf.convert_to_tensor(g).numpy()
-            for g in tape.gradient(
-                loss, [v.value for v in model.trainable_variables], unconnected_gradients="zero"
-            )
-        ]
-        norms.append(np.sqrt(sum(np.sum(np.square(g, dtype=np.float64)) for g in gradients)))
-        clipped = [g * (clip / max(clip, norms[-1])) for g in gradients]
-        sums = clipped if sums is None else [a + b for a, b in zip(sums, clipped, strict=True)]
-    return sums, np.array(norms)
+        found = tape.gradient(
+            loss, [v.value for v in model.trainable_variables], unconnected_gradients="zero"
+        )
+        gradients.append([scale * tf.convert_to_tensor(g).numpy() for g in found])
+    squares = [sum(np.sum(np.square(g, dtype=np.float64)) for g in parts) for parts in gradients]
+    return gradients, np.sqrt(squares)
+
+
+def clipped(gradients, norms, clip):
+    """Sums of clipped gradients, by NumPy, and the norms before."""
+    factors = clip / np.maximum(clip, norms)
+    return [
+        sum(f * g for f, g in zip(factors, parts, strict=True)) for parts in zip(*gradients, strict=True)
+    ], norms
 
 
 def ghost(model, plan, x, scales, clip, copies=1):
@@ -188,7 +208,11 @@ def ghost(model, plan, x, scales, clip, copies=1):
     return [total.numpy() for total in sums], norms.numpy()
 
 
-def assert_equal(found, expected):
+def assert_clips(model, plan, x, scales, copies=1):
+    """Asserts that clipping is that of one backward pass a record; some are clipped, some are not."""
+    gradients, norms = one_by_one(model, x, scales, copies)
+    clip = float(np.median(norms[norms > 0]))
+    found, expected = ghost(model, plan, x, scales, clip, copies), clipped(gradients, norms, clip)
     largest = max(np.max(np.abs(total)) for total in expected[0])
     np.testing.assert_allclose(found[1], expected[1], rtol=1e-5)
     for mine, theirs in zip(found[0], expected[0], strict=True):
@@ -197,31 +221,15 @@ def assert_equal(found, expected):
 
 @pytest.mark.parametrize("name", GHOSTS)
 def test_ghost_clipping_is_clipping(name):
-    model = GHOSTS[name]()
-    x = batch_for(model)
-    plan = make_plan(model, tf.TensorSpec((None, *x.shape[1:]), x.dtype))
+    model, plan = planned(name)
     assert plan.whole is None and {row["how"] for row in plan.rows} == {"ghost"}, plan
-    scales = np.array([1.0, 0.5, -2.0, 1.0, 0.0], "float32")
-    clip = float(np.median(naive(model, x, scales, 1.0)[1][:4]))  # some are clipped, some are not
-    assert_equal(ghost(model, plan, x, scales, clip), naive_but_zeros(model, x, scales, clip))
-
-
-def naive_but_zeros(model, x, scales, clip):
-    rows = [row for row, scale in enumerate(scales) if scale]
-    sums, norms = naive(model, tf.gather(x, rows), scales[rows], clip)
-    every = np.zeros(len(scales))
-    every[rows] = norms
-    return sums, every
+    assert_clips(model, plan, batch_for(model), np.array([1.0, 0.5, -2.0, 1.0, 0.0], "float32"))
 
 
 @pytest.mark.parametrize("name", ["dense", "conv2d", "attention", "embedding", "group norm", "shared dense"])
 def test_copies_of_a_record_are_clipped_as_one(name):
-    model = GHOSTS[name]()
-    x = batch_for(model, 6)
-    plan = make_plan(model, tf.TensorSpec((None, *x.shape[1:]), x.dtype))
-    scales = np.ones(3, "float32")
-    clip = float(np.median(naive(model, x, scales, 1.0, copies=2)[1]))
-    assert_equal(ghost(model, plan, x, scales, clip, copies=2), naive(model, x, scales, clip, copies=2))
+    model, plan = planned(name)
+    assert_clips(model, plan, batch_for(model, 6), np.ones(3, "float32"), copies=2)
 
 
 @pytest.mark.parametrize("name", ALONE)
@@ -229,11 +237,9 @@ def test_a_layer_without_a_rule_runs_alone(name):
     make, how = ALONE[name]
     model = make()
     x = batch_for(model)
-    plan = make_plan(model, tf.TensorSpec((None, *x.shape[1:]), x.dtype))
+    plan = plan_for(model, x)
     assert plan.whole is None and how in {row["how"] for row in plan.rows}, plan
-    scales = np.ones(RECORDS, "float32")
-    clip = float(np.median(naive(model, x, scales, 1.0)[1]))
-    assert_equal(ghost(model, plan, x, scales, clip), naive(model, x, scales, clip))
+    assert_clips(model, plan, x, np.ones(RECORDS, "float32"))
 
 
 class Tied(keras.Model):
@@ -287,9 +293,7 @@ def test_a_recurrent_layer_has_a_plan():
     plan = make_plan(model, tf.TensorSpec((None, 3, 2), tf.float32))
     lstm, dense = plan.rows
     assert lstm["how"] == LOOPED and dense["how"] == "ghost"
-    x = batch_for(model, 3)
-    scales = np.ones(3, "float32")
-    assert_equal(ghost(model, plan, x, scales, 0.1), naive(model, x, scales, 0.1))
+    assert_clips(model, plan, batch_for(model, 3), np.ones(3, "float32"))
 
 
 def test_tapping_leaves_no_trace():
@@ -336,7 +340,7 @@ def test_half_precision_is_clipped_in_single_precision():
     assert {row["how"] for row in plan.rows} == {"ghost"}
     sums, norms = ghost(model, plan, x, np.ones(RECORDS, "float32"), 0.1)
     assert size(sums) <= RECORDS * 0.1 * (1 + 1e-5) and all(total.dtype == np.float32 for total in sums)
-    np.testing.assert_allclose(norms, naive(model, x, np.ones(RECORDS), 0.1)[1], rtol=0.02)
+    np.testing.assert_allclose(norms, one_by_one(model, x, np.ones(RECORDS))[1], rtol=0.02)
 
 
 def size(parts):

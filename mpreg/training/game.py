@@ -14,7 +14,6 @@ from mpreg.data import check_count
 from mpreg.networks.inference import build_inference_network
 from mpreg.training import watchdog
 from mpreg.training.answers import answers_aside, log_probabilities, one_hot_labels
-from mpreg.training.batch import finite_weights as finite_weights
 from mpreg.training.batch import mean_present, replicas
 from mpreg.training.control import GameControl
 from mpreg.training.numbers import check_number

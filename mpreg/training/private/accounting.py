@@ -2,14 +2,13 @@
 
 All of it is dp-accounting's mathematics: Renyi differential privacy (Mironov, CSF 2017; Mironov, Talwar and Zhang,
 "Rényi Differential Privacy of the Sampled Gaussian Mechanism", 2019) and privacy loss distributions (Koskela et al.,
-AISTATS 2020; Doroshenko et al., PoPETs 2022). Both are upper bounds, so the smaller of the two holds.
+AISTATS 2020; Doroshenko et al., PoPETs 2022). Both are upper bounds, so the smaller of the two holds. dp-accounting is
+imported where it is first asked: it takes longer to import than the rest of mpreg.
 """
 
 import dataclasses
 import functools
 import math
-
-import dp_accounting
 
 LARGE = 40.0  # a privacy loss distribution is not computed above this epsilon: it says nothing and takes gigabytes
 INTERVAL = 1e-3  # of its values: within half a percent of 1e-4, from above, in a tenth of the time
@@ -34,6 +33,8 @@ class Sampling:
 
     def event(self, noise_multiplier, exposures):
         """The `dp_accounting.DpEvent` of so many exposures."""
+        import dp_accounting
+
         once = dp_accounting.GaussianDpEvent(noise_multiplier)
         if self.kind == "poisson":
             once = dp_accounting.PoissonSampledDpEvent(min(1.0, self.batch_size / self.examples), once)
@@ -84,6 +85,8 @@ def _spent(history, delta):
         return PrivacySpent(delta, 0.0, 0.0)
     if any(noise == 0 for _, noise, _ in history):
         return PrivacySpent(delta, math.inf, None)
+    import dp_accounting
+
     events = [sampling.event(noise, exposures) for sampling, noise, exposures in history]
     rdp = _epsilon(dp_accounting.rdp.RdpAccountant(), events, delta)
     pld = None

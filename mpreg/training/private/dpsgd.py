@@ -8,8 +8,7 @@ import keras
 import tensorflow as tf
 
 from mpreg.data import check_count
-from mpreg.training.answers import call_target, knows_training
-from mpreg.training.game import finite_weights
+from mpreg.training.batch import finite_weights
 from mpreg.training.private import accounting, guards, sampling
 from mpreg.training.private.accounting import Sampling
 from mpreg.training.private.adaptive import AdaptiveClip, FixedClip
@@ -20,10 +19,11 @@ from mpreg.training.private.mechanism import gaussian_sum
 from mpreg.training.private.noise import NoiseSource
 from mpreg.training.private.plan import make_plan
 from mpreg.training.private.statement import write_statement
+from mpreg.training.wrapping import Wrapper
 
 
 @keras.saving.register_keras_serializable("mpreg")
-class DPSGD(keras.Model):
+class DPSGD(Wrapper):
     """Trains a classifier, or any Keras model, with differential privacy for each record.
 
     Each step clips the gradient of every record to a norm, sums them, adds Gaussian noise of `noise_multiplier` times
@@ -98,8 +98,7 @@ class DPSGD(keras.Model):
         guards.check_target(target)
         guards.check_augment(augment)
         gradient_noise = clip.gradient_noise(noise_multiplier)
-        super().__init__(name=name, dtype=target.dtype_policy)
-        self.target_model = target
+        super().__init__(target, name=name)
         self.noise_multiplier = float(noise_multiplier)
         self.microbatch_size, self.augment, self.augmentations = microbatch_size, augment, augmentations
         self.delta, self.seed = delta, seed
@@ -109,9 +108,8 @@ class DPSGD(keras.Model):
         self._noise = NoiseSource(seed)
         self._query = gaussian_sum(clip.initial, gradient_noise * clip.initial, self._noise)
         self._ledger = Ledger(self.noise_multiplier)
-        self._plan, self._only_data, self._budget = None, False, None
+        self._plan, self._budget = None, None
         self._checked_loss = None
-        self._call_has_training_arg = knows_training(target)
         self.supports_jit = (
             False  # jit_compile="auto" never means XLA, which cannot leave padding out of metrics
         )
@@ -169,23 +167,6 @@ class DPSGD(keras.Model):
         return self.add_weight(
             name=name, shape=(), dtype=dtype, initializer=initializer, trainable=False, autocast=False
         )
-
-    @property
-    def trainable_variables(self):
-        """The target's."""
-        return self.target_model.trainable_variables
-
-    @property
-    def trainable_weights(self):
-        return self.target_model.trainable_weights
-
-    @property
-    def losses(self):
-        """The target's own, which know nothing of records; none while the records' loss is computed."""
-        return [] if self._only_data else self.target_model.losses
-
-    def call(self, inputs, training=None):
-        return call_target(self.target_model, inputs, training=training)
 
     def clipping_plan(self, x=None):
         """How each layer is clipped, and why: print it.
@@ -266,14 +247,6 @@ class DPSGD(keras.Model):
                 lambda part: tf.boolean_mask(part, present), (y, answers, weights)
             )
         return self.compute_metrics(x, y, answers, sample_weight=weights)
-
-    def data_loss(self, x, y, answers, weights=None):
-        """The compiled loss of some records, without regularizers."""
-        self._only_data = True
-        try:
-            return self.compute_loss(x, y, answers, weights, training=True)
-        finally:
-            self._only_data = False
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """As `keras.Model.fit`; records in the ledger how the batches were drawn."""

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from mpreg.training.answers import call_target
+from mpreg.training.defence import TrainingDefence
 from mpreg.training.private.leaves import all_layers
 
 MIXING = (keras.layers.BatchNormalization, keras.layers.SpectralNormalization)
@@ -17,6 +18,12 @@ def check_target(target):
     """Raises a `ValueError` for a target that no clipping could make private, as far as its layers tell."""
     if not isinstance(target, keras.Model):
         raise ValueError(f"target must be a keras.Model. Received: {target!r}")
+    if isinstance(target, TrainingDefence):
+        reasons = "; ".join(f"{type(part).__name__} {part.private_reason}" for part in target.parts)
+        raise ValueError(
+            "DPSGD clips the gradient of each record by itself, which the parts of a training defence do not allow: "
+            f"{reasons}. Give it the target alone, {type(target).__name__}.target_model"
+        )
     for name in ("train_step", "compute_loss"):
         if getattr(type(target), name) is not getattr(keras.Model, name):
             raise ValueError(

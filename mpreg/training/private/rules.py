@@ -59,7 +59,7 @@ def convolution(layer, calls, copies):
     inputs = [_channels_last(layer, call.inputs) for call in calls]
 
     def kernel_piece(kernel):
-        seen = [windows.patches(layer, x) for x in inputs]
+        seen = [windows.patches(layer, x, g) for x, g in zip(inputs, outputs, strict=True)]
         if layer.groups > 1:
             products = [windows.grouped_products(layer, x, g) for x, g in zip(seen, outputs, strict=True)]
             return Rows(kernel, fold_rows(_sum(products), copies, kernel.shape))

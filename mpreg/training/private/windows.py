@@ -1,43 +1,34 @@
 """What a convolution's window saw at each offset within it."""
 
-import itertools
 import math
 
 import tensorflow as tf
 
-FEW_CHANNELS = (
-    8  # below it, a convolution with ones and zeros copies windows faster than the operation made for it
-)
+FEW_CHANNELS = 6  # below it, a convolution with ones and zeros copies windows faster than a lookup
 
 
-def patches(layer, inputs):
-    """What the window saw at each position, (rows, *positions, offsets * channels) in the order of the kernel.
+def patches(layer, inputs, output):
+    """What the window saw at each position, (rows, positions, offsets * channels) in the order of the kernel.
 
     Args:
         layer: a convolution layer.
         inputs: what it was called on, channels last.
+        output: what it answered, or a tensor of that shape, channels last.
     """
-    padding = layer.padding.upper()
-    if padding == "CAUSAL":
-        spread = (layer.kernel_size[0] - 1) * layer.dilation_rate[0]
-        inputs, padding = tf.pad(inputs, [(0, 0), (spread, 0), (0, 0)]), "VALID"
-    channels = inputs.shape[-1]
-    rank = len(layer.kernel_size)
-    if channels < FEW_CHANNELS or rank == 3:
-        width = math.prod(layer.kernel_size) * channels
-        copying = tf.reshape(tf.eye(width, dtype=inputs.dtype), (*layer.kernel_size, channels, width))
-        return tf.nn.convolution(inputs, copying, layer.strides, padding, dilations=layer.dilation_rate)
-    sizes, strides, rates = layer.kernel_size, layer.strides, layer.dilation_rate
-    if rank == 1:  # as an image of height 1
-        inputs, sizes, strides, rates = inputs[:, None], (1, *sizes), (1, *strides), (1, *rates)
-    found = tf.image.extract_patches(inputs, [1, *sizes, 1], [1, *strides, 1], [1, *rates, 1], padding)
-    return found[:, 0] if rank == 1 else found
+    width = math.prod(layer.kernel_size) * inputs.shape[-1]
+    if inputs.shape[-1] < FEW_CHANNELS and layer.padding != "causal":
+        copying = tf.reshape(tf.eye(width, dtype=inputs.dtype), (*layer.kernel_size, inputs.shape[-1], width))
+        padding = layer.padding.upper()
+        seen = tf.nn.convolution(inputs, copying, layer.strides, padding, dilations=layer.dilation_rate)
+    else:
+        seen = tf.gather(_cells(inputs), _reached(layer, inputs, output), axis=1)
+    return tf.reshape(seen, (-1, math.prod(_sizes(output)), width))
 
 
 def grouped_products(layer, block, gradient):
     """Per-row gradients (rows, offsets, d, filters) of a convolution whose channels are cut in groups."""
     groups, offsets = layer.groups, math.prod(layer.kernel_size)
-    positions = gradient.shape[1:-1].num_elements() or -1
+    positions = math.prod(_sizes(gradient))
     gradient = tf.reshape(
         tf.cast(gradient, tf.float32), (-1, positions, groups, gradient.shape[-1] // groups)
     )
@@ -49,37 +40,52 @@ def grouped_products(layer, block, gradient):
 
 def depthwise_products(layer, inputs, gradient):
     """Per-row gradients (rows, offsets, channels, multiplier) of a depthwise convolution."""
-    blocks = _shifted(layer, inputs, gradient)
     channels, multiplier = inputs.shape[-1], layer.depth_multiplier
-    split = tf.concat([tf.shape(gradient)[:-1], (channels, multiplier)], axis=0)
+    cells, reached = _cells(inputs), _reached(layer, inputs, gradient)
+    split = (-1, math.prod(_sizes(gradient)), channels, multiplier)
     gradient = tf.reshape(tf.cast(gradient, tf.float32), split)
-    middle = list(range(1, inputs.shape.rank - 1))
-    products = [
-        tf.reduce_sum(tf.cast(block, tf.float32)[..., None] * gradient, axis=middle) for block in blocks
-    ]
+    products = []
+    for offset in range(math.prod(layer.kernel_size)):  # one at a time, for memory
+        seen = tf.cast(tf.gather(cells, reached[:, offset], axis=1), tf.float32)
+        products.append(tf.reduce_sum(seen[..., None] * gradient, axis=1))
     return tf.stack(products, axis=1)
 
 
-def _shifted(layer, inputs, output):
-    """For each offset in the window, in the kernel's order, the inputs that it met: (rows, *positions, channels)."""
-    pads, slices = [(0, 0)], []
+def _cells(inputs):
+    """Inputs as (rows, cells + 1, channels); the last cell is 0 and stands for all padding."""
+    cells = tf.reshape(inputs, (-1, math.prod(_sizes(inputs)), inputs.shape[-1]))
+    return tf.pad(cells, [(0, 0), (0, 1), (0, 0)])
+
+
+def _reached(layer, inputs, output):
+    """Which of `_cells` the window met, int32 (positions, offsets), the last axis of each fastest."""
+    sizes, steps = _sizes(inputs), _sizes(output)
+    cells, inside, offsets = tf.zeros((1, 1), tf.int32), tf.ones((1, 1), tf.bool), 1
     for axis, (size, stride, dilation) in enumerate(
-        zip(layer.kernel_size, layer.strides, layer.dilation_rate, strict=True), 1
+        zip(layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)
     ):
-        length = inputs.shape[axis] if inputs.shape[axis] is not None else tf.shape(inputs)[axis]
-        steps = output.shape[axis] if output.shape[axis] is not None else tf.shape(output)[axis]
-        reach = (steps - 1) * stride + 1
-        pads.append(_pads(layer.padding, length, reach, (size - 1) * dilation))
-        slices.append([slice(at * dilation, at * dilation + reach, stride) for at in range(size)])
-    padded = inputs if layer.padding == "valid" else tf.pad(inputs, [*pads, (0, 0)])
-    return [padded[(slice(None), *window)] for window in itertools.product(*slices)]
+        before = _padding_before(
+            layer.padding, sizes[axis], (steps[axis] - 1) * stride + 1, (size - 1) * dilation
+        )
+        met = tf.range(steps[axis])[:, None] * stride + tf.range(size) * dilation - before
+        within = (met >= 0) & (met < sizes[axis])
+        offsets *= size
+        cells = cells[:, None, :, None] * sizes[axis] + met[:, None, :]
+        inside = inside[:, None, :, None] & within[:, None, :]
+        cells, inside = (tf.reshape(part, (-1, offsets)) for part in (cells, inside))
+    return tf.where(inside, cells, math.prod(sizes))
 
 
-def _pads(padding, length, reach, spread):
+def _padding_before(padding, length, reach, spread):
     if padding == "valid":
-        return 0, 0
+        return 0
     if padding == "causal":
-        return spread, 0
+        return spread
     missing = reach + spread - length
-    missing = tf.maximum(missing, 0) if tf.is_tensor(missing) else max(missing, 0)
-    return missing // 2, missing - missing // 2
+    return (tf.maximum(missing, 0) if tf.is_tensor(missing) else max(missing, 0)) // 2
+
+
+def _sizes(tensor):
+    """Lengths of the axes between records and channels, as numbers where they are known."""
+    told = tf.shape(tensor)
+    return [told[axis] if size is None else size for axis, size in enumerate(tensor.shape[1:-1], 1)]
