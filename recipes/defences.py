@@ -53,8 +53,10 @@ class Task:
 
     def fit(self, model, *, epochs=None, callbacks=(), **options):
         """Trains a classifier or its wrapper on the members; returns it."""
+        x, y = self.split.members
         self.setting.compiled(model).fit(
-            *self.split.members,
+            map_arrays(_as_floats, x),
+            y,
             batch_size=self.setting.batch_size,
             epochs=epochs or self.setting.epochs,
             verbose=0,
@@ -67,6 +69,11 @@ class Task:
         """A clean classifier that was trained inside a wrapper."""
         model = self.fit(wrap(self.target()))
         return getattr(model, "target_model", model)
+
+
+def _as_floats(array):
+    """Bits are stored as whole numbers, which cannot be mixed."""
+    return np.asarray(array, np.float32)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -234,8 +234,11 @@ class TestModels:
     def test_the_wrapper_is_judged_as_its_target(self, split):
         target = network()
         wrapper = mpreg.AdversarialRegularization(target, split.reference, penalty=1.0)
-        one, other = (evaluate(model, split, attacks="fast").to_json() for model in (target, wrapper))
+        one, other = (
+            evaluate(model, split, attacks="fast", reference=True).to_json() for model in (target, wrapper)
+        )
         assert one == other
+        assert evaluate(wrapper, split, attacks="fast").to_json() == one  # it knows what it has consumed
 
     @pytest.mark.parametrize("model", [RandomForestClassifier(20, random_state=0), LogisticRegression()])
     def test_models_of_scikit_learn(self, split, model):

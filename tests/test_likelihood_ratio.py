@@ -92,7 +92,7 @@ class World:
 
         m = self.members
         given = {
-            "records": self.records,
+            "inputs": (self.records[:m], self.records[m:]),
             "ask": of_target,
             "shadows": Shadows(
                 self.membership, self.shadows[0], self.labels, ask=of_shadows if askable else None
