@@ -5,8 +5,10 @@ import tempfile
 
 import keras
 import numpy as np
+from click.testing import CliRunner
 
 import mpreg
+from mpreg import cli
 from mpreg.callbacks import AdversarialTraining, PrivacyMeter
 
 
@@ -38,6 +40,7 @@ def main():
     print(mpreg.evaluate(model, split))
     strong_attacks(plain, split)
     train_privately(split)
+    defences_that_compose(split)
     print("smoke: 1 passed, 0 failed")
 
 
@@ -59,6 +62,41 @@ def train_privately(split):
     model.compile("sgd", "sparse_categorical_crossentropy")
     model.fit(mpreg.poisson_batches(*split.members, batch_size=50), epochs=1, verbose=0)
     print(model.privacy_statement())
+
+
+def defences_that_compose(split):
+    """Nested wrappers and a distilled model, compared on one page, and a saved one audited by the command."""
+
+    def build():
+        model = mpreg.networks.location_mlp(features=64, classes=10)
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    inner = mpreg.MixUpMMD(build(), split.reference, mmd_weight=1.0)
+    nested = mpreg.AdversarialRegularization(inner, split.reference, penalty=1.0)
+    nested.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    nested.fit(*split.members, epochs=2, verbose=0)
+    distilled = mpreg.SplitDistillation(build, submodels=4, out=2)
+    distilled.fit(*split.members, epochs=2, verbose=0)
+    reports = {
+        name: mpreg.evaluate(model, split) for name, model in (("nested", nested), ("distilled", distilled))
+    }
+    assert reports["nested"].reference is not None and reports["distilled"].reference is None
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        mpreg.compare(reports).to_html(folder / "comparison.html", title="Nested and distilled")
+        nested.target_model.save(folder / "model.keras")
+        for name, (x, y) in (("members", split.members), ("nonmembers", split.nonmembers)):
+            np.savez(folder / f"{name}.npz", x=x, y=y)
+        files = [str(folder / name) for name in ("model.keras", "members.npz", "nonmembers.npz")]
+        model, members, nonmembers = files
+        options = ["--members", members, "--nonmembers", nonmembers, "--dpia", "--out", str(folder / "audit")]
+        done = CliRunner().invoke(
+            cli.main, ["audit", model, *options, "--fail-above", "attack_accuracy=0.99"]
+        )
+        assert done.exit_code == 0, done.output
+        written = {path.name for path in (folder / "audit").iterdir()}
+        assert {"report.html", "report.json", "member_scores.npz", "dpia.html"} <= written, written
 
 
 if __name__ == "__main__":
