@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from mpreg import metrics, signals
 from mpreg.attacks import cross_fit_each, suite
-from mpreg.attacks.crossfit import WIDENING
 from mpreg.data import MembershipSplit, brief, check_count, flatten, map_arrays, take
+from mpreg.evaluation.headline import headline
 from mpreg.training.answers import call_target
 
 LEAST_RECORDS = 250
@@ -166,8 +166,8 @@ class PrivacyMeter(keras.callbacks.Callback):
             attack=attack.name,
             scores=(verdicts.member_scores, verdicts.nonmember_scores),
         )
-        limits = _limits(verdicts, attack, tried=len(self._attacks))
-        return _figures(members, nonmembers, verdicts, limits)
+        accuracy = headline(verdicts, learns=attack.learns, tried=len(self._attacks))
+        return _figures(members, nonmembers, verdicts, accuracy)
 
     def _predict(self, x):
         rows = len(flatten(x)[0])
@@ -211,23 +211,14 @@ def _accuracy(verdicts):
     return metrics.balanced_accuracy(verdicts.member_decisions, verdicts.nonmember_decisions)
 
 
-def _limits(verdicts, attack, *, tried):
-    """95 % limits of the accuracy of the strongest of `tried` attacks (Bonferroni), as `mpreg.evaluate` has them."""
-    said = verdicts.member_decisions, verdicts.nonmember_decisions
-    one = metrics.Estimate(_accuracy(verdicts), *metrics.balanced_accuracy_interval(*said))
-    one = one.widened(WIDENING) if attack.learns else one
-    low, high = metrics.balanced_accuracy_interval(*said, confidence=1 - 0.05 / tried)
-    return min(low, one.low), max(high, one.high)
-
-
-def _figures(members, nonmembers, verdicts, limits):
+def _figures(members, nonmembers, verdicts, accuracy):
     """Point values of the strongest attack; all intervals but one are left to `evaluate`, which has the time."""
     scores = verdicts.member_scores, verdicts.nonmember_scores
     values = (
         signals.correctness(members).mean(),
         signals.correctness(nonmembers).mean(),
-        _accuracy(verdicts),
-        *limits,
+        accuracy,
+        *accuracy.interval,
         metrics.auc(*scores),
         metrics.attack_advantage(*scores),
         *(metrics.tpr_at_fpr(*scores, fpr=fpr) for fpr in metrics.FPRS),

@@ -160,8 +160,6 @@ def draw_membership(count, records, members, *, seed=0):
 
 
 def _recipe_of(cls, model, members, count):
-    import keras
-
     history = getattr(getattr(model, "history", None), "epoch", None)
     parameters = getattr(getattr(model, "history", None), "params", None) or {}
     steps = parameters.get("steps")
@@ -172,10 +170,21 @@ def _recipe_of(cls, model, members, count):
             "shadows=mpreg.ShadowFleet(model_fn, epochs=..., batch_size=...), or "
             "shadows=mpreg.ShadowTraining(train) with your own training function"
         )
+    return cls(clones_of(model), count=count, epochs=len(history), batch_size=-(-members // steps))
+
+
+def clones_of(model):
+    """A function of nothing that returns compiled models like a Keras model, with first weights of their own.
+
+    Raises:
+        ValueError: the model is no Sequential or functional model.
+    """
+    import keras
+
     if not isinstance(model, keras.Sequential) and type(model).__name__ != "Functional":
         raise ValueError(
             f"a {type(model).__name__} cannot be cloned for shadow models. Pass shadows=mpreg.ShadowTraining(train) "
-            "with the function that trains it, so that the attacker trains with the same defence"
+            "to mpreg.evaluate, with the function that trains it, so that the attacker trains with the same defence"
         )
     config = model.get_compile_config()
 
@@ -184,7 +193,7 @@ def _recipe_of(cls, model, members, count):
         fresh.compile(**keras.saving.deserialize_keras_object(config))
         return fresh
 
-    return cls(clone, count=count, epochs=len(history), batch_size=-(-members // steps))
+    return clone
 
 
 def _with_other_draws(layer):

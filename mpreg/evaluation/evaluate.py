@@ -12,10 +12,9 @@ from mpreg.attacks.crossfit import WIDENING
 from mpreg.attacks.shadow_models import ShadowModels
 from mpreg.attacks.shadow_training import ShadowFleet
 from mpreg.data import MembershipSplit, brief, check_count, label_indices
+from mpreg.evaluation.headline import CONFIDENCE, headline
 from mpreg.evaluation.report import AttackResult, PrivacyReport
 from mpreg.metrics import Estimate
-
-CONFIDENCE = 0.95
 
 
 def evaluate(model, split, *, attacks="standard", shadows=None, reference=None, from_logits=None, seed=0):
@@ -215,7 +214,7 @@ def _judge(access, attacks, *, named):
         train_accuracy=_accuracy(members),
         test_accuracy=_accuracy(nonmembers),
         attacks=results,
-        attack_accuracy=_headline(results[strongest], tried=len(results)),
+        attack_accuracy=headline(results[strongest], learns=results[strongest].learns, tried=len(results)),
         strongest_attack=strongest,
         members=len(members),
         nonmembers=len(nonmembers),
@@ -273,18 +272,6 @@ def _result(attack, verdicts, seed):
         learns=attack.learns,
         notes=tuple(note for note in notes if note),
     )
-
-
-def _headline(result, *, tried):
-    """The strongest attack's accuracy, with limits that hold for all attacks tried (Bonferroni).
-
-    Attacks are so alike that this has room for cross-fitting too, unless few are tried: then the attack's own
-    limits, already widened for it, are the wider ones.
-    """
-    low, high = metrics.balanced_accuracy_interval(
-        result.member_decisions, result.nonmember_decisions, confidence=1 - (1 - CONFIDENCE) / tried
-    )
-    return Estimate(result.accuracy, min(low, result.accuracy.low), max(high, result.accuracy.high))
 
 
 def _accuracy(answers):

@@ -3,7 +3,7 @@
 import zipfile
 from pathlib import Path
 
-from mpreg.attacks import ShadowFleet
+from mpreg.attacks.shadow_training import ShadowFleet, clones_of
 
 
 def load_model(path, *, compiled=False):
@@ -50,23 +50,9 @@ def shadow_fleet(model, count, epochs, batch_size):
     Raises:
         ValueError: the model was saved without its optimizer and loss, or is no Sequential or functional model.
     """
-    import keras
-
     if not getattr(model, "compiled", False):
         raise ValueError(
             "shadow models are trained like the model, which was saved without its optimizer and loss. "
             "Compile it, save it again, and audit that"
         )
-    if not isinstance(model, keras.Sequential) and type(model).__name__ != "Functional":
-        raise ValueError(
-            f"a {type(model).__name__} cannot be cloned for shadow models. Use mpreg.evaluate with "
-            "shadows=mpreg.ShadowTraining(train)"
-        )
-    config = model.get_compile_config()
-
-    def clone():
-        fresh = keras.models.clone_model(model)
-        fresh.compile(**keras.saving.deserialize_keras_object(config))
-        return fresh
-
-    return ShadowFleet(clone, count=count, epochs=epochs, batch_size=batch_size)
+    return ShadowFleet(clones_of(model), count=count, epochs=epochs, batch_size=batch_size)

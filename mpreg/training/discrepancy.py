@@ -37,17 +37,6 @@ class Discrepancy(DefencePart):
         self.charging = self.state("charging", 0.0 if gap else 1.0)
         self.discrepancy = keras.metrics.Mean(name="mmd")
         self.charged = keras.metrics.Mean(name="mmd_charged")
-        self._reference = None
-
-    @property
-    def reference(self):
-        """The open reference source."""
-        if self._reference is None:
-            raise ValueError(
-                "there are no reference records: a saved model never holds them. "
-                "Give them before training: model.set_reference((x, y))"
-            )
-        return self._reference
 
     def set_reference(self, reference):
         self._reference = MatchedReference(reference, self.classes)

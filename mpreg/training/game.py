@@ -72,17 +72,6 @@ class MembershipGame(DefencePart):
         self.inference_accuracy = keras.metrics.Mean(name="inference_accuracy")
         self.inference_loss = keras.metrics.Mean(name="inference_loss")
         self.membership_gain = keras.metrics.Mean(name="membership_gain")
-        self._reference = None
-
-    @property
-    def reference(self):
-        """The open reference source."""
-        if self._reference is None:
-            raise ValueError(
-                "there are no reference records: a saved model never holds them. "
-                "Give them before training: model.set_reference((x, y))"
-            )
-        return self._reference
 
     def set_reference(self, reference):
         """Takes an open source, arrays `(x, y)` or a `tf.data.Dataset` of `(x, y)` as the reference records.

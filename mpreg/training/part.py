@@ -27,6 +27,7 @@ class DefencePart(keras.layers.Layer):
 
     def __init__(self, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
+        self._reference = None
         self.built = True
 
     def prepare(self, batch):
@@ -50,6 +51,16 @@ class DefencePart(keras.layers.Layer):
             members: function of a number: so many of the records given to fit, `(x, y)`, evenly spread.
         """
         return None
+
+    @property
+    def reference(self):
+        """The open reference source."""
+        if self._reference is None:
+            raise ValueError(
+                "there are no reference records: a saved model never holds them. "
+                "Give them before training: model.set_reference((x, y))"
+            )
+        return self._reference
 
     def set_reference(self, reference):
         """Takes the reference records, which are never saved."""
