@@ -16,6 +16,7 @@ import numpy as np
 from mpreg.evaluation.tables import markdown_table, percent
 from mpreg.progress import progress_bar
 from mpreg.recipes.cells import SETTINGS, Cell
+from mpreg.recipes.defence_picture import plot_table
 from mpreg.recipes.defences import DEFENCES, chosen
 from mpreg.recipes.experiment import console, print_table, run_command, setting_of
 
@@ -49,6 +50,9 @@ def run(datasets=("location30",), *, defences="all", seeds=3, jobs=1, epochs=Non
         tables[dataset] = rank(made, dataset, wanted, range(seeds), epochs)
         print_table(f"{dataset}, {seeds} splits: mean [range]", *as_text(tables[dataset]))
         text = f"# {dataset}\n\n{markdown_table(*as_text(tables[dataset]))}\n\n{NOTE.format(seeds=seeds)}\n"
+        text += f"\n![Test accuracy and the strongest attack]({dataset}.png)\n"
+        stops = stops_of(made, dataset, range(seeds), epochs)
+        plot_table(tables[dataset], stops, out / f"{dataset}.png", title=f"{dataset}, {seeds} splits")
         (out / f"{dataset}.md").write_text(text, encoding="utf-8")
     (out / "table.json").write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
     console.print(f"{NOTE.format(seeds=seeds)}\nCells and tables: {out}")
@@ -124,6 +128,17 @@ def rank(made, dataset, defences, seeds, epochs):
             }
         )
     return sorted(rows, key=lambda row: row["over_stopping_early"]["mean"])
+
+
+def stops_of(made, dataset, seeds, epochs):
+    """Test and attack accuracy of plain training stopped at several points, means over the splits."""
+    stops = []
+    for name, share in CURVE:
+        reports = [made[Cell(dataset, name, seed, share, epochs)]["report"] for seed in seeds]
+        stops.append(
+            tuple(_spread(reports, figure)["mean"] for figure in ("test_accuracy", "attack_accuracy"))
+        )
+    return stops
 
 
 def attack_of_stopping(test_accuracy, reports):

@@ -145,6 +145,7 @@ class TestCommands:
         table = json.loads((tmp_path / "table.json").read_text())
         assert {row["defence"] for row in table["digits"]} == {"undefended", "l2"}
         assert "| l2 |" in (tmp_path / "digits.md").read_text()
+        assert (tmp_path / "digits.png").read_bytes().startswith(b"\x89PNG")
         monkeypatch.setattr(Cell, "_measure", lambda self: pytest.fail("made again"))
         assert CliRunner().invoke(defence_table.command, options).exit_code == 0
 

@@ -1,0 +1,53 @@
+"""The defence table as a picture: what each defence is worth beside what it gives away."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+SHOWN = 0.5  # of the best test accuracy: what lies below is of no use to anyone
+
+
+def plot_table(rows, curve, path, *, title):
+    """Test accuracy against the strongest attack, a point a defence, with plain training stopped early as a line.
+
+    Args:
+        rows: as of `defence_table.rank`.
+        curve: `(test accuracy, attack accuracy)` of plain training stopped at several points.
+        path: the PNG to write.
+        title: over the picture; it says how many defences are left out, where some are worth too little to show.
+    """
+    best = max(row["test_accuracy"]["mean"] for row in rows)
+    shown = [row for row in rows if row["test_accuracy"]["mean"] >= SHOWN * best]
+    figure = Figure(figsize=(9.6, 6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(
+        *np.asarray(sorted(curve)).T * 100, color="gray", linewidth=6, alpha=0.35, label="stopping early"
+    )
+    axes.axhline(50, color="gray", linestyle=":", label="guessing")
+    for row in shown:
+        test, attack = (row[name] for name in ("test_accuracy", "attack_accuracy"))
+        better = row["over_stopping_early"]["mean"] < 0
+        axes.errorbar(
+            100 * test["mean"],
+            100 * attack["mean"],
+            xerr=_reach(test),
+            yerr=_reach(attack),
+            fmt="o" if better else "x",
+            color="tab:blue" if better else "tab:red",
+            elinewidth=0.8,
+        )
+        at = 100 * test["mean"], 100 * attack["mean"]
+        axes.annotate(row["defence"], at, xytext=(5, 4), textcoords="offset points", fontsize="small")
+    left_out = len(rows) - len(shown)
+    axes.set(
+        xlabel="test accuracy, % (bars: range over splits)",
+        ylabel="accuracy of the strongest attack, %",
+        title=title + (f" ({left_out} of little use not shown)" if left_out else ""),
+        xlim=(100 * SHOWN * best, None),
+    )
+    axes.legend(loc="upper left")
+    figure.savefig(path, dpi=110)
+
+
+def _reach(spread):
+    mean = spread["mean"]
+    return [[100 * (mean - spread["low"])], [100 * (spread["high"] - mean)]]
