@@ -17,6 +17,8 @@ from sklearn.linear_model import LogisticRegression
 import mpreg
 from mpreg.attacks import ShiftsAndFlips
 from mpreg.data import map_arrays
+from mpreg.recipes import dpsgd
+from mpreg.recipes.experiment import images, table
 
 ANY = "*"
 
@@ -238,23 +240,23 @@ def stacking(task, _):
 
 
 def private(task, epsilon):
+    """A small tanh network, large batches, a small clip norm and epochs of its own, as in `mpreg recipe dpsgd`."""
     x, y = task.split.members
-    batch = min(len(y), 4 * task.setting.batch_size)
+    how = dpsgd.PRIVATE.get(task.setting.dataset, dpsgd.USUAL)
+    size = min(len(y), how.batch_size)
+    image = len(task.data.features.shape) == 4
+    network = images(dpsgd.tanh_cnn) if image else table(dpsgd.tanh_mlp)
     model = mpreg.DPSGD.for_budget(
-        task.target(),
+        task.setting.but(network=network).target(task.data, task.seed),
         epsilon=epsilon,
-        delta=1 / (10 * len(y)),
+        delta=dpsgd.DELTA,
         examples=len(y),
-        batch_size=batch,
-        epochs=task.setting.epochs,
-        seed=task.seed,
+        batch_size=size,
+        epochs=how.epochs,
+        l2_norm_clip=how.l2_norm_clip,
     )
-    task.setting.compiled(model).fit(
-        mpreg.poisson_batches(x, y, batch_size=batch, seed=task.seed),
-        epochs=task.setting.epochs,
-        verbose=0,
-        callbacks=list(task.callbacks),
-    )
+    batches = mpreg.poisson_batches(x, y, batch_size=size)
+    dpsgd.compiled(model, how).fit(batches, epochs=how.epochs, verbose=0, callbacks=list(task.callbacks))
     return model.target_model
 
 

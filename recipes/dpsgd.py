@@ -124,6 +124,7 @@ SETTINGS = {
         batch_size=64,
     ),
 }
+USUAL = Private(learning_rate=0.4, l2_norm_clip=0.5, batch_size=500, epochs=30)  # where nothing was chosen
 PRIVATE = {
     "digits": Private(learning_rate=0.4, l2_norm_clip=0.5, batch_size=250, epochs=30),
     "location30": Private(learning_rate=0.4, l2_norm_clip=0.5, batch_size=750, epochs=40),
