@@ -42,7 +42,7 @@ def plot_table(rows, curve, path, *, title):
         xlabel="test accuracy, % (bars: range over splits)",
         ylabel="accuracy of the strongest attack, %",
         title=title + (f" ({left_out} of little use not shown)" if left_out else ""),
-        xlim=(100 * SHOWN * best, None),
+        xlim=(100 * SHOWN * best, 107 * best),  # room for names
     )
     axes.legend(loc="upper left")
     figure.savefig(path, dpi=110)
