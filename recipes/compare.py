@@ -63,7 +63,7 @@ def _described(defence):
 @click.command(help=__doc__.partition("\n")[0])
 @click.option(
     "--defences",
-    default="advreg,selena",
+    default="advreg,selena-copies",
     show_default=True,
     help=f"Of {', '.join(DEFENCES)}, with commas; or all.",
 )
