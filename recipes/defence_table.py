@@ -187,8 +187,8 @@ def as_text(rows):
         "TPR at 1 % FPR",
         "on reference",
         "over stopping early",
+        "cost",
     ]
-    header.append("cost")
     lines = [
         [
             row["defence"],
