@@ -22,7 +22,7 @@ setup(
     python_requires=">=3.10,<3.14",
     packages=packages,
     package_dir={"mpreg": "mpreg", **MAPPED},
-    package_data={"mpreg": ["py.typed"], "mpreg.evaluation.html": ["templates/*"]},
+    package_data={"mpreg": ["py.typed"], "mpreg.reports.html": ["templates/*"]},
     zip_safe=False,
     install_requires=[
         "tensorflow>=2.20",

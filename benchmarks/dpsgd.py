@@ -41,8 +41,8 @@ from rounds import (
 )
 
 import mpreg
-from mpreg.training.private.mapped import VECTORIZED
-from mpreg.training.private.plan import ClippingPlan
+from mpreg.gradients.mapped import VECTORIZED
+from mpreg.gradients.plan import ClippingPlan
 
 BATCH = 256
 PLAIN, GHOST, NOISELESS, WHOLE = (

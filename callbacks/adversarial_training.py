@@ -4,11 +4,11 @@ import inspect
 
 import tensorflow as tf
 
-from mpreg.training.adversarial import open_game
-from mpreg.training.batch import Batch, finite_weights
-from mpreg.training.control import GameControl
-from mpreg.training.defence import TrainingDefence
-from mpreg.training.game import check_options
+from mpreg.training.core.batch import Batch, finite_weights
+from mpreg.training.core.defence import TrainingDefence
+from mpreg.training.game.adversarial import open_game
+from mpreg.training.game.control import GameControl
+from mpreg.training.game.game import check_options
 
 PATCHED = ("train_step", "compute_loss", "fit", "train_on_batch")
 

@@ -2,8 +2,8 @@
 
 import keras
 
-from mpreg.training.private import DPSGD
-from mpreg.training.private.accounting import check_delta, check_epsilon, steps_within
+from mpreg.private import DPSGD
+from mpreg.private.accounting import check_delta, check_epsilon, steps_within
 
 
 class PrivacyBudget(keras.callbacks.Callback):

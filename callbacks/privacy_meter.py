@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from mpreg import metrics, signals
+from mpreg._validate import brief, check_count
 from mpreg.attacks import cross_fit_each, suite
-from mpreg.data import MembershipSplit, brief, check_count, flatten, map_arrays, take
+from mpreg.classifiers.tensors import call_target
+from mpreg.data import MembershipSplit, flatten, map_arrays, take
 from mpreg.evaluation.headline import headline
-from mpreg.training.answers import call_target
 
 LEAST_RECORDS = 250
 SHARE_OF_MEMBERS = 0.1
@@ -180,7 +181,7 @@ class PrivacyMeter(keras.callbacks.Callback):
         if self._log_dir is None:
             return
         if self._board is None:  # a fit that was interrupted leaves it open, and the next goes on with it
-            from mpreg.evaluation.board.meter import MeterRun  # matplotlib, only for those who look
+            from mpreg.reports.tensorboard.meter import MeterRun
 
             self._board = MeterRun(self._log_dir)
         self._board.write(epoch, self._last, self._sight)

@@ -8,7 +8,7 @@ import importlib
 import importlib.abc
 import sys
 
-SAVED = ("mpreg.outputs", "mpreg.training", "mpreg.training.private")
+SAVED = ("mpreg.outputs", "mpreg.training", "mpreg.private")
 
 
 def when_keras_is_there():

@@ -11,6 +11,7 @@ import keras
 from keras import layers
 
 import mpreg
+from mpreg._text import percent, percent_with_interval
 from mpreg.attacks import (
     InstanceThresholdAttack,
     LikelihoodRatioAttack,
@@ -18,12 +19,10 @@ from mpreg.attacks import (
     ShadowAttack,
     ThresholdAttack,
 )
-from mpreg.evaluation.figures import plot_attacks
-from mpreg.evaluation.tables import percent, percent_with_interval
 from mpreg.metrics import FPRS
 from mpreg.progress import progress_bar
-from mpreg.recipes import quickstart
-from mpreg.recipes.experiment import (
+from mpreg.recipes.studies import quickstart
+from mpreg.recipes.studies.experiment import (
     EpochBar,
     Setting,
     console,
@@ -33,6 +32,7 @@ from mpreg.recipes.experiment import (
     setting_of,
     train_undefended,
 )
+from mpreg.reports.figures import plot_attacks
 
 # CIFAR-10 with a wide ResNet, 25,000 members and 256 shadow models: TPR at 0.1 % FPR and balanced accuracy, percent.
 PUBLISHED = {"loss threshold": (0.0, 59.4), "shadow": (0.3, 59.6), "likelihood ratio": (8.4, 63.8)}

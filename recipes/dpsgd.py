@@ -16,9 +16,9 @@ import keras
 from keras import layers
 
 import mpreg
-from mpreg.evaluation.tables import markdown_table, percent, percent_with_interval
+from mpreg._text import markdown_table, percent, percent_with_interval
 from mpreg.progress import progress_bar
-from mpreg.recipes.experiment import (
+from mpreg.recipes.studies.experiment import (
     Setting,
     console,
     images,

@@ -21,10 +21,10 @@ import numpy as np
 
 import mpreg
 from mpreg import networks
-from mpreg.evaluation.tables import percent, percent_with_interval
+from mpreg._text import percent, percent_with_interval
 from mpreg.progress import progress_bar
-from mpreg.recipes import quickstart
-from mpreg.recipes.experiment import (
+from mpreg.recipes.studies import quickstart
+from mpreg.recipes.studies.experiment import (
     EpochBar,
     Setting,
     console,

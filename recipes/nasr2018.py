@@ -16,10 +16,11 @@ import keras
 
 import mpreg
 from mpreg import networks
-from mpreg.evaluation.tables import percent, percent_with_interval
+from mpreg._text import percent, percent_with_interval
 from mpreg.progress import progress_bar
-from mpreg.recipes import quickstart
-from mpreg.recipes.experiment import (
+from mpreg.recipes.published_schedule import PublishedSchedule, train_published
+from mpreg.recipes.studies import quickstart
+from mpreg.recipes.studies.experiment import (
     Setting,
     console,
     images,
@@ -32,7 +33,6 @@ from mpreg.recipes.experiment import (
     watch,
     write_comparison,
 )
-from mpreg.recipes.published_schedule import PublishedSchedule, train_published
 
 
 @dataclass(frozen=True)

@@ -28,17 +28,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mpreg.data import check_count, check_pair, label_indices
-from mpreg.networks import build_inference_network
-from mpreg.training.answers import (
+from mpreg._validate import check_count
+from mpreg.classifiers.tensors import (
     answers_are_logits,
     call_target,
     count_classes,
     log_probabilities,
     one_hot_labels,
 )
-from mpreg.training.game import check_penalty
-from mpreg.training.reference import to_tensor
+from mpreg.data import check_pair, label_indices
+from mpreg.networks import build_inference_network
+from mpreg.training.core.reference import to_tensor
+from mpreg.training.game.game import check_penalty
 
 MEMBERS, REFERENCE = 0, 1
 

@@ -18,19 +18,12 @@ from keras import layers
 
 import mpreg
 from mpreg import signals
+from mpreg._text import markdown_table, percent, percent_with_interval
 from mpreg.attacks import RandomThresholdAttack, TransferAttack
 from mpreg.data import take
-from mpreg.evaluation.tables import markdown_table, percent, percent_with_interval
 from mpreg.progress import progress_bar
 from mpreg.recipes.carlini2022 import small_cnn
-from mpreg.recipes.experiment import (
-    Setting,
-    console,
-    images,
-    print_table,
-    run_command,
-    table,
-)
+from mpreg.recipes.studies.experiment import Setting, console, images, print_table, run_command, table
 
 DROPOUT = 0.5
 # Dropout takes so many percent points of the target's accuracy and of adversary 1's precision and recall (slides).

@@ -16,19 +16,12 @@ from keras import layers
 
 import mpreg
 from mpreg import outputs
+from mpreg._text import markdown_table, percent, percent_with_interval
 from mpreg.attacks import LabelOnlyAttack, ShadowAttack, draw_membership
 from mpreg.attacks.access import pool
 from mpreg.attacks.suites import standard
-from mpreg.evaluation.tables import markdown_table, percent, percent_with_interval
 from mpreg.progress import progress_bar
-from mpreg.recipes.experiment import (
-    Setting,
-    console,
-    print_table,
-    run_command,
-    setting_of,
-    table,
-)
+from mpreg.recipes.studies.experiment import Setting, console, print_table, run_command, setting_of, table
 
 # Mitigation: (what the answers pass through, L2), and published test accuracy, attack accuracy, precision, recall.
 ROWS = {

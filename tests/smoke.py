@@ -8,8 +8,8 @@ import numpy as np
 from click.testing import CliRunner
 
 import mpreg
-from mpreg import cli
 from mpreg.callbacks import AdversarialTraining, PrivacyMeter
+from mpreg.cli import main as cli
 
 
 def main():

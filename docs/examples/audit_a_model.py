@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
 
-from mpreg.evaluation.audit import audit_predictions
+from mpreg.audit.run import audit_predictions
 
 
 def main(out="audit", *, trees=100):

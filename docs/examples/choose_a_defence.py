@@ -9,9 +9,9 @@ import keras
 from sklearn.datasets import load_digits
 
 import mpreg
-from mpreg.evaluation.audit_files import write_all
-from mpreg.evaluation.dpia import assessment
-from mpreg.evaluation.html import render_html
+from mpreg._files import write_all
+from mpreg.reports.html import render_html
+from mpreg.reports.impact import assessment
 
 AFFORDED = 0.03  # test accuracy that privacy may cost
 

@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 
 import mpreg
 from mpreg.callbacks import AdversarialTraining
-from mpreg.evaluation.html import write_html
+from mpreg.reports.html import write_html
 
 
 def build():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mpreg.data import check_count
+from mpreg._validate import check_count
 
 FOLDS = 5
 

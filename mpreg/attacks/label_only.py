@@ -1,8 +1,8 @@
 """The label-only attack: whoever stays classified correctly under perturbation is called a member."""
 
 from mpreg import signals
-from mpreg.attacks.augmentations import altered, check_augment, usual_augmentation
 from mpreg.attacks.base import PreparedAttack
+from mpreg.data.augmentations import altered, check_augment, usual_augmentation
 
 
 class LabelOnlyAttack(PreparedAttack):

@@ -3,8 +3,8 @@
 import numpy as np
 
 from mpreg import signals
-from mpreg.attacks.augmentations import altered, check_augment
 from mpreg.attacks.base import PreparedAttack
+from mpreg.data.augmentations import altered, check_augment
 
 FEW = 64  # shadow models, below which one variance serves all records
 LEAST_SPREAD = 1e-3  # of a fitted normal: shadow models that agree exactly do not make a record a certainty

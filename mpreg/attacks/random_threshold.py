@@ -5,9 +5,10 @@ import numbers
 import numpy as np
 
 from mpreg import signals
+from mpreg._validate import brief, check_count
 from mpreg.attacks.base import PreparedAttack
-from mpreg.attacks.shadow_data import Randomize
-from mpreg.data import brief, check_count, map_arrays
+from mpreg.attacks.shadow.data import Randomize
+from mpreg.data import map_arrays
 
 
 class RandomThresholdAttack(PreparedAttack):

@@ -6,7 +6,7 @@ from mpreg.attacks.instance_threshold import InstanceThresholdAttack
 from mpreg.attacks.label_only import LabelOnlyAttack
 from mpreg.attacks.likelihood_ratio import LikelihoodRatioAttack
 from mpreg.attacks.relative import RelativeAttack
-from mpreg.attacks.shadow import ShadowAttack
+from mpreg.attacks.shadow.attack import ShadowAttack
 from mpreg.attacks.threshold import SIGNALS, ThresholdAttack
 from mpreg.attacks.trained import TrainedAttack
 

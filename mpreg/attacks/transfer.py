@@ -4,7 +4,7 @@ import numpy as np
 
 from mpreg import signals
 from mpreg.attacks.base import Attack, PreparedAttack
-from mpreg.attacks.shadow import Judge, as_classifier
+from mpreg.attacks.shadow.attack import Judge, as_classifier
 
 TOP = 3
 LOWEST = 1e-20  # of probabilities, before their logarithm: coarse answers hold zeros

@@ -1,7 +1,7 @@
 """Records, their labels, and who is a member."""
 
-from mpreg.data.labels import brief as brief
-from mpreg.data.labels import check_count as check_count
+from mpreg._validate import brief as brief
+from mpreg._validate import check_count as check_count
 from mpreg.data.labels import check_labels as check_labels
 from mpreg.data.labels import label_indices as label_indices
 from mpreg.data.records import check_pair as check_pair

@@ -1,8 +1,8 @@
 """Labels: class indices or one-hot rows."""
 
-import numbers
-
 import numpy as np
+
+from mpreg._validate import brief
 
 
 def check_labels(y, role="labels"):
@@ -55,15 +55,3 @@ def label_indices(y, classes=None, role=None):
             f"Received a label of {indices.max()}{'. If your labels count from 1, subtract 1' if from_one else ''}"
         )
     return indices
-
-
-def check_count(name, value, least):
-    """Raises a `ValueError` that quotes `value` unless it is a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise ValueError(f"{name} must be a whole number, at least {least}. Received: {name}={value!r}")
-
-
-def brief(value):
-    """A value on one short line, for error messages."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -4,7 +4,8 @@ import numbers
 
 import numpy as np
 
-from mpreg.data.labels import brief, check_labels
+from mpreg._validate import brief
+from mpreg.data.labels import check_labels
 
 LOOK_AHEAD = 8  # elements of a dataset to look at where its shapes leave open whether it is batched
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mpreg._validate import check_count
 from mpreg.data.duplicates import digest_records, first_equal
-from mpreg.data.labels import check_count
 from mpreg.data.records import check_pair, flatten, take
 
 ROLES = ("members", "reference", "nonmembers")

@@ -5,9 +5,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone, is_classifier
 
 from mpreg import signals
-from mpreg.data import brief, flatten, label_indices
+from mpreg._validate import brief
+from mpreg.classifiers.tensors import answers_are_logits
+from mpreg.data import flatten, label_indices
 from mpreg.fleet.job import build
-from mpreg.training.answers import answers_are_logits
 
 # Types of scikit-learn that skops does not trust unasked. All are made of numbers; none runs what it is given.
 TRUSTED = (

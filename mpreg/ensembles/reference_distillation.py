@@ -3,7 +3,8 @@
 import numpy as np
 
 from mpreg import signals
-from mpreg.data import check_count, check_pair, take
+from mpreg._validate import check_count
+from mpreg.data import check_pair, take
 from mpreg.ensembles.student import Distilled, Student, check_model_fn, check_options, read_answers, soften
 from mpreg.fleet.checks import check_model, check_records
 from mpreg.fleet.job import build

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from mpreg.data import brief, check_count, map_arrays
-from mpreg.ensembles.copies import join_copies
+from mpreg._validate import brief, check_count
+from mpreg.data import map_arrays
+from mpreg.data.copies import join_copies
 from mpreg.ensembles.student import Distilled, Student, check_model_fn, check_options, read_answers, soften
 from mpreg.fleet import Fleet
 from mpreg.fleet.checks import check_records

@@ -8,7 +8,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from mpreg.data import brief, check_count, check_labels, check_pair, label_indices, take
+from mpreg._validate import brief, check_count
+from mpreg.data import check_labels, check_pair, label_indices, take
 from mpreg.ensembles.parts import KerasPart, SklearnPart, check_part, clean, open_part
 
 MANIFEST = "stacking.json"

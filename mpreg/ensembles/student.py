@@ -7,10 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from mpreg import signals
-from mpreg.data import brief, check_count
+from mpreg._validate import brief, check_count
+from mpreg.classifiers.tensors import answers_are_logits
 from mpreg.fleet.job import build
-from mpreg.training.answers import answers_are_logits
-from mpreg.training.defence import TrainingDefence
+from mpreg.training.core.defence import TrainingDefence
 from mpreg.training.distillation import Distillation, pack_labels
 
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from mpreg.data import brief
+from mpreg._text import markdown_table, percent, percent_with_interval
+from mpreg._validate import brief
 from mpreg.evaluation.report import PrivacyReport, write_json
-from mpreg.evaluation.tables import markdown_table, percent, percent_with_interval
 
 SCHEMA = "mpreg.comparison/1"
 
@@ -60,8 +60,8 @@ class Comparison:
         return text
 
     def to_html(self, path, **options):
-        """Writes the comparison as one self-contained page; options as for `mpreg.evaluation.html.render_html`."""
-        from mpreg.evaluation.html import write_html  # it reads comparisons itself
+        """Writes the comparison as one self-contained page; options as for `mpreg.reports.html.render_html`."""
+        from mpreg.reports.html import write_html
 
         write_html(self, path, **options)
 

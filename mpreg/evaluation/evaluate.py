@@ -7,11 +7,12 @@ from importlib import metadata
 import numpy as np
 
 from mpreg import __version__, metrics, signals
+from mpreg._validate import brief, check_count
 from mpreg.attacks import NEEDS, Access, cross_fit_each, draw_membership, suite
 from mpreg.attacks.crossfit import WIDENING
-from mpreg.attacks.shadow_models import ShadowModels
-from mpreg.attacks.shadow_training import ShadowFleet
-from mpreg.data import MembershipSplit, brief, check_count, label_indices
+from mpreg.attacks.shadow.models import ShadowModels
+from mpreg.attacks.shadow.training import ShadowFleet
+from mpreg.data import MembershipSplit, label_indices
 from mpreg.evaluation.headline import CONFIDENCE, headline
 from mpreg.evaluation.report import AttackResult, PrivacyReport
 from mpreg.metrics import Estimate

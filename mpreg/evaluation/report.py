@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mpreg.data import check_count
+from mpreg._text import markdown_table, percent, percent_with_interval
+from mpreg._validate import check_count
 from mpreg.evaluation import records
-from mpreg.evaluation.tables import markdown_table, percent, percent_with_interval
 from mpreg.metrics import Estimate
 
 SCHEMA = "mpreg.report/1"
@@ -186,8 +186,8 @@ class PrivacyReport:
         return write_json(self.to_dict(), path)
 
     def to_html(self, path, **options):
-        """Writes the report as one self-contained page; options as for `mpreg.evaluation.html.render_html`."""
-        from mpreg.evaluation.html import write_html  # it reads reports itself
+        """Writes the report as one self-contained page; options as for `mpreg.reports.html.render_html`."""
+        from mpreg.reports.html import write_html
 
         write_html(self, path, **options)
 

@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 
-from mpreg.data import brief, check_pair, flatten, label_indices, map_arrays
+from mpreg._validate import brief
+from mpreg.data import check_pair, flatten, label_indices, map_arrays
 from mpreg.fleet.optimizer import refuse_unsupported
 
 

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from mpreg.data import check_count
+from mpreg._validate import check_count
 from mpreg.fleet.answers import answer_all
 from mpreg.fleet.checkpoint import Checkpoint, facts_of
 from mpreg.fleet.checks import check_features, check_membership, check_model, check_records

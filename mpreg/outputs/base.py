@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from mpreg.data import brief
+from mpreg._validate import brief
 from mpreg.signals.reading import ROUNDING
 
 LOWEST_PROBABILITY = 1e-30  # float32 still has its logarithm and a finite gradient

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from mpreg.classifiers.kind import answers_are_logits
 from mpreg.outputs.base import OutputDefence
-from mpreg.outputs.kind import answers_are_logits
 
 
 def defend(model, *layers, from_logits=None):

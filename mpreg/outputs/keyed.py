@@ -8,7 +8,7 @@ import secrets
 
 import tensorflow as tf
 
-from mpreg.data import check_count
+from mpreg._validate import check_count
 
 KEY_BITS = 64
 

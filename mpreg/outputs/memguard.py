@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from mpreg.data import check_count
+from mpreg._validate import check_count
 from mpreg.outputs.base import OutputDefence, keep_label, log_probabilities, read_probabilities
 from mpreg.outputs.keyed import secret_seed, toss
 from mpreg.outputs.noise import find_noise

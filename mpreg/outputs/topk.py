@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from mpreg.data import check_count
+from mpreg._validate import check_count
 from mpreg.outputs.base import OutputDefence, highest
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mpreg.data import brief
+from mpreg._validate import brief
 
 PREDICT_BATCH = 512
 

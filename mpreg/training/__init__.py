@@ -1,12 +1,12 @@
 """Training-time defences: `keras.Model`s that wrap a target."""
 
-from mpreg.training.adversarial import AdversarialRegularization as AdversarialRegularization
 from mpreg.training.confidence_penalty import ConfidencePenalty as ConfidencePenalty
-from mpreg.training.defence import TrainingDefence as TrainingDefence
+from mpreg.training.core.defence import TrainingDefence as TrainingDefence
 from mpreg.training.distillation import Distillation as Distillation
 from mpreg.training.distillation import pack_labels as pack_labels
+from mpreg.training.game.adversarial import AdversarialRegularization as AdversarialRegularization
 from mpreg.training.hamp import HAMP as HAMP
-from mpreg.training.mixup_mmd import MixUpMMD as MixUpMMD
+from mpreg.training.mmd.mixup_mmd import MixUpMMD as MixUpMMD
 from mpreg.training.presets import Preset as Preset
 from mpreg.training.presets import preset as preset
 from mpreg.training.presets import presets as presets

@@ -2,8 +2,8 @@
 
 import keras
 
-from mpreg.training.defence import TrainingDefence
-from mpreg.training.entropy_bonus import open_bonus
+from mpreg.training.core.defence import TrainingDefence
+from mpreg.training.core.entropy_bonus import open_bonus
 
 
 @keras.saving.register_keras_serializable("mpreg")

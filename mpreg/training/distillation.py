@@ -4,11 +4,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from mpreg.data import brief, label_indices
-from mpreg.training.answers import count_classes
-from mpreg.training.defence import TrainingDefence
-from mpreg.training.distribution_loss import loss_kind
-from mpreg.training.part import LABELS, UNPACK, DefencePart
+from mpreg._validate import brief
+from mpreg.classifiers.tensors import count_classes
+from mpreg.data import label_indices
+from mpreg.training.core.defence import TrainingDefence
+from mpreg.training.core.distribution_loss import loss_kind
+from mpreg.training.core.part import LABELS, UNPACK, DefencePart
 
 
 def pack_labels(teacher_probabilities, y, classes):

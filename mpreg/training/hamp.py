@@ -2,9 +2,9 @@
 
 import keras
 
-from mpreg.training.defence import TrainingDefence
-from mpreg.training.entropy_bonus import open_bonus
-from mpreg.training.soft_labels import HighEntropyLabels
+from mpreg.training.core.defence import TrainingDefence
+from mpreg.training.core.entropy_bonus import open_bonus
+from mpreg.training.core.soft_labels import HighEntropyLabels
 
 
 @keras.saving.register_keras_serializable("mpreg")

@@ -3,11 +3,11 @@
 import keras
 import tensorflow as tf
 
-from mpreg.training.batch import replicas, weight_row
-from mpreg.training.defence import TrainingDefence
-from mpreg.training.distribution_loss import MEANS, distribution_loss, plain_reduction
-from mpreg.training.numbers import check_number
-from mpreg.training.part import LABELS, MIXTURES, REPLACE, DefencePart
+from mpreg._validate import check_number
+from mpreg.training.core.batch import replicas, weight_row
+from mpreg.training.core.defence import TrainingDefence
+from mpreg.training.core.distribution_loss import MEANS, distribution_loss, plain_reduction
+from mpreg.training.core.part import LABELS, MIXTURES, REPLACE, DefencePart
 
 FLATTEN = ("all", "wrong")
 

@@ -2,8 +2,8 @@
 
 import keras
 
-from mpreg.training.defence import TrainingDefence
-from mpreg.training.soft_labels import SmoothedLabels
+from mpreg.training.core.defence import TrainingDefence
+from mpreg.training.core.soft_labels import SmoothedLabels
 
 
 @keras.saving.register_keras_serializable("mpreg")

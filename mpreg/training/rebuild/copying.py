@@ -5,7 +5,7 @@ import warnings
 
 import keras
 
-from mpreg.data import brief
+from mpreg._validate import brief
 
 
 class Copier:

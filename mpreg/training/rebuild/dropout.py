@@ -7,7 +7,7 @@ import numbers
 import keras
 import numpy as np
 
-from mpreg.data import check_count
+from mpreg._validate import check_count
 from mpreg.training.rebuild.copying import Copier
 
 FULLY_CONNECTED = (keras.layers.Dense, keras.layers.EinsumDense)

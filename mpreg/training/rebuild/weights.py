@@ -6,7 +6,7 @@ import warnings
 
 import keras
 
-from mpreg.data import brief
+from mpreg._validate import brief
 from mpreg.training.rebuild.copying import Copier
 
 # All that a layer multiplies its inputs by. An embedding is a kernel of one-hot inputs.

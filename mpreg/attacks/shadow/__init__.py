@@ -1,0 +1,15 @@
+"""Shadow models: how they are trained, what they answer, and the attack of Shokri et al. that learns from them."""
+
+from mpreg.attacks.shadow.attack import NetworkClassifier as NetworkClassifier
+from mpreg.attacks.shadow.attack import ShadowAttack as ShadowAttack
+from mpreg.attacks.shadow.bundles import AttackModelBundle as AttackModelBundle
+from mpreg.attacks.shadow.bundles import ShadowModelBundle as ShadowModelBundle
+from mpreg.attacks.shadow.bundles import prepare_attack_data as prepare_attack_data
+from mpreg.attacks.shadow.data import Randomize as Randomize
+from mpreg.attacks.shadow.data import Synthetic as Synthetic
+from mpreg.attacks.shadow.data import noisy as noisy
+from mpreg.attacks.shadow.data import synthesize as synthesize
+from mpreg.attacks.shadow.models import ShadowModels as ShadowModels
+from mpreg.attacks.shadow.training import ShadowFleet as ShadowFleet
+from mpreg.attacks.shadow.training import ShadowTraining as ShadowTraining
+from mpreg.attacks.shadow.training import draw_membership as draw_membership

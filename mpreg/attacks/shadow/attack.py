@@ -1,0 +1,268 @@
+"""The shadow attack: classifiers taught by shadow models, whose members the attacker chose, judge the target's."""
+
+import copy
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
+
+from mpreg import signals
+from mpreg._validate import brief, check_count
+from mpreg.attacks.base import PreparedAttack
+from mpreg.attacks.shadow.models import ShadowModels
+
+LOWEST = -50.0  # of log-probabilities: coarse answers hold zeros
+ENOUGH = 20  # answers of a class on either side, for a classifier of its own: as many as a leaf of its trees
+RANKED = 3  # other classes that a classifier of all classes reads
+TREES = {"max_iter": 40, "max_depth": 3, "max_bins": 64, "early_stopping": False}
+MOST_ANSWERS = 200_000  # of shadow models, to learn from: bounds the memory and time of the fits
+
+
+class ShadowAttack(PreparedAttack):
+    """One classifier for each class, fitted on what shadow models answer to their members and non-members.
+
+    Nothing is learnt from the target's own members. A score is the probability of membership for even odds
+    beforehand, so one half is the threshold. A class of which shadow models tell too little, fewer than 20 answers
+    to members or to non-members, is judged by a classifier of all classes, from the probability of the label and
+    the three highest others.
+
+    Why trees on all log-probabilities: accuracy / AUC on targets trained to accuracy 1, MLPs 256-128, one seed.
+    Ranked are the label's and the three highest others (60 trees, 255 bins). Trees read logarithms and the
+    probabilities themselves alike.
+
+    | target (members), shadow models | trees | trees, ranked | logistic | MLP 64 |
+    |---|---|---|---|---|
+    | location30 (1,500), 16 | .893 / .947 | .892 / .939 | .838 / .907 | .841 / .914 |
+    | purchase100-like (4,000), 8 | .844 / .899 | .845 / .892 | .776 / .845 | not tried |
+
+    Of more than 200,000 answers as many are drawn at random, evenly from all shadow models.
+
+    Source: Shokri et al., "Membership Inference Attacks Against Machine Learning Models", S&P 2017, section V.
+
+    Args:
+        classifier: a scikit-learn classifier with `predict_proba`, cloned for each class; a `NetworkClassifier`;
+            or a function that builds one's Keras network. None is gradient-boosted trees.
+        source: `ShadowModels` of the attacker's own records, such as synthetic ones; None takes those of the
+            judged records.
+
+    Raises:
+        ValueError: a classifier or source of another kind; at scoring, a source of other classes than the
+            target's.
+
+    Example:
+    ```python
+    mpreg.evaluate(model, split, attacks=[ShadowAttack()], shadows=mpreg.ShadowFleet(build, epochs=30))
+
+    membership = draw_membership(16, len(own_x), len(own_x) // 2)
+    source = mpreg.ShadowFleet(build, count=16, epochs=30).train(own_x, own_y, membership=membership)
+    mpreg.evaluate(model, split, attacks=[ShadowAttack(source=source)])
+    ```
+    """
+
+    threshold = 0.5
+    learns = False
+
+    def __init__(self, classifier=None, *, source=None):
+        if source is not None and not isinstance(source, ShadowModels):
+            raise ValueError(
+                "source must be mpreg.ShadowModels of your own records, as the train method of ShadowFleet and "
+                f"ShadowTraining returns. Received: {brief(source)}"
+            )
+        self.classifier = as_classifier(classifier)
+        self.source = source
+        self.needs = frozenset() if source is not None else frozenset({"shadows"})
+        self.name = "shadow" if source is None else "shadow, own records"
+
+    def score_all(self, access):
+        shadows = access.shadows if self.source is None else self.source
+        answers = access.answers
+        classes = shadows.answers(0).classes
+        if classes != answers.classes:
+            raise ValueError(
+                f"the shadow models answer for {classes} classes, the target for {answers.classes}"
+            )
+        features, labels, membership = _known(shadows, access.seed)
+        learnt = ByClass(self.classifier, seed=access.seed).fit(features, labels, membership)
+        return learnt.score(_features(answers), answers.labels)
+
+    def __deepcopy__(self, memo):
+        return copy.copy(self)  # nothing here is changed by use, and shadow models are large
+
+
+class ByClass:
+    """A membership classifier for each class, and one of all classes for those that have few records.
+
+    Args:
+        classifier: what `as_classifier` returns.
+        seed: of every classifier that has a `random_state` and says nothing else.
+    """
+
+    def __init__(self, classifier, *, seed=0):
+        self._classifier, self._seed = classifier, seed
+
+    def fit(self, features, labels, membership):
+        """Learns from log-probabilities (n, classes), classes (n,) and membership, bool (n,)."""
+        self._judges = {}
+        for label in np.unique(labels):
+            rows = labels == label
+            if min(membership[rows].sum(), (~membership[rows]).sum()) >= ENOUGH:
+                self._judges[label] = self._learn(features[rows], membership[rows])
+        if len(self._judges) < features.shape[1]:
+            self._for_others = self._learn(_ranked(features, labels), membership)
+        return self
+
+    def score(self, features, labels):
+        """Probabilities of membership for even odds beforehand, (n,)."""
+        scores = np.empty(len(labels))
+        for label in np.unique(labels):
+            rows = labels == label
+            if label in self._judges:
+                scores[rows] = self._judges[label].score(features[rows])
+            else:
+                scores[rows] = self._for_others.score(_ranked(features[rows], labels[rows]))
+        return scores
+
+    def _learn(self, features, membership):
+        return Judge(self._classifier, seed=self._seed).fit(features, membership)
+
+
+class Judge:
+    """One membership classifier; its scores are probabilities for even odds beforehand, so one half divides.
+
+    Args:
+        classifier: what `as_classifier` returns; it is cloned.
+        seed: of its `random_state`, where it has one and says nothing else.
+    """
+
+    def __init__(self, classifier, *, seed=0):
+        self._model = clone(classifier, safe=False)
+        if hasattr(self._model, "get_params"):
+            options = self._model.get_params().items()
+            unset = [
+                name for name, value in options if value is None and name.split("__")[-1] == "random_state"
+            ]
+            self._model.set_params(**dict.fromkeys(unset, seed))
+
+    def fit(self, features, membership):
+        """Learns from features (n, ...) and membership, bool (n,), of both kinds."""
+        self._share = membership.mean()
+        with threadpool_limits(1):  # on so few records, threads cost more than they gain
+            self._model.fit(features, membership.astype(np.int64))
+        return self
+
+    def score(self, features):
+        with threadpool_limits(1):
+            found = member_probability(self._model, features)
+        member, other = found * (1 - self._share), (1 - found) * self._share
+        return member / (member + other)
+
+
+class NetworkClassifier(BaseEstimator):
+    """A Keras network as a membership classifier, like those of scikit-learn.
+
+    Args:
+        model_fn: function without arguments that returns a fresh compiled network whose last layer is a sigmoid
+            unit, or a softmax of two with members second.
+        epochs, batch_size: of its training.
+
+    Raises:
+        ValueError: `model_fn` is no function, `epochs` or `batch_size` below 1; at `predict_proba`, a network
+            that answers otherwise.
+
+    Example:
+    ```python
+    def build():
+        network = keras.Sequential([keras.layers.Dense(64, "relu"), keras.layers.Dense(1, "sigmoid")])
+        network.compile("adam", "binary_crossentropy")
+        return network
+
+    ShadowAttack(NetworkClassifier(build, epochs=20))
+    ```
+    """
+
+    def __init__(self, model_fn, *, epochs=50, batch_size=64):
+        if not callable(model_fn) or isinstance(model_fn, type) or hasattr(model_fn, "predict_on_batch"):
+            raise ValueError(
+                f"model_fn must be a function that returns a compiled network. Received: {brief(model_fn)}"
+            )
+        check_count("epochs", epochs, 1)
+        check_count("batch_size", batch_size, 1)
+        self.model_fn, self.epochs, self.batch_size = model_fn, epochs, batch_size
+
+    def fit(self, features, membership):
+        self.network_ = self.model_fn()
+        options = {"epochs": self.epochs, "batch_size": self.batch_size, "verbose": 0}
+        self.network_.fit(np.asarray(features, np.float32), np.asarray(membership, np.float32), **options)
+        return self
+
+    def predict_proba(self, features):
+        """Probabilities of non-members and of members, (n, 2)."""
+        members = member_probability(self.network_, np.asarray(features, np.float32))
+        return np.column_stack([1 - members, members])
+
+
+def member_probability(model, features):
+    """The probability of membership that a classifier of either kind answers, float64 (n,).
+
+    Raises:
+        ValueError: answers that are no probabilities, or of more than two classes.
+    """
+    answers = np.asarray(signals.predict(model, features, classes=2), np.float64)
+    answers = answers.reshape(len(features), -1)
+    if answers.shape[1] not in (1, 2) or not ((answers >= 0) & (answers <= 1)).all():
+        raise ValueError(
+            "an attack model must answer with the probability of membership, from one sigmoid unit or a softmax "
+            f"of two. Received: shape {answers.shape}, values from {answers.min():.4g} to {answers.max():.4g}"
+        )
+    return answers[:, -1]
+
+
+def as_classifier(classifier):
+    """The membership classifier that an argument stands for: a scikit-learn one, a network's builder or None.
+
+    Raises:
+        ValueError: something else.
+    """
+    if classifier is None:
+        return HistGradientBoostingClassifier(**TREES)
+    if (
+        not isinstance(classifier, type)
+        and hasattr(classifier, "fit")
+        and hasattr(classifier, "predict_proba")
+    ):
+        return classifier
+    if callable(classifier) and not isinstance(classifier, type) and not hasattr(classifier, "fit"):
+        return NetworkClassifier(classifier)
+    raise ValueError(
+        "classifier must be a scikit-learn classifier with predict_proba, or a function that returns a compiled "
+        f"Keras network. Received: {brief(classifier)}"
+    )
+
+
+def _known(shadows, seed):
+    """What to learn from: features, labels and membership of (shadow model, record) pairs."""
+    rng = np.random.default_rng(seed)
+    features, labels, membership = [], [], []
+    most = max(2, MOST_ANSWERS // len(shadows))
+    for model, chosen in enumerate(shadows.membership):
+        rows = np.arange(len(chosen))
+        if len(rows) > most:
+            rows = np.sort(rng.choice(rows, most, replace=False))
+        features.append(_features(shadows.answers(model)[rows]))
+        labels.append(shadows.labels[rows])
+        membership.append(chosen[rows])
+    return np.concatenate(features), np.concatenate(labels), np.concatenate(membership)
+
+
+def _features(answers):
+    return np.maximum(answers.log_probabilities, LOWEST)
+
+
+def _ranked(features, labels):
+    """The label's column first, then the highest others in order: what classes have in common."""
+    others = features.copy()
+    rows = np.arange(len(features))
+    others[rows, labels] = -np.inf
+    others = -np.sort(-others, axis=1)[:, : min(RANKED, features.shape[1] - 1)]
+    return np.column_stack([features[rows, labels], others])

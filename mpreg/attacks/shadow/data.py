@@ -1,0 +1,300 @@
+"""Data for shadow models where the attacker has no records of the target's population, or only rough ones."""
+
+import collections
+import numbers
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+from mpreg import signals
+from mpreg._validate import brief, check_count
+from mpreg.data import check_labels, label_indices
+
+
+class Randomize:
+    """What values the features of a record can take, and how to draw and change records at random.
+
+    Features of two values are flipped where they change; others are drawn anew between their limits.
+
+    Source: Shokri et al., "Membership Inference Attacks Against Machine Learning Models", S&P 2017, section V-C,
+    the RANDRECORD of Algorithm 1.
+
+    Args:
+        shape: shape of a record.
+        low, high: least and greatest value of each feature, a number or an array of this shape.
+        whole: whether features take whole numbers only, a bool or an array of them of this shape.
+        dtype: NumPy type of the records.
+
+    Raises:
+        ValueError: limits or a shape that do not fit each other, or `low` above `high`.
+
+    Example:
+    ```python
+    bits = Randomize((600,), whole=True)                     # 0 or 1
+    pixels = Randomize((32, 32, 3), high=1.0)
+    table = Randomize((3,), low=[18, 0, 0], high=[99, 1, 2.5], whole=[True, True, False])
+    ```
+    """
+
+    def __init__(self, shape, *, low=0.0, high=1.0, whole=False, dtype=np.float32):
+        self.shape = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
+        for size in self.shape or (None,):
+            check_count("each size in shape", size, 1)
+        self.low, self.high = (
+            _limits(name, limits, self.shape) for name, limits in (("low", low), ("high", high))
+        )
+        self.whole = _spread("whole", whole, bool, self.shape)
+        self.dtype = np.dtype(dtype)
+        if (self.low > self.high).any():
+            raise ValueError(
+                f"low must not be above high for any feature. Received: low={brief(low)}, high={brief(high)}"
+            )
+        self._flips = self.whole & (self.high - self.low == 1)
+
+    @classmethod
+    def like(cls, x):
+        """The limits that records `x`, (n, ...), show: of each column of a table, of all values of other records."""
+        x = _numbers(x)
+        axes = (0,) if x.ndim == 2 else None
+        whole = (x == np.floor(x)).all(axis=axes)
+        return cls(x.shape[1:], low=x.min(axis=axes), high=x.max(axis=axes), whole=whole, dtype=x.dtype)
+
+    def draw(self, count, rng):
+        """Random records, (count, ...), each feature uniform and independent."""
+        values = self.low + (self.high - self.low + self.whole) * rng.random((count, *self.shape))
+        values = np.where(self.whole, np.floor(values), values)
+        return np.minimum(values, self.high).astype(self.dtype)  # rounding may step past the upper limit
+
+    def change(self, x, features, rng):
+        """Copies of records `x` in each of which so many features, drawn at random, are changed.
+
+        Args:
+            x: records, (n, ...).
+            features: how many to change, a whole number or one a record, (n,); more than there are means all.
+            rng: a NumPy generator.
+        """
+        chosen = _choose(np.broadcast_to(features, len(x)), int(np.prod(self.shape)), rng).reshape(x.shape)
+        fresh = self.low + self.high - x
+        if not self._flips.all():
+            fresh = np.where(self._flips, fresh, self.draw(len(x), rng))
+        return np.where(chosen, fresh.astype(self.dtype), x)
+
+
+class Synthetic(NamedTuple):
+    """Records that a model made: `x` (n, ...), labels `y` (n,), and how many records the model was asked about."""
+
+    x: np.ndarray
+    y: np.ndarray
+    queries: int
+
+
+def synthesize(
+    ask, labels, rule, *, confidence=0.2, changes=(128, 1), rejections=10, iterations=1000, seed=0
+):
+    """Makes records that the target is sure of, from nothing but its answers.
+
+    For each label wanted, one search climbs from a random record to one that the target gives that class. All
+    searches go on side by side, so that the target is asked once an iteration, about all records still sought.
+
+    Measured on an MLP 256-128 with 1,500 members of location30 (446 bits, 30 classes): 1,500 records took 25 to 37
+    queries each, for `confidence` from 0.2 to 0.8, `rejections` 3 or 10, and `changes` of (128, 4) or (32, 1). An
+    attack from four shadow models of these records reached accuracy / AUC .850 / .855; of as many real records,
+    .880 / .914; of these with `noisy` at 0.1 and 0.2, .868 / .879 and .850 / .858.
+
+    Source: Shokri et al., "Membership Inference Attacks Against Machine Learning Models", S&P 2017, section V-C,
+    Algorithm 1.
+
+    Args:
+        ask: function of records that returns the target's predictions, probabilities or logits (n, classes).
+        labels: class wanted of each record, integers (n,).
+        rule: a `Randomize` for the form of the records.
+        confidence: probability that the target must exceed for the wanted class (conf_min).
+        changes: features changed in a step, at first and at least (k_max, k_min); never more than half of them.
+        rejections: steps in a row without gain after which half as many features are changed (rej_max).
+        iterations: steps after which a search is given up (iter_max).
+        seed: seed of all draws.
+
+    Returns:
+        `Synthetic(x, y, queries)`; labels whose search failed are missing from it, and a warning counts them.
+
+    Raises:
+        ValueError: options out of range, labels that the target does not know, or no search succeeded.
+
+    Example:
+    ```python
+    rule = Randomize((600,), whole=True)
+    x, y, queries = synthesize(lambda x: target.predict(x, verbose=0), np.repeat(np.arange(100), 200), rule)
+    trainer = mpreg.ShadowFleet(build_and_compile, count=16, epochs=30)
+    source = trainer.train(x, y, membership=draw_membership(16, len(x), len(x) // 2))
+    mpreg.evaluate(target, split, attacks=[ShadowAttack(source=source)])
+    ```
+    """
+    labels = label_indices(check_labels(labels))
+    search = _Search(
+        labels, rule, np.random.default_rng(seed), _checked(confidence, changes, rejections, iterations)
+    )
+    from_logits, queries = None, 0
+    for _ in range(iterations):
+        if not len(search.going):
+            break
+        x = search.candidates
+        predictions = np.asarray(ask(x))
+        if from_logits is None:  # decided by the first answers, which are those to random records
+            from_logits = signals.look_like_logits(predictions)
+        queries += len(x)
+        search.step(signals.read_answers(predictions, labels[search.going], from_logits=from_logits))
+    return search.result(queries)
+
+
+def noisy(x, *, flip=0.1, seed=0):
+    """A rough copy of real records: what an attacker has who knows the population inexactly.
+
+    Of a record's features of two values 0 and 1, a share `flip` drawn at random is flipped; 0.1 and 0.2 are
+    published. Other features get Gaussian noise of `flip` times the feature's standard deviation, and keep
+    within the values seen; whole numbers stay whole.
+
+    Source: Shokri et al., "Membership Inference Attacks Against Machine Learning Models", S&P 2017, section V-C,
+    "noisy real data"; the noise on features of more values is ours.
+
+    Args:
+        x: records, numbers (n, ...).
+        flip: share, from 0 to 1.
+        seed: of the noise.
+
+    Returns:
+        An array like `x`.
+
+    Raises:
+        ValueError: `flip` out of range, or records that are not one array of numbers.
+
+    Example:
+    ```python
+    x, y = noisy(attacker_x, flip=0.2), attacker_y
+    ```
+    """
+    x = _numbers(x)
+    if isinstance(flip, bool) or not isinstance(flip, numbers.Real) or not 0 <= flip <= 1:
+        raise ValueError(f"flip must be a share, from 0 to 1. Received: flip={flip!r}")
+    rng = np.random.default_rng(seed)
+    flat = x.reshape(len(x), -1)
+    bits = np.isin(flat, (0, 1)).all(axis=0)
+    rough = np.empty_like(flat)
+    rough[:, ~bits] = _blurred(flat[:, ~bits], flip, rng)
+    count = round(flip * bits.sum())
+    rough[:, bits] = np.where(
+        _choose(np.full(len(x), count), bits.sum(), rng), 1 - flat[:, bits], flat[:, bits]
+    )
+    return rough.reshape(x.shape)
+
+
+class _Search:
+    """The searches of `synthesize`, side by side: the state of Algorithm 1 as arrays with an entry a search."""
+
+    def __init__(self, labels, rule, rng, options):
+        self.labels, self.rule, self.rng = labels, rule, rng
+        self.confidence, (most, self.least), self.rejections = options
+        self.going = np.arange(len(labels))
+        self.candidates = rule.draw(len(labels), rng)
+        self.best = self.candidates.copy()
+        self.reached = np.zeros(len(labels))
+        half = -(-int(np.prod(rule.shape)) // 2)  # to flip more is to go back past where the search came from
+        self.changes = np.full(len(labels), min(most, half))
+        self.rejected = np.zeros(len(labels), int)
+
+    def step(self, answers):
+        """One iteration of each search, given the target's answers to the candidates."""
+        own = np.exp(answers.true_class)
+        is_class = np.argmax(answers.log_probabilities, axis=1) == answers.labels
+        better = own >= self.reached[self.going]
+        found = better & is_class & (own > self.confidence) & (self.rng.random(len(own)) < own)
+        gaining = self.going[better]
+        self.best[gaining], self.reached[gaining], self.rejected[gaining] = (
+            self.candidates[better],
+            own[better],
+            0,
+        )
+        losing = self.going[~better]
+        self.rejected[losing] += 1
+        stuck = losing[self.rejected[losing] > self.rejections]
+        self.changes[stuck] = np.maximum(self.least, -(-self.changes[stuck] // 2))
+        self.rejected[stuck] = 0
+        self.going = self.going[~found]
+        self.candidates = self.rule.change(self.best[self.going], self.changes[self.going], self.rng)
+
+    def result(self, queries):
+        failed = collections.Counter(self.labels[self.going].tolist())
+        if failed.total() == len(self.labels):
+            raise ValueError(
+                f"none of {len(self.labels)} searches found a record that the target gives its class with more than "
+                f"{self.confidence}, in {queries:,} queries. Allow more iterations or fewer changes a step, or lower "
+                "confidence; images are out of reach of this search"
+            )
+        if failed:
+            classes = ", ".join(f"{label} ({count})" for label, count in sorted(failed.items()))
+            warnings.warn(
+                f"{failed.total()} of {len(self.labels)} searches failed and their records are missing, by class: "
+                f"{classes}",
+                stacklevel=3,
+            )
+        kept = np.ones(len(self.labels), bool)
+        kept[self.going] = False
+        return Synthetic(self.best[kept], self.labels[kept], queries)
+
+
+def _checked(confidence, changes, rejections, iterations):
+    if isinstance(confidence, bool) or not isinstance(confidence, numbers.Real) or not 0 <= confidence < 1:
+        raise ValueError(f"confidence must be at least 0 and below 1. Received: confidence={confidence!r}")
+    if not isinstance(changes, tuple | list) or len(changes) != 2:
+        raise ValueError(
+            f"changes must be a pair, features at first and at least. Received: changes={changes!r}"
+        )
+    check_count("the least of changes", changes[1], 1)
+    check_count("the first of changes", changes[0], changes[1])
+    check_count("rejections", rejections, 0)
+    check_count("iterations", iterations, 1)
+    return confidence, changes, rejections
+
+
+def _choose(counts, features, rng):
+    """So many features of each record, drawn at random: bool (n, features)."""
+    counts = np.minimum(counts, features)
+    keys = rng.random((len(counts), features))
+    wanted = np.unique(counts[counts > 0]) - 1
+    if not len(wanted):
+        return np.zeros(keys.shape, bool)
+    # The largest key that is still chosen, one a record; there are few different counts, so no full sort.
+    last = np.partition(keys, wanted, axis=1)[np.arange(len(keys)), counts - 1]
+    return (keys <= last[:, None]) & (counts > 0)[:, None]
+
+
+def _blurred(x, share, rng):
+    blurred = x + share * x.std(axis=0) * rng.normal(size=x.shape)
+    blurred = np.where((x == np.floor(x)).all(axis=0), np.rint(blurred), blurred)
+    return np.clip(blurred, x.min(axis=0), x.max(axis=0)) if x.size else blurred
+
+
+def _numbers(x):
+    x = np.asarray(x)
+    if x.dtype.kind not in "biuf" or x.ndim < 2 or 0 in x.shape:
+        raise ValueError(
+            "records must be one array of numbers, (n, ...), with at least one record. "
+            f"Received: shape {x.shape}, type {x.dtype}"
+        )
+    return x
+
+
+def _limits(name, values, shape):
+    values = _spread(name, values, np.float64, shape)
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} must be finite. Received: {name}={brief(values)}")
+    return values
+
+
+def _spread(name, values, dtype, shape):
+    try:
+        return np.broadcast_to(np.asarray(values, dtype), shape)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} must be one value or one a feature, shape {shape}. Received: {brief(values)}"
+        ) from error

@@ -1,0 +1,132 @@
+"""Shadow models: models trained like the target on records that the attacker knows, and what they answer."""
+
+import numpy as np
+
+from mpreg import signals
+from mpreg._validate import brief
+from mpreg.data import label_indices
+
+
+class ShadowModels:
+    """What shadow models answer to the judged records, and which of these each was trained on.
+
+    The records are one pool: members of the target first, then non-members. Which of them a shadow model is
+    trained on is drawn without regard to that.
+
+    Args:
+        membership: bool (models, records), True where a model was trained on a record.
+        predictions: probabilities or logits, (models, records, classes).
+        labels: integers (records,) or one-hot (records, classes).
+        ask: function of inputs that returns predictions of all models, (models, n, classes); None where they can
+            no longer be queried.
+        from_logits: whether predictions are logits; None decides by looking.
+        coarse: whether predictions may be rounded or cut short, as output defences leave them: rows that are not
+            negative but do not sum to one are then accepted.
+        seconds: what their training took.
+        how: how they were trained, in words.
+
+    Raises:
+        ValueError: shapes that do not fit, fewer than two models, or a model trained on all of the pool or none.
+
+    Example:
+    ```python
+    shadows = mpreg.ShadowModels(membership, predictions, labels)      # trained elsewhere, in any framework
+    mpreg.evaluate_predictions(p, y, q, z, attacks="strong", shadows=shadows)
+    ```
+    """
+
+    def __init__(
+        self,
+        membership,
+        predictions,
+        labels,
+        *,
+        ask=None,
+        from_logits=None,
+        coarse=False,
+        seconds=0.0,
+        how="",
+    ):
+        self.membership = np.asarray(membership)
+        self.predictions = np.asarray(predictions)
+        self.labels = label_indices(labels)
+        self.seconds, self.how = float(seconds), how
+        self._ask = ask
+        self._check()
+        if from_logits is None:
+            from_logits = signals.look_like_logits(self.predictions)
+        self._read = {"from_logits": bool(from_logits), "coarse": coarse}
+
+    def __len__(self):
+        return len(self.membership)
+
+    def __repr__(self):
+        return f"ShadowModels({len(self)} models, {self.membership.shape[1]:,} records)"
+
+    def answers(self, model):
+        """`Answers` of one shadow model to the pool; made anew at each call, for all together may be large."""
+        return signals.read_answers(self.predictions[model], self.labels, **self._read)
+
+    @property
+    def can_be_asked(self):
+        """Whether they answer to records outside the pool."""
+        return self._ask is not None
+
+    def ask(self, x, labels):
+        """`Answers` of each shadow model in turn to other records, such as augmented ones."""
+        if self._ask is None:
+            raise ValueError(
+                "these shadow models cannot be queried: only their answers to the pool are known"
+            )
+        for predictions in self._ask(x):
+            yield signals.read_answers(predictions, labels, **self._read)
+
+    def through(self, *outputs):
+        """These models behind output defences: what an attacker trains who knows that the target is defended.
+
+        Args:
+            outputs: functions of class probabilities (n, classes), such as the layers of `mpreg.outputs`.
+        """
+
+        def defend(predictions, labels):
+            answered = signals.read_answers(predictions, labels, **self._read).probabilities.astype(
+                np.float32
+            )
+            for output in outputs:
+                answered = output(answered)
+            return np.asarray(answered)
+
+        def ask(x):
+            return np.stack([defend(one, np.zeros(len(one), int)) for one in self._ask(x)])
+
+        return ShadowModels(
+            self.membership,
+            np.stack([defend(one, self.labels) for one in self.predictions]),
+            self.labels,
+            ask=ask if self._ask else None,
+            from_logits=False,
+            coarse=True,
+            seconds=self.seconds,
+            how=self.how,
+        )
+
+    def _check(self):
+        shape = self.membership.shape
+        if self.membership.dtype != bool or len(shape) != 2:
+            raise ValueError(f"membership must be bool (models, records). Received: {brief(self.membership)}")
+        if self.predictions.shape[:2] != shape or self.predictions.ndim not in (2, 3):
+            raise ValueError(
+                f"predictions must be (models, records, classes) and fit membership of shape {shape}. "
+                f"Received: shape {self.predictions.shape}"
+            )
+        if len(self.labels) != shape[1]:
+            raise ValueError(f"there are {len(self.labels)} labels for {shape[1]} records of membership")
+        if len(self) < 2:
+            raise ValueError(f"shadow attacks need at least 2 shadow models. Received: {len(self)}")
+        trained = self.membership.sum(axis=1)
+        for bad, what in ((trained == 0, "none"), (trained == shape[1], "all")):
+            if bad.any():
+                raise ValueError(
+                    f"a shadow model must have seen some records of the pool and not others. Model {bad.argmax()} "
+                    f"was trained on {what} of them"
+                )

@@ -1,0 +1,208 @@
+"""How shadow models are trained: as a fleet, or one by one; and on which records each."""
+
+import math
+import time
+
+import numpy as np
+
+from mpreg import signals
+from mpreg._validate import brief, check_count
+from mpreg.attacks.shadow.models import ShadowModels
+from mpreg.data import label_indices, map_arrays
+
+LEAST_SHARE = 0.25  # of the pool that a shadow model is trained on, and of that it is not trained on
+
+
+class ShadowFleet:
+    """Trains shadow models as replicas of one Keras model, in one program (`mpreg.Fleet`).
+
+    Args:
+        model_fn: function without arguments that returns a fresh compiled classifier, trained like the target.
+        count: number of shadow models, at least 2; 16 is where likelihood-ratio attacks begin to be strong.
+        epochs, batch_size: of their training; use the target's.
+
+    Raises:
+        ValueError: `count` below 2, `epochs` or `batch_size` below 1.
+
+    Example:
+    ```python
+    shadows = mpreg.ShadowFleet(build_and_compile, count=16, epochs=30, batch_size=128)
+    mpreg.evaluate(model, split, attacks="strong", shadows=shadows)
+    ```
+    """
+
+    def __init__(self, model_fn, *, count=16, epochs, batch_size=32):
+        if not callable(model_fn):
+            raise ValueError(
+                f"model_fn must be a function that returns a compiled model. Received: {brief(model_fn)}"
+            )
+        check_count("count", count, 2)
+        check_count("epochs", epochs, 1)
+        check_count("batch_size", batch_size, 1)
+        self.model_fn, self.count, self.epochs, self.batch_size = model_fn, count, epochs, batch_size
+
+    @classmethod
+    def like(cls, model, *, members, count=16):
+        """The recipe of a Keras model that was compiled and fitted in this process, read from itself.
+
+        Layers, optimizer, loss, epochs of the last `fit` and batch size are the target's; first weights are not, nor
+        are callbacks: attack a model that was trained with `AdversarialTraining` by a `ShadowTraining`.
+
+        Args:
+            model: the target.
+            members: number of records it was fitted on.
+            count: number of shadow models.
+
+        Raises:
+            ValueError: the model does not tell how it was trained.
+        """
+        return _recipe_of(cls, model, members, count)
+
+    def train(self, x, y, *, membership, seed=0):
+        """`ShadowModels` of the records `x`, `y`, model i trained on those where `membership[i]` is True."""
+        from mpreg.fleet import Fleet  # not needed, and not imported, for attacks without shadow models
+
+        started = time.perf_counter()
+        fleet = Fleet(self.model_fn, self.count, seed=seed)
+        fleet.fit(x, y, membership=membership, epochs=self.epochs, batch_size=self.batch_size)
+        seconds = time.perf_counter() - started
+        return ShadowModels(
+            membership, fleet.predict(x), y, ask=fleet.predict, seconds=seconds, how=str(fleet.how)
+        )
+
+
+class ShadowTraining:
+    """Trains shadow models one after another by a function: the attacker who knows the defence uses it too.
+
+    Args:
+        train: function `(x, y, seed)` that returns a model fitted on these records as the target was, defence
+            included; anything that `evaluate` takes.
+        count: number of shadow models, at least 2.
+
+    Raises:
+        ValueError: `count` below 2, or `train` is no function.
+
+    Example:
+    ```python
+    def train(x, y, seed):
+        model = mpreg.AdversarialRegularization(build(seed), split.reference, penalty=3.0, seed=seed)
+        model.compile("adam", "sparse_categorical_crossentropy")
+        model.fit(x, y, epochs=30, verbose=0)
+        return model
+
+    mpreg.evaluate(model, split, attacks="strong", shadows=mpreg.ShadowTraining(train, count=16))
+    ```
+    """
+
+    def __init__(self, train, *, count=16):
+        if not callable(train):
+            raise ValueError(f"train must be a function (x, y, seed) -> model. Received: {brief(train)}")
+        check_count("count", count, 2)
+        self._train, self.count = train, count
+
+    def train(self, x, y, *, membership, seed=0):
+        """`ShadowModels` of the records `x`, `y`, model i trained on those where `membership[i]` is True."""
+        started = time.perf_counter()
+        classes = 1 + int(label_indices(y).max())
+        models = []
+        for index, chosen in enumerate(membership):
+            part = map_arrays(lambda array, rows=chosen: array[rows], x)
+            models.append(self._train(part, y[chosen], seed + index))
+        seconds = time.perf_counter() - started
+
+        def ask(records):
+            return np.stack(
+                [np.asarray(signals.predict(model, records, classes=classes)) for model in models]
+            )
+
+        return ShadowModels(membership, ask(x), y, ask=ask, seconds=seconds, how="one by one")
+
+
+def draw_membership(count, records, members, *, seed=0):
+    """Which records each shadow model is trained on, bool (count, records).
+
+    All are trained on as many records as the target, but on no less than a quarter of the pool and no more than three
+    quarters, and few models on nearer to half, so that every record is in two of them and out of two. Each record is
+    in as many as any other, give or take one: the balanced draw that the online likelihood-ratio
+    attack wants (Carlini et al., S&P 2022, section V-A, where it is half of the pool).
+
+    Args:
+        count: number of shadow models, at least 2; with fewer than 4, a record is in one of them or out of one.
+        records: size of the pool, at least 2.
+        members: records that the target was trained on.
+        seed: of the draw.
+
+    Raises:
+        ValueError: `count` or `records` below 2.
+
+    Example:
+    ```python
+    draw_membership(16, len(x), len(split.members[1])).mean(axis=0)
+    ```
+    """
+    check_count("count", count, 2)
+    check_count("records", records, 2)
+    least = max(LEAST_SHARE, min(0.5, 2 / count))
+    low = math.ceil(least * records)  # rounded up, so that no record is left out by all
+    size = min(max(members, low), max(low, records - low))
+    rng = np.random.default_rng(seed)
+    membership = np.zeros((count, records), bool)
+    waiting = rng.permutation(records)
+    for row in membership:
+        row[waiting[:size]] = True
+        waiting = waiting[size:]
+        missing = size - row.sum()
+        if missing:
+            fresh = rng.permutation(records)
+            fresh = np.concatenate([fresh[~row[fresh]], fresh[row[fresh]]])  # no record twice in one model
+            row[fresh[:missing]] = True
+            waiting = fresh[missing:]
+    return membership
+
+
+def _recipe_of(cls, model, members, count):
+    history = getattr(getattr(model, "history", None), "epoch", None)
+    parameters = getattr(getattr(model, "history", None), "params", None) or {}
+    steps = parameters.get("steps")
+    if not history or not steps or not getattr(model, "compiled", False):
+        raise ValueError(
+            'attacks="strong" trains shadow models like the target, and this model does not tell how it was '
+            "trained (only a Keras model fitted in this process does). Pass "
+            "shadows=mpreg.ShadowFleet(model_fn, epochs=..., batch_size=...), or "
+            "shadows=mpreg.ShadowTraining(train) with your own training function"
+        )
+    return cls(clones_of(model), count=count, epochs=len(history), batch_size=-(-members // steps))
+
+
+def clones_of(model):
+    """A function of nothing that returns compiled models like a Keras model, with first weights of their own.
+
+    Raises:
+        ValueError: the model is no Sequential or functional model.
+    """
+    import keras
+
+    if not isinstance(model, keras.Sequential) and type(model).__name__ != "Functional":
+        raise ValueError(
+            f"a {type(model).__name__} cannot be cloned for shadow models. Pass shadows=mpreg.ShadowTraining(train) "
+            "to mpreg.evaluate, with the function that trains it, so that the attacker trains with the same defence"
+        )
+    config = model.get_compile_config()
+
+    def clone():
+        fresh = keras.models.clone_model(model, clone_function=_with_other_draws)
+        fresh.compile(**keras.saving.deserialize_keras_object(config))
+        return fresh
+
+    return clone
+
+
+def _with_other_draws(layer):
+    """A layer of the same configuration but for its seeds: an attacker does not know the target's first weights."""
+    return type(layer).from_config(_without_seeds(layer.get_config()))
+
+
+def _without_seeds(config):
+    if isinstance(config, dict):
+        return {key: None if key == "seed" else _without_seeds(value) for key, value in config.items()}
+    return [_without_seeds(value) for value in config] if isinstance(config, list) else config

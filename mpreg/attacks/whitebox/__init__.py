@@ -1,0 +1,1 @@
+"""What an attacker learns who holds the model itself."""

@@ -1,0 +1,270 @@
+"""`mpreg audit`: any model or its predictions in, a folder with a report for people and one for programs out."""
+
+import datetime
+from dataclasses import asdict, dataclass, field
+
+from mpreg._files import write_all
+from mpreg._text import markdown_table
+from mpreg.attacks.whitebox.gradient_norms import GradientNorms, gradient_norms
+from mpreg.audit.files import read_inputs, read_predictions, source
+from mpreg.audit.gate import judge
+from mpreg.audit.saved_model import load_model, shadow_fleet
+from mpreg.data import MembershipSplit
+from mpreg.evaluation.evaluate import evaluate, evaluate_predictions
+from mpreg.evaluation.member_scores import MemberRisk, member_risk, member_scores_file
+from mpreg.evaluation.report import PrivacyReport, plain_estimate, write_json
+from mpreg.progress import progress_bar
+from mpreg.reports.html.page import TITLE, markdown_text, render_html
+from mpreg.reports.html.sections import checked_names
+from mpreg.reports.html.words import certainty, headline
+from mpreg.reports.impact import assessment
+
+SCHEMA = "mpreg.audit/1"
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """What an audit found, and what its files say.
+
+    Attributes:
+        report: the `PrivacyReport`.
+        sources: the `Source` of each file that was read.
+        title: heading of the pages.
+        class_names: a name for each class; None numbers them.
+        gates: `Gate`s that were judged.
+        risk: `MemberRisk` of the strongest attack.
+        gradient_norms: `GradientNorms` where the model was there, else None.
+        command: how it was asked for, as text.
+        made: when, in UTC.
+    """
+
+    report: PrivacyReport
+    sources: tuple
+    title: str
+    risk: MemberRisk
+    class_names: list | None = None
+    gates: tuple = ()
+    gradient_norms: GradientNorms | None = None
+    command: str = ""
+    made: str = field(
+        default_factory=lambda: datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    )
+
+    @property
+    def failed(self):
+        """Whether a figure is above the limit set for it."""
+        return any(gate.failed for gate in self.gates)
+
+    def to_dict(self):
+        """JSON-ready figures; the schema is named and versioned under `schema`, and in `docs/report-schema.md`."""
+        names = self.class_names
+        return {
+            "schema": SCHEMA,
+            "title": self.title,
+            "headline": headline(self.report),
+            "made": self.made,
+            "command": self.command,
+            "files": [asdict(file) for file in self.sources],
+            "class_names": None if names is None else list(names),
+            "gates": [gate.to_dict() for gate in self.gates],
+            "per_class": [_class_dict(leak) for leak in self.report.leakage_per_class()],
+            "gradient_norm_auc": None
+            if self.gradient_norms is None
+            else plain_estimate(self.gradient_norms.auc),
+            "report": self.report.to_dict(),
+        }
+
+    def to_markdown(self):
+        """The report as Markdown, with the limits and the files."""
+        parts = [f"# {markdown_text(self.title)}", headline(self.report), certainty(self.report)]
+        if self.gates:
+            rows = [[gate.figure, gate.measured, f"{gate.limit:g}", gate.verdict] for gate in self.gates]
+            parts.append(markdown_table(["figure", "measured", "limit", "verdict"], rows))
+        parts.append(self.report.to_markdown())
+        rows = [
+            [
+                file.role,
+                markdown_text(file.file),
+                "-" if file.records is None else f"{file.records:,}",
+                file.sha256,
+            ]
+            for file in self.sources
+        ]
+        parts.append(markdown_table(["role", "file", "records", "sha256"], rows))
+        versions = ", ".join(f"{package} {version}" for package, version in self.report.provenance.items())
+        parts.append(f"Made {self.made} with {versions}; seed {self.report.seed}.")
+        return "\n\n".join(parts) + "\n"
+
+    def files(self, *, dpia=None):
+        """The contents of the folder by file name, text or bytes.
+
+        Args:
+            dpia: `assessment` options as a dict, to add `dpia.html` and `dpia.md`; None leaves them out.
+        """
+        page = render_html(
+            self.report,
+            title=self.title,
+            class_names=self.class_names,
+            provenance={"made": self.made, **({"command": self.command} if self.command else {})},
+            sources=self.sources,
+            gradient_norms=self.gradient_norms,
+            gates=self.gates,
+            risks=self.risk,
+        )
+        contents = {
+            "report.html": page,
+            "report.json": write_json(self.to_dict()),
+            "report.md": self.to_markdown(),
+            "member_scores.npz": member_scores_file(self.report, self.risk),
+        }
+        if dpia is not None:
+            document = assessment(
+                self.report,
+                title=self.title,
+                class_names=self.class_names,
+                gradient_norms=self.gradient_norms,
+                risk=self.risk,
+                sources=self.sources,
+                made=self.made,
+                **dpia,
+            )
+            contents |= {"dpia.html": document.to_html(), "dpia.md": document.to_markdown()}
+        return contents
+
+    def write(self, out, *, dpia=None):
+        """Writes the folder: all of its files, or none. Returns their paths."""
+        return write_all(out, self.files(dpia=dpia))
+
+
+def audit_predictions(
+    members, nonmembers, *, attacks="standard", from_logits=None, coarse=False, seed=0, **options
+):
+    """Audits a model of any framework by the files of its predictions.
+
+    Args:
+        members, nonmembers: `.npz` files with `predictions`, probabilities or logits, and `labels`.
+        attacks: `"fast"` or `"standard"`.
+        from_logits, coarse, seed: as for `evaluate_predictions`.
+        **options: `title`, `class_names`, `limits` (pairs for the gates) and `command`.
+
+    Returns:
+        An `Audit`.
+
+    Raises:
+        ValueError: files that do not hold what they must, or as for `evaluate_predictions`.
+        OSError: a file cannot be read.
+
+    Example:
+    ```python
+    audit_predictions("members.npz", "nonmembers.npz", title="Forest").write("report")
+    ```
+    """
+    sides = [read_predictions(members, "members"), read_predictions(nonmembers, "nonmembers")]
+    with progress_bar("attacking", 1) as advance:
+        report = evaluate_predictions(
+            *sides[0].pair, *sides[1].pair, attacks=attacks, from_logits=from_logits, coarse=coarse, seed=seed
+        )
+        advance()
+    return _audit(report, [side.source for side in sides], seed=seed, **options)
+
+
+def audit_model(
+    model,
+    members,
+    nonmembers,
+    *,
+    reference=None,
+    attacks="standard",
+    shadows=None,
+    from_logits=None,
+    allow_duplicates=False,
+    seed=0,
+    **options,
+):
+    """Audits a saved Keras model by files of records.
+
+    The model is loaded in safe mode: nothing in it is run that is not a registered layer.
+
+    Args:
+        model: a `.keras` file.
+        members, nonmembers: `.npz` files with `x` and `y`.
+        reference: one with records that a defence learned from; they are attacked as if they were members.
+        attacks: `"fast"`, `"standard"` or `"strong"`.
+        shadows: for `"strong"`, `(count, epochs, batch_size)` of shadow models, which are trained like the model.
+        from_logits, seed: as for `evaluate`.
+        allow_duplicates: whether equal records may stand on two sides, where distinct people have them.
+        **options: as for `audit_predictions`.
+
+    Raises:
+        ValueError: no `.keras` file, one that cannot be loaded safely, files that do not hold what they must, or as
+            for `evaluate`.
+        OSError: a file cannot be read.
+    """
+    roles = {"members": members, "nonmembers": nonmembers, "reference": reference}
+    files = {role: read_inputs(path, role) for role, path in roles.items() if path is not None}
+    pairs = {role: file.pair for role, file in files.items()}
+    split = MembershipSplit(
+        pairs["members"],
+        pairs.get("reference"),
+        pairs["nonmembers"],
+        duplicates="allow" if allow_duplicates else "error",
+    )
+    sources = [source("model", model), *(file.source for file in files.values())]
+    loaded = load_model(model, compiled=shadows is not None)
+    if shadows is not None:
+        shadows = shadow_fleet(loaded, *shadows)
+    with progress_bar("attacking", 2) as advance:
+        report = evaluate(
+            loaded,
+            split,
+            attacks=attacks,
+            shadows=shadows,
+            reference=reference is not None,
+            from_logits=from_logits,
+            seed=seed,
+        )
+        advance()
+        norms = _norms(loaded, split, from_logits=from_logits, seed=seed)
+        advance()
+    return _audit(report, sources, gradient_norms=norms, seed=seed, **options)
+
+
+def _norms(model, split, **options):
+    """The `GradientNorms` of the classifier that was trained; None where output defences hide its gradients."""
+    from mpreg.outputs import is_coarse  # it imports Keras, which predictions do without
+
+    target = getattr(model, "target_model", model)
+    if is_coarse(target) or not target.trainable_variables:
+        return None
+    return gradient_norms(target, split, **options)
+
+
+def _audit(
+    report, sources, *, seed, title=TITLE, class_names=None, limits=(), command="", gradient_norms=None
+):
+    if class_names is not None:
+        checked_names(class_names, report.classes)
+    return Audit(
+        report=report,
+        sources=tuple(sources),
+        title=title,
+        risk=member_risk(report, seed=seed),
+        class_names=class_names,
+        gates=tuple(judge(report, limits)),
+        gradient_norms=gradient_norms,
+        command=command,
+    )
+
+
+def _class_dict(leak):
+    def known(rate):
+        return None if rate != rate else rate  # NaN, where a side has no record
+
+    return {
+        "label": leak.label,
+        "members": leak.members,
+        "nonmembers": leak.nonmembers,
+        "train_accuracy": known(leak.train_accuracy),
+        "test_accuracy": known(leak.test_accuracy),
+        "attack_accuracy": plain_estimate(leak.attack_accuracy),
+    }

@@ -1,0 +1,58 @@
+"""A Keras model from a file, loaded so that nothing of it is run that is not a registered layer."""
+
+import zipfile
+from pathlib import Path
+
+from mpreg.attacks.shadow.training import ShadowFleet, clones_of
+
+
+def load_model(path, *, compiled=False):
+    """The Keras model of a `.keras` file, loaded in safe mode.
+
+    Args:
+        path: the file.
+        compiled: whether its optimizer and loss are needed too.
+
+    Raises:
+        ValueError: no `.keras` file, Python code in it (a Lambda layer), or a layer that Keras does not know.
+        OSError: the file cannot be read.
+    """
+    with Path(path).open("rb"):  # a missing file is an OSError, not a wrong one
+        if Path(path).suffix != ".keras" or not zipfile.is_zipfile(path):
+            raise ValueError(
+                f"the model must be a .keras file, as model.save('model.keras') writes it. Received: {path}. "
+                "For a model of another kind, save its predictions and give --member-predictions"
+            )
+    import keras
+
+    try:
+        return keras.models.load_model(path, compile=compiled, safe_mode=True)
+    except (ValueError, TypeError) as error:
+        while (
+            error.__cause__ or error.__context__
+        ):  # Keras wraps the reason in the config of all that holds it
+            error = error.__cause__ or error.__context__
+        reason = str(error).strip().partition(" Full object config")[0].splitlines()[0]
+        if reason.startswith("Requested the deserialization"):
+            raise ValueError(
+                f"{path} holds Python code (a Lambda layer), which is not run: it could do anything. Rebuild the model "
+                "with a registered layer, or save its predictions and give --member-predictions"
+            ) from error
+        raise ValueError(
+            f"{path} cannot be loaded: {reason} A model with layers of your own is audited by its predictions: "
+            "give --member-predictions"
+        ) from error
+
+
+def shadow_fleet(model, count, epochs, batch_size):
+    """A `ShadowFleet` of a saved model's layers, optimizer and loss.
+
+    Raises:
+        ValueError: the model was saved without its optimizer and loss, or is no Sequential or functional model.
+    """
+    if not getattr(model, "compiled", False):
+        raise ValueError(
+            "shadow models are trained like the model, which was saved without its optimizer and loss. "
+            "Compile it, save it again, and audit that"
+        )
+    return ShadowFleet(clones_of(model), count=count, epochs=epochs, batch_size=batch_size)

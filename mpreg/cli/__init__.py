@@ -1,0 +1,3 @@
+"""The `mpreg` command."""
+
+from mpreg.cli.main import main as main

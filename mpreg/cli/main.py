@@ -1,0 +1,257 @@
+"""The `mpreg` command."""
+
+import importlib
+import os
+import pkgutil
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+import mpreg
+
+ATTACKS = ("fast", "standard", "strong")
+
+
+class LaterGroup(click.Group):
+    """A group that imports some of its commands, and what they need, only when they are used.
+
+    Args:
+        later: `(module, short help)` by command; the module has the command as `command`.
+    """
+
+    def __init__(self, *args, later=None, **options):
+        super().__init__(*args, **options)
+        self._later = later or {}
+
+    def list_commands(self, context):
+        return [*self.commands, *self._later]
+
+    def get_command(self, context, name):
+        if name not in self._later:
+            return super().get_command(context, name)
+        return importlib.import_module(self._later[name][0]).command
+
+    def format_commands(self, context, formatter):
+        # Without the commands themselves, because the help of some would import TensorFlow.
+        helps = {name: command.get_short_help_str(limit=80) for name, command in self.commands.items()}
+        helps |= {name: text for name, (_, text) in self._later.items()}
+        with formatter.section("Commands"):
+            formatter.write_dl([*helps.items()])
+
+
+class RecipeGroup(click.Group):
+    """The recipes as subcommands: each module of `mpreg.recipes` that defines a `command`; imported when it is used."""
+
+    def list_commands(self, context):
+        import mpreg.recipes
+
+        found = (
+            module.name
+            for module in pkgutil.iter_modules(mpreg.recipes.__path__)
+            if _has_command(Path(module.module_finder.path, f"{module.name}.py"))
+        )
+        return sorted(set(found) - set(main.list_commands(context)))
+
+    def get_command(self, context, name):
+        if name not in self.list_commands(context):
+            return None
+        return importlib.import_module(f"mpreg.recipes.{name}").command
+
+    def format_commands(self, context, formatter):
+        # A list of names, because the help of each would import TensorFlow.
+        with formatter.section("Recipes"):
+            formatter.write_text(", ".join(self.list_commands(context)))
+
+
+class WrongInput(click.ClickException):
+    """What the user can mend; ends with 2, because 1 says that a limit was exceeded."""
+
+    exit_code = 2
+
+
+def _has_command(path):
+    """Whether a recipe can be run by name; looked up in its text, because importing it takes seconds."""
+    return path.is_file() and "\ndef command(" in path.read_text("utf-8")
+
+
+@click.group(
+    cls=LaterGroup,
+    later={
+        "compare": (
+            "mpreg.recipes.studies.compare",
+            "Train a classifier with several defences, and compare them.",
+        )
+    },
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(mpreg.__version__, prog_name="mpreg")
+def main():
+    """Train Keras classifiers that do not betray who they were trained on, and prove it."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # a command's output is its own, not TensorFlow's
+
+
+@main.command()
+@click.option("--dataset", default="digits", show_default=True, help="digits, location30, purchase100-like")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False),
+    help="Folder for the report. [default: mpreg-quickstart/DATASET]",
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of the split, the weights and the attacks.")
+@click.option("--penalty", type=float, help="Weight of the membership gain. More privacy, less accuracy.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of both trainings.")
+def quickstart(**options):
+    """Train a classifier without and with defence, attack both, and compare."""
+    from mpreg.recipes.studies.experiment import run_command
+    from mpreg.recipes.studies.quickstart import run
+
+    run_command(run, **options)
+
+
+_FILE = click.Path(exists=True, dir_okay=False)
+
+
+@main.command()
+@click.argument("model", type=_FILE, required=False)
+@click.option("--members", type=_FILE, help=".npz with x and y of records that MODEL was trained on.")
+@click.option("--nonmembers", type=_FILE, help=".npz with x and y of records that it was not trained on.")
+@click.option("--reference", type=_FILE, help=".npz with x and y of records that a defence learned from.")
+@click.option("--member-predictions", type=_FILE, help=".npz with predictions and labels, instead of MODEL.")
+@click.option("--nonmember-predictions", type=_FILE, help="The same for records it was not trained on.")
+@click.option("--attacks", type=click.Choice(ATTACKS), default="standard", show_default=True)
+@click.option(
+    "--strong", is_flag=True, help="As --attacks strong: trains shadow models, with --shadow-epochs."
+)
+@click.option("--shadow-epochs", type=click.IntRange(min=1), help="Epochs that MODEL was trained for.")
+@click.option("--shadow-batch-size", type=click.IntRange(min=1), default=32, show_default=True)
+@click.option("--shadow-models", type=click.IntRange(min=2), default=16, show_default=True)
+@click.option(
+    "--logits/--probabilities", "from_logits", default=None, help="What it answers. [default: looks]"
+)
+@click.option("--coarse", is_flag=True, help="The predictions were rounded or cut, and need not sum to one.")
+@click.option("--allow-duplicates", is_flag=True, help="Distinct people have equal records: keep them all.")
+@click.option("--class-names", type=_FILE, help="Text file with a class name on each line, class 0 first.")
+@click.option("--title", help="Heading of the report.")
+@click.option(
+    "--fail-above", multiple=True, metavar="FIGURE=LIMIT", help="End with 1 if a figure is above a limit."
+)
+@click.option("--dpia", is_flag=True, help="Write a data protection impact assessment too.")
+@click.option("--epsilon", type=float, help="Epsilon that the training guarantees, for the assessment.")
+@click.option("--delta", type=float, default=0.0, show_default=True, help="Delta of that guarantee.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the attacks.")
+@click.option("--out", type=click.Path(file_okay=False), default="mpreg-audit", show_default=True)
+def audit(**given):
+    """Attack a saved Keras model, or the predictions of any model, and report.
+
+    \b
+    mpreg audit model.keras --members a.npz --nonmembers b.npz --out report
+    mpreg audit --member-predictions a.npz --nonmember-predictions b.npz --out report
+
+    Ends with 0; with 1 if a figure is above a limit set by --fail-above; with 2 if the input is wrong. FIGURE is
+    attack_accuracy, attack_auc, advantage, precision, recall, tpr_at_fpr_0.01, tpr_at_fpr_0.001,
+    epsilon_lower_bound, gap_bound or generalization_gap. Nothing in the files is unpickled or run.
+    """
+    try:
+        found, paths = _audit(**given)
+    except (ValueError, TypeError, OSError) as error:
+        in_python = 'pass duplicates="drop" to remove the copies, or "allow" if'
+        here = "remove the copies from the file, or say --allow-duplicates if"
+        raise WrongInput(str(error).replace(in_python, here)) from error
+    click.echo(found.report.to_markdown())
+    for gate in found.gates:
+        click.echo(f"{gate.figure} {gate.measured}, limit {gate.limit:g}: {gate.verdict}")
+    click.echo("\n".join(map(str, paths)))
+    if found.failed:
+        sys.exit(1)
+
+
+def _audit(
+    *,
+    model,
+    member_predictions,
+    nonmember_predictions,
+    attacks,
+    strong,
+    from_logits,
+    coarse,
+    class_names,
+    title,
+    fail_above,
+    dpia,
+    epsilon,
+    delta,
+    seed,
+    out,
+    **records,
+):
+    """The `Audit` that the options ask for, and the paths of what it wrote."""
+    from mpreg.audit import run as audits
+    from mpreg.audit.files import read_class_names
+    from mpreg.audit.gate import parse_limit
+    from mpreg.reports.impact.person import check_guarantee
+
+    options = {
+        "attacks": "strong" if strong else attacks,
+        "from_logits": from_logits,
+        "seed": seed,
+        "class_names": read_class_names(class_names) if class_names else None,
+        "limits": [parse_limit(text) for text in fail_above],
+        "command": shlex.join(["mpreg", *sys.argv[1:]]),
+        **({"title": title} if title else {}),
+    }
+    by_predictions = [member_predictions, nonmember_predictions]
+    if epsilon is not None and not dpia:
+        raise click.UsageError("--epsilon is for the assessment: say --dpia too")
+    check_guarantee(epsilon, delta)  # before minutes are spent
+    _check_way(model, by_predictions, records["members"], records["nonmembers"])
+    if model is None:
+        if records["reference"] is not None or options["attacks"] == "strong" or records["allow_duplicates"]:
+            raise click.UsageError("--reference, --strong and --allow-duplicates need MODEL and its records")
+        found = audits.audit_predictions(*by_predictions, coarse=coarse, **options)
+    elif coarse:
+        raise click.UsageError("--coarse is for predictions: what MODEL ends in is known")
+    else:
+        found = audits.audit_model(
+            model,
+            records["members"],
+            records["nonmembers"],
+            reference=records["reference"],
+            shadows=_shadows(options["attacks"], records),
+            allow_duplicates=records["allow_duplicates"],
+            **options,
+        )
+    return found, found.write(out, dpia={"epsilon": epsilon, "delta": delta} if dpia else None)
+
+
+def _check_way(model, predictions, members, nonmembers):
+    """Either MODEL and records, or predictions; anything else is a usage error."""
+    records = [members, nonmembers]
+    if model is None and all(predictions) and not any(records):
+        return
+    if model is not None and all(records) and not any(predictions):
+        return
+    raise click.UsageError(
+        "give MODEL.keras with --members and --nonmembers, or --member-predictions and --nonmember-predictions"
+    )
+
+
+def _shadows(attacks, records):
+    """`(count, epochs, batch size)` of shadow models, where the attacks need them."""
+    if attacks != "strong":
+        return None
+    if records["shadow_epochs"] is None:
+        raise click.UsageError(
+            "strong attacks train models like MODEL: say --shadow-epochs, as MODEL was trained"
+        )
+    return records["shadow_models"], records["shadow_epochs"], records["shadow_batch_size"]
+
+
+@main.group(cls=RecipeGroup)
+def recipe():
+    """Rebuild a paper's table, published figures beside measured ones."""
+
+
+if __name__ == "__main__":
+    main()

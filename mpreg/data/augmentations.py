@@ -1,0 +1,172 @@
+"""Altered copies of records, for attackers who ask about a record's surroundings."""
+
+import functools
+import itertools
+
+import numpy as np
+
+from mpreg._validate import brief, check_count
+from mpreg.data import flatten, map_arrays
+
+
+class ShiftsAndFlips:
+    """Images moved by up to so many pixels each way, and mirrored; the edge is repeated where nothing is left.
+
+    Yields `2 * (2 * pixels + 1) ** 2 - 1` copies: all but the unaltered one.
+
+    Source: Carlini et al., "Membership Inference Attacks From First Principles", S&P 2022, section VI-A;
+    Choquette-Choo et al., "Label-Only Membership Inference Attacks", ICML 2021, section 4.
+
+    Args:
+        pixels: the farthest move, at least 0.
+
+    Raises:
+        ValueError: `pixels` below 0; when called, records that are not images of shape (n, height, width) or
+            (n, height, width, channels).
+    """
+
+    def __init__(self, pixels=1):
+        check_count("pixels", pixels, 0)
+        self.pixels = pixels
+
+    def __call__(self, x):
+        for array in flatten(x):
+            if not is_image(array):
+                raise ValueError(
+                    "only images, (n, height, width) or (n, height, width, channels), can be shifted. "
+                    f"Received: records of shape {array.shape}"
+                )
+        moves = range(-self.pixels, self.pixels + 1)
+        for mirror, down, right in itertools.product((False, True), moves, moves):
+            if mirror or down or right:
+                yield map_arrays(functools.partial(_moved, mirror=mirror, down=down, right=right), x)
+
+
+class GaussianNoise:
+    """Continuous features with normal noise, in standard deviations of each feature, several copies a scale.
+
+    Source: Choquette-Choo et al., "Label-Only Membership Inference Attacks", ICML 2021, section 4.
+
+    Args:
+        scales: standard deviations of the noise, as multiples of the feature's; each above 0.
+        copies: number of copies a scale, at least 1.
+        seed: of the noise.
+
+    Raises:
+        ValueError: no scales, or an argument out of range; when called, features that are not numbers.
+    """
+
+    def __init__(self, scales=(0.2, 0.5), *, copies=16, seed=0):
+        self.scales = _check_amounts("scales", scales, np.inf)
+        check_count("copies", copies, 1)
+        check_count("seed", seed, 0)
+        self.copies, self.seed = copies, seed
+
+    def __call__(self, x):
+        rng = np.random.default_rng(self.seed)
+        _check_numbers(x)
+        for scale in np.repeat(self.scales, self.copies):
+            yield map_arrays(functools.partial(_noisy, scale=scale, rng=rng), x)
+
+
+class BitFlips:
+    """Binary features, 0 or 1, each turned over with some probability, several copies a rate.
+
+    Source: Choquette-Choo et al., "Label-Only Membership Inference Attacks", ICML 2021, section 4: Bernoulli
+    noise.
+
+    Args:
+        rates: probabilities of turning a feature over, above 0 and at most 0.5.
+        copies: number of copies a rate, at least 1.
+        seed: of the noise.
+
+    Raises:
+        ValueError: no rates, or an argument out of range; when called, features that are not binary.
+    """
+
+    def __init__(self, rates=(0.02, 0.05), *, copies=16, seed=0):
+        self.rates = _check_amounts("rates", rates, 0.5)
+        check_count("copies", copies, 1)
+        check_count("seed", seed, 0)
+        self.copies, self.seed = copies, seed
+
+    def __call__(self, x):
+        rng = np.random.default_rng(self.seed)
+        if not all(map(is_binary, flatten(x))):
+            raise ValueError("BitFlips is for features of values 0 and 1. Use GaussianNoise for others")
+        for rate in np.repeat(self.rates, self.copies):
+            yield map_arrays(functools.partial(_turned, rate=rate, rng=rng), x)
+
+
+def check_augment(augment):
+    """Refuses what is neither None nor a function."""
+    if augment is not None and not callable(augment):
+        raise ValueError(
+            "augment must be a function of inputs that yields altered copies of them, or None. "
+            f"Received: {brief(augment)}"
+        )
+
+
+def altered(augment, x):
+    """The altered copies that `augment` yields, of which there must be one."""
+    none = True
+    for copies in augment(x):
+        none = False
+        yield copies
+    if none:
+        raise ValueError(f"augment must yield at least one altered copy. Received none from {brief(augment)}")
+
+
+def usual_augmentation(x, *, seed=0):
+    """What suits these records: moves of images, turned bits of binary features, noise on others."""
+    arrays = flatten(x)
+    if all(map(is_image, arrays)):
+        return ShiftsAndFlips()
+    if all(map(is_binary, arrays)):
+        return BitFlips(seed=seed)
+    return GaussianNoise(seed=seed)
+
+
+def is_image(array):
+    """Whether records have at least a height and a width, as (n, height, width[, channels])."""
+    return array.ndim in (3, 4)
+
+
+def is_binary(array):
+    """Whether all features are 0 or 1."""
+    return array.dtype.kind in "biuf" and bool(((array == 0) | (array == 1)).all())
+
+
+def _moved(images, *, mirror, down, right):
+    height, width = (np.arange(size) for size in images.shape[1:3])
+    rows = np.clip(height - down, 0, len(height) - 1)
+    columns = np.clip(width - right, 0, len(width) - 1)
+    return images[:, rows[:, None], columns[::-1] if mirror else columns]
+
+
+def _noisy(array, *, scale, rng):
+    kind = array.dtype if array.dtype.kind == "f" else np.float32
+    noise = rng.standard_normal(array.shape, np.float32)
+    return (array + scale * array.std(axis=0, dtype=np.float64) * noise).astype(kind)
+
+
+def _turned(array, *, rate, rng):
+    turned = rng.random(array.shape, np.float32) < rate
+    return np.where(turned, array == 0, array).astype(array.dtype)
+
+
+def _check_amounts(name, amounts, most):
+    amounts = tuple(amounts)
+    if not amounts or not all(0 < amount <= most and np.isfinite(amount) for amount in amounts):
+        limit = "" if most == np.inf else f" and at most {most}"
+        raise ValueError(f"{name} must be numbers above 0{limit}. Received: {name}={brief(amounts)}")
+    return amounts
+
+
+def _check_numbers(x):
+    for array in flatten(x):
+        if array.dtype.kind not in "biuf":
+            raise ValueError(
+                f"noise needs features that are numbers. Received: type {array.dtype}. Give a function of inputs "
+                "that yields altered copies of them"
+            )

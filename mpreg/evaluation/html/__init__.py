@@ -1,4 +1,0 @@
-"""The report and the impact assessment as pages: one file each, no network, no script."""
-
-from mpreg.evaluation.html.page import render_html as render_html
-from mpreg.evaluation.html.page import write_html as write_html

@@ -1,0 +1,169 @@
+"""How each layer of a model is clipped, decided once for each model and tried out before it is trusted."""
+
+import dataclasses
+import functools
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mpreg.gradients.leaves import all_layers, twice_owned, weight_owners
+from mpreg.gradients.mapped import LOOPED, VECTORIZED, LayerAlone, quiet_conversion
+from mpreg.gradients.rules import find_rule
+from mpreg.gradients.state import check_state
+from mpreg.gradients.taps import tapped
+from mpreg.gradients.trial import RECORDS, advanced_seeds, by_layers, by_model, make_up, one_by_one, try_out
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """How one layer is clipped.
+
+    Args:
+        layer: the layer.
+        why: in words.
+        rule: function of the layer, its calls and the copies of each example, returning pieces.
+    """
+
+    layer: object
+    why: str
+    rule: object
+
+    @property
+    def how(self):
+        """`"ghost"`, `"vectorized_map"` or `"map_fn"`."""
+        return (self.rule.mode or LOOPED) if isinstance(self.rule, LayerAlone) else "ghost"
+
+
+class ClippingPlan:
+    """A readable table: how each layer with weights is clipped and why.
+
+    `whole` is None where every layer has a rule; otherwise the whole model runs on each example apart, by
+    `"vectorized_map"` or `"map_fn"`, and `why` says what stood in the way.
+    """
+
+    def __init__(self, target, steps, *, whole=None, why="", tried=True, seeds=()):
+        self.target, self.steps, self.whole, self.why, self.tried = target, steps, whole, why, tried
+        self.seeds = list(seeds)
+
+    @property
+    def rows(self):
+        """A dict a layer: `layer`, `type`, `parameters`, `how` and `why`."""
+        owners = [step.layer for step in self.steps] if not self.whole else weight_owners(self.target)
+        hows = (
+            [(step.how, step.why) for step in self.steps]
+            if not self.whole
+            else [(self.whole, self.why)] * len(owners)
+        )
+        return [
+            {
+                "layer": layer.name,
+                "type": type(layer).__name__,
+                "parameters": sum(int(np.prod(v.shape)) for v in layer.trainable_variables),
+                "how": how,
+                "why": why,
+            }
+            for layer, (how, why) in zip(owners, hows, strict=True)
+        ]
+
+    def __str__(self):
+        names = ("layer", "type", "parameters", "how", "why")
+        lines = [names, *([str(row[name]) for name in names] for row in self.rows)]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
+        text = "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in lines
+        )
+        trial = (
+            f"Tried out against one backward pass a record, on {RECORDS} made-up records."
+            if self.tried
+            else "Not tried out: no made-up records had a gradient."
+        )
+        return f"{text}\n{trial}"
+
+    __repr__ = __str__
+
+    def backward(self, run, copies):
+        """Runs the model once, forwards and backwards.
+
+        Args:
+            run: function of nothing that calls the target and returns `(answers, loss)`.
+            copies: rows of each example.
+
+        Returns:
+            `(answers, loss, pieces)`.
+        """
+        tape = tf.GradientTape(watch_accessed_variables=False)
+        with tape, tapped([step.layer for step in self.steps], tape) as calls:
+            answers, loss = run()
+        noted = [call for seen in calls for call in seen]
+        for call, gradient in zip(noted, tape.gradient(loss, [call.output for call in noted]), strict=True):
+            call.gradient = gradient
+        pieces = []
+        for step, seen in zip(self.steps, calls, strict=True):
+            used = [call for call in seen if call.gradient is not None]
+            if used:
+                pieces.extend(step.rule(step.layer, used, copies))
+        return answers, loss, pieces
+
+
+def make_plan(target, spec):
+    """The plan for a target that is called on tensors like `spec`, nested `tf.TensorSpec`s of a batch.
+
+    Raises:
+        ValueError: inputs that are neither numbers nor truth values, a target that keeps what it sees of records or
+            adds losses of them, or one whose records cannot be told apart at all.
+    """
+    x = make_up(spec)
+    check_state(target, x)
+    seeds = advanced_seeds(target, x)
+    training = not seeds  # random layers would differ between the ways of computing that are compared
+    truth = one_by_one(target, x, training)
+    tried = bool(np.all(truth[0] > 0))
+    steps = _steps(target, seeds)
+    plan = ClippingPlan(target, steps, seeds=seeds, tried=tried)
+    reason = _structural_reason(target, steps) or try_out(
+        functools.partial(by_layers, plan, training=training), target, x, truth
+    )
+    if reason is None:
+        return plan
+    # TensorFlow vectorizes neither loops nor random numbers that differ between records.
+    looped = seeds or any(isinstance(layer, keras.layers.RNN) for layer in all_layers(target))
+    for mode in (LOOPED,) if looped else (VECTORIZED, LOOPED):
+        plan = ClippingPlan(target, [], whole=mode, why=reason, seeds=seeds, tried=tried)
+        with quiet_conversion():
+            failure = try_out(functools.partial(by_model, plan, training=training), target, x, truth)
+        if failure is None:
+            return plan
+    raise ValueError(
+        "no way was found to tell the gradients of single records of this target apart: "
+        f"a loop over records gives others than one record at a time ({failure})"
+    )
+
+
+def _steps(target, seeds):
+    random = {id(seed) for seed in seeds}
+    steps = []
+    for layer in weight_owners(target):
+        rule = find_rule(layer)
+        if rule:
+            steps.append(Step(layer, f"a rule for {rule.__name__.replace('_', ' ')} layers", rule))
+        elif any(id(variable) in random for variable in layer.non_trainable_variables):
+            steps.append(Step(layer, "it draws random numbers, so it cannot be run again", None))
+        else:
+            alone = LayerAlone(LOOPED if isinstance(layer, keras.layers.RNN) else None)
+            steps.append(Step(layer, "no rule; the layer alone runs again on each record", alone))
+    return steps
+
+
+def _structural_reason(target, steps):
+    owners = [step.layer for step in steps]
+    if owners and owners[0] is target:
+        return "the model has weights of its own, outside its layers"
+    shared = twice_owned(owners)
+    if shared:
+        return f"layer {shared!r} shares a weight with another layer"
+    for step in steps:
+        if step.rule is None:
+            return f"layer {step.layer.name!r}: {step.why}"
+    return None

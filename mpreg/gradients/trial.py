@@ -1,0 +1,137 @@
+"""Trying a clipping plan out: made-up records must have the gradients that one plain backward pass a record gives."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mpreg.classifiers.tensors import call_target
+from mpreg.gradients.leaves import all_layers
+from mpreg.gradients.mapped import answer_specs, grouped, model_rows
+
+RECORDS = 3  # of the trial
+FREE_AXIS = 6  # length that the trial gives to an axis of any length
+TOLERANCE = 1e-3
+HALF_TOLERANCE = 0.1  # where a layer computes in half precision
+
+
+def try_out(compute, target, x, truth):
+    """What is wrong with a way of computing per-example gradients, or None."""
+    try:
+        norms, sums = compute(x)
+    except Exception as error:  # whatever a layer of a stranger may raise when it is looked into
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:80]}"
+    half = any(layer.compute_dtype in ("bfloat16", "float16") for layer in all_layers(target))
+    tolerance = HALF_TOLERANCE if half else TOLERANCE
+    largest = max(np.max(np.abs(expected)) for expected in truth[1:])
+    for found, expected in zip([norms, *sums], truth, strict=True):
+        # Some gradients are 0 but for rounding, such as that of the bias of an attention's keys.
+        allowed = tolerance * (np.max(np.abs(expected)) + 1e-3 * largest)
+        if not np.max(np.abs(found - expected)) <= allowed:
+            return "the gradients of single records come out otherwise where they are in one batch"
+    return None
+
+
+def by_layers(plan, x, *, training):
+    """The digest of a plan's rules."""
+    weights = _readout_weights(plan.target, x)
+
+    def run():
+        answers = call_target(plan.target, x, training=training)
+        return answers, tf.reduce_sum(_readout(answers, weights))
+
+    _, _, pieces = plan.backward(run, 1)
+    return _digest(pieces, plan.target.trainable_variables)
+
+
+def by_model(plan, x, *, training):
+    """The digest of a plan that runs the whole model on each record."""
+    target = plan.target
+    weights = _readout_weights(target, x)
+
+    def forward(element):
+        answers = call_target(target, element, training=training)
+        return answers, tf.reduce_sum(_readout(answers, weights))
+
+    elements = keras.tree.map_structure(lambda tensor: grouped(tensor, 1), x)
+    pieces, _ = model_rows(
+        target.trainable_variables, forward, elements, [], answer_specs(target, x, 1), plan.whole
+    )
+    return _digest(pieces, target.trainable_variables)
+
+
+def _digest(pieces, variables):
+    """Squared norms of the records, and of each variable the sum of its gradients with factors 1, 2, 3."""
+    factors = tf.range(1.0, RECORDS + 1.0)
+    norms = tf.add_n([piece.squared_norms() for piece in pieces])
+    sums = {id(variable): np.zeros(variable.shape, np.float32) for variable in variables}
+    for piece in pieces:
+        sums[id(piece.variable)] = sums[id(piece.variable)] + piece.weighted_sum(factors).numpy()
+    return norms.numpy(), [sums[id(variable)] for variable in variables]
+
+
+def one_by_one(target, x, training):
+    """The digest of one plain backward pass a record: the truth."""
+    variables = target.trainable_variables
+    norms, sums = [], [np.zeros(variable.shape, np.float32) for variable in variables]
+    weights = _readout_weights(target, x)
+    for row in range(RECORDS):
+        record = keras.tree.map_structure(lambda tensor, at=row: tensor[at : at + 1], x)
+        with tf.GradientTape() as tape, keras.StatelessScope():
+            loss = tf.reduce_sum(_readout(call_target(target, record, training=training), weights))
+        gradients = [
+            tf.cast(tf.convert_to_tensor(gradient), tf.float32).numpy()
+            for gradient in tape.gradient(
+                loss, [v.value for v in variables], unconnected_gradients=tf.UnconnectedGradients.ZERO
+            )
+        ]
+        norms.append(sum(float(np.sum(np.square(g))) for g in gradients))
+        sums = [total + (row + 1) * g for total, g in zip(sums, gradients, strict=True)]
+    return [np.array(norms), *sums]
+
+
+def _readout_weights(target, x):
+    """A random direction for each of the target's answers."""
+    with keras.StatelessScope():
+        answers = call_target(target, keras.tree.map_structure(lambda t: t[:1], x), training=False)
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=a.shape[1:]).astype("float32") for a in keras.tree.flatten(answers)]
+
+
+def _readout(answers, weights):
+    flat = [tf.cast(answer, tf.float32) for answer in keras.tree.flatten(answers)]
+    return tf.add_n(
+        [
+            tf.reduce_sum(answer * weight + tf.square(answer), axis=list(range(1, answer.shape.rank)))
+            for answer, weight in zip(flat, weights, strict=True)
+        ]
+    )
+
+
+def make_up(spec):
+    """`RECORDS` records like `spec`."""
+    rng = np.random.default_rng(0)
+
+    def make(part):
+        shape = (RECORDS, *(FREE_AXIS if size is None else size for size in part.shape[1:]))
+        if part.dtype.is_floating:
+            return tf.cast(rng.normal(size=shape), part.dtype)
+        if part.dtype.is_integer or part.dtype.is_bool:
+            return tf.cast(rng.integers(0, 2, shape), part.dtype)
+        raise ValueError(
+            "the target's inputs must be numbers, or no plan can be tried out. Encode text ahead of the target. "
+            f"Received: inputs of type {part.dtype.name}"
+        )
+
+    return keras.tree.map_structure(make, spec)
+
+
+def advanced_seeds(target, x):
+    """The variables of random-number states that a pass in training mode moves on."""
+    weights = {id(weight) for weight in target.non_trainable_weights}
+    with keras.StatelessScope() as scope:
+        call_target(target, x, training=True)
+    return [
+        variable
+        for variable in target.non_trainable_variables
+        if id(variable) not in weights and scope.get_current_value(variable) is not None
+    ]

@@ -1,0 +1,6 @@
+"""DP-SGD: clipping by ghost norms, noise, accounting, sampling and an audit."""
+
+from mpreg.private.adaptive import AdaptiveClip as AdaptiveClip
+from mpreg.private.dp_audit import audit_dp as audit_dp
+from mpreg.private.dpsgd import DPSGD as DPSGD
+from mpreg.private.sampling import poisson_batches as poisson_batches

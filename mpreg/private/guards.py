@@ -1,0 +1,175 @@
+"""What cannot be trained privately is refused, by name and with what to do instead."""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from mpreg.gradients.leaves import all_layers
+from mpreg.training.core.defence import TrainingDefence
+
+MIXING = (keras.layers.BatchNormalization, keras.layers.SpectralNormalization)
+REDUCTIONS = ("sum_over_batch_size", "mean", "sum")
+
+
+def check_target(target):
+    """Raises a `ValueError` for a target that no clipping could make private, as far as its layers tell."""
+    if not isinstance(target, keras.Model):
+        raise ValueError(f"target must be a keras.Model. Received: {target!r}")
+    if isinstance(target, TrainingDefence):
+        reasons = "; ".join(f"{type(part).__name__} {part.private_reason}" for part in target.parts)
+        raise ValueError(
+            "DPSGD clips the gradient of each record by itself, which the parts of a training defence do not allow: "
+            f"{reasons}. Give it the target alone, {type(target).__name__}.target_model"
+        )
+    for name in ("train_step", "compute_loss"):
+        if getattr(type(target), name) is not getattr(keras.Model, name):
+            raise ValueError(
+                f"the target has a {name} of its own, which DPSGD would silently replace. "
+                f"Received: {type(target).__name__}.{name}"
+            )
+    for layer in all_layers(target):
+        _check_layer(layer)
+
+
+def _check_layer(layer):
+    frozen = not layer.trainable and not isinstance(layer, keras.layers.SpectralNormalization)
+    if isinstance(layer, MIXING) and not frozen:
+        raise ValueError(
+            f"layer {layer.name!r} ({type(layer).__name__}) mixes the records of a batch or keeps statistics of them, "
+            "so no gradient belongs to one record alone. Use keras.layers.GroupNormalization or LayerNormalization "
+            "instead, or freeze it with layer.trainable = False"
+        )
+    if getattr(layer, "activity_regularizer", None) is not None:
+        raise ValueError(
+            f"layer {layer.name!r} has an activity regularizer, a loss of the records that would not be clipped. "
+            "Remove it; regularizers of weights are welcome"
+        )
+    if layer.compute_dtype == "float16":
+        raise ValueError(
+            f"layer {layer.name!r} computes in float16, whose gradients underflow without a scale that follows the "
+            "data. Use mixed_bfloat16 or float32"
+        )
+
+
+def check_augment(augment):
+    """Raises a `ValueError` for an augmentation of Keras that mixes records."""
+    mixing = tuple(getattr(keras.layers, name) for name in ("MixUp", "CutMix") if hasattr(keras.layers, name))
+    for layer in all_layers(augment) if isinstance(augment, keras.layers.Layer) else ():
+        if isinstance(layer, mixing):
+            raise ValueError(
+                f"augment mixes records, so no gradient belongs to one of them alone. Received: {type(layer).__name__}"
+            )
+
+
+def check_compiled(model):
+    """Raises a `ValueError` for a compiled loss or optimizer, or a strategy, that the mechanism does not cover."""
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        raise ValueError(
+            "DPSGD trains on one device: under a distribution strategy every replica would add its own noise. "
+            f"Received: {tf.distribute.get_strategy().num_replicas_in_sync} replicas"
+        )
+    if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer):
+        raise ValueError(
+            "a LossScaleOptimizer scales by what the gradients hold. Use mixed_bfloat16 or float32 instead of float16"
+        )
+
+
+def loss_reduction(loss):
+    """`"mean"` or `"sum"`: how compiled losses make one number of a batch.
+
+    Raises:
+        ValueError: by another reduction, or by several.
+    """
+    reductions = {
+        getattr(each, "reduction", "sum_over_batch_size")
+        for each in keras.tree.flatten(loss)
+        if each is not None
+    }
+    strange = [reduction for reduction in reductions if reduction not in REDUCTIONS]
+    if strange:
+        raise ValueError(
+            f"the reduction of the loss must be one of {list(REDUCTIONS)}, so that every record counts by itself. "
+            f"Received: reduction={strange[0]!r}"
+        )
+    if len({reduction == "sum" for reduction in reductions}) > 1:
+        raise ValueError(f"all losses must have one reduction. Received: {sorted(reductions)}")
+    return "sum" if reductions == {"sum"} else "mean"
+
+
+def check_mask(answers):
+    """Raises a `ValueError` for answers with a mask: Keras averages their loss over the whole batch."""
+    if any(getattr(answer, "_keras_mask", None) is not None for answer in keras.tree.flatten(answers)):
+        raise ValueError(
+            "the target's answers carry a mask, by which Keras averages the loss over the whole batch, so that no "
+            "record counts by itself. Pool over the steps, or end in a layer that takes no mask"
+        )
+
+
+def check_loss(model, y, answer_specs):
+    """Raises a `ValueError` if a loss that is not Keras' own mixes the records of a batch.
+
+    Tried out on made-up labels and answers: the gradient of a batch must be those of its records.
+
+    Args:
+        model: a `DPSGD`; its `data_loss` is tried.
+        y: labels, nested tensors, for their shapes and types.
+        answer_specs: `tf.TensorSpec`s of three answers.
+    """
+    if all(_is_of_keras(loss) for loss in keras.tree.flatten(model.loss)):
+        return
+    labels, answers = (keras.tree.map_structure(_made_up, part) for part in (y, answer_specs))
+    together = _loss_gradients(model, labels, answers)
+    scale = 1.0 if loss_reduction(model.loss) == "sum" else 3.0
+    for row in range(3):
+        one = [
+            keras.tree.map_structure(lambda part, at=row: part[at : at + 1], part)
+            for part in (labels, answers)
+        ]
+        for mixed, alone in zip(together, _loss_gradients(model, *one), strict=True):
+            if not np.allclose(scale * mixed[row], alone[0], rtol=1e-3, atol=1e-5):
+                raise ValueError(
+                    "the compiled loss mixes the records of a batch: the gradient of one depends on the others. "
+                    f"Use a loss that is a mean or a sum over records. Received: loss={model.loss!r}"
+                )
+
+
+def _is_of_keras(loss):
+    function = getattr(loss, "fn", loss)
+    module = getattr(function, "__module__", None) or type(function).__module__
+    return loss is None or isinstance(loss, str) or module.split(".")[0] == "keras"
+
+
+def _made_up(spec):
+    rng = np.random.default_rng(0)
+    dtype, shape = tf.as_dtype(spec.dtype), (3, *(6 if size is None else size for size in spec.shape[1:]))
+    values = rng.uniform(0.1, 0.9, shape) if dtype.is_floating else np.resize([0, 1, 1], shape)
+    return tf.cast(values, dtype)
+
+
+def _loss_gradients(model, labels, answers):
+    with tf.GradientTape() as tape:
+        tape.watch(answers)
+        loss = model.data_loss(None, labels, answers)
+    return [gradient.numpy() for gradient in keras.tree.flatten(tape.gradient(loss, answers))]
+
+
+def check_options(noise_multiplier, l2_norm_clip):
+    """Raises a `ValueError` that quotes the first number out of range."""
+    if not _is_number(noise_multiplier) or not 0 <= noise_multiplier < math.inf:
+        raise ValueError(
+            "noise_multiplier must be a finite number, at least 0 (0 is no privacy). "
+            f"Received: noise_multiplier={noise_multiplier!r}"
+        )
+    if not _is_number(l2_norm_clip) or not l2_norm_clip > 0:
+        raise ValueError(f"l2_norm_clip must be a number above 0. Received: l2_norm_clip={l2_norm_clip!r}")
+    if math.isinf(l2_norm_clip) and noise_multiplier > 0:
+        raise ValueError(
+            "noise is a multiple of the clip norm, so l2_norm_clip must be finite where noise_multiplier is above 0. "
+            f"Received: l2_norm_clip={l2_norm_clip!r}, noise_multiplier={noise_multiplier!r}"
+        )
+
+
+def _is_number(value):
+    return isinstance(value, int | float) and not isinstance(value, bool)

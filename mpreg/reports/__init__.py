@@ -1,0 +1,1 @@
+"""Renderers of results: pages, pictures, TensorBoard, the impact assessment."""

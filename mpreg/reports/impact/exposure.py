@@ -1,0 +1,174 @@
+"""Chapter 3 of the assessment: the threat, who can carry it out, and what was measured, together and by groups."""
+
+from mpreg._text import percent, percent_with_interval
+from mpreg.reports.document import Ask, Points, Section, Table, Text
+from mpreg.reports.html import sections, words
+from mpreg.reports.impact.person import chosen_rate
+
+CLASSES = 10  # listed, of those that leak most
+LIKELY = (0.5, 0.75, 0.9, 0.99)  # membership probabilities that members are counted above
+
+
+def threat():
+    return Section(
+        "3. The risk to people (Article 35(7)(c))",
+        (
+            Text(
+                "Membership inference: someone who holds a person's record finds out whether it was among the training "
+                "data. Where being in the data says something, such as having been treated at a clinic or having "
+                "defaulted on a loan, that is a disclosure of its own. It is also where leakage begins: a model "
+                "that does not reveal membership cannot reveal what stands in a member's record beyond what it says of "
+                "people in general."
+            ),
+            Ask(
+                "What membership in this data set says about a person, and what harm its disclosure could do: to whom, "
+                "how severe, how reversible."
+            ),
+            Ask("Who could be interested, and whether they could hold the records they would ask about."),
+        ),
+    )
+
+
+def access(report, norms):
+    names = ", ".join(report.attacks)
+    white = (
+        f"Measured in part: the norm of each record's gradient tells members apart with an AUC of {norms.auc:.3f} "
+        f"(guessing: 0.500)."
+        if norms is not None
+        else "Not measured here."
+    )
+    return Section(
+        "3.1 What the attacker can reach",
+        (
+            Table(
+                ("access", "who has it", "measured here"),
+                (
+                    ("black-box: the answers", "everyone who may query the model", f"Yes: {names}."),
+                    (
+                        "white-box: the model itself",
+                        "whoever receives or hosts it, or obtains a copy; can do all of the above too",
+                        white,
+                    ),
+                    (
+                        "federated: every update",
+                        "other participants and the server, where training is distributed; they see the model many "
+                        "times over and can act on it",
+                        "Not measured here. Expect more leakage than from the final model.",
+                    ),
+                ),
+            ),
+            Ask(
+                "Which of these apply, and what keeps others from them (contracts, rate limits, access control)."
+            ),
+        ),
+        3,
+    )
+
+
+def method(report):
+    spent = []
+    if report.cost.get("shadow_models"):
+        spent.append(f"The attacker trained {report.cost['shadow_models']} models like this one.")
+    return Section(
+        "3.2 How it was measured",
+        (
+            Text(
+                " ".join(
+                    [
+                        f"{len(report.attacks)} attacks were carried out. The attacker is given the membership of "
+                        "four fifths of the records and judges the rest, in turn. That is more than most attackers "
+                        "have, so that the figures lean to caution. Members and non-members weigh the same: guessing "
+                        "is right in 50 of 100 cases. The figure that counts is that of the strongest attack; "
+                        "intervals are at 95 %.",
+                        *spent,
+                    ]
+                )
+            ),
+            Points(report.notes) if report.notes else Text("No attack was left out."),
+        ),
+        3,
+    )
+
+
+def aggregate(report):
+    rows = [
+        (
+            result.name,
+            percent_with_interval(result.accuracy),
+            f"{result.auc:.3f}",
+            *(percent_with_interval(tpr) for tpr in result.tpr_at_fpr.values()),
+        )
+        for result in sections.ranked(report)
+    ]
+    fprs = report.strongest.tpr_at_fpr
+    few = words.few_but_certain(report)
+    return Section(
+        "3.3 All members together",
+        (
+            Text(f"{words.headline(report)} {words.certainty(report)}"),
+            *([Text(few)] if few else []),
+            Table(
+                (
+                    "attack",
+                    "accuracy",
+                    "AUC",
+                    *(f"members found at {chosen_rate(fpr)} false alarms" for fpr in fprs),
+                ),
+                tuple(rows),
+            ),
+        ),
+        3,
+    )
+
+
+def records(report, risk):
+    rows = [
+        (
+            f"above {chosen_rate(level)}",
+            f"{int((risk.members > level).sum()):,} of {report.members:,}",
+            f"{int((risk.nonmembers > level).sum()):,} of {report.nonmembers:,}",
+        )
+        for level in LIKELY
+    ]
+    return Section(
+        "3.5 Which records are exposed",
+        (
+            Text(
+                f"Each record has a probability of being a member, where half of all records are, fitted to the scores "
+                f"of “{risk.attack}” on other records. member_scores.npz holds it for every record, for those who "
+                "decide what is removed or trained again. Treat that file like the training data: it says who is in it."
+            ),
+            Table(("membership probability", "members", "non-members"), tuple(rows)),
+            Ask("What is done about the most exposed records: removed, left, or their owners told."),
+        ),
+        3,
+    )
+
+
+def classes(report, names):
+    leaks = report.leakage_per_class()
+    above, judged = sections.unusual(leaks, report)
+    rows = [
+        (
+            names[leak.label],
+            f"{leak.members:,}",
+            percent(leak.train_accuracy) if leak.members else "-",
+            percent(leak.test_accuracy) if leak.nonmembers else "-",
+            percent_with_interval(leak.attack_accuracy),
+        )
+        for leak in sections.by_risk(leaks)[:CLASSES]
+    ]
+    return Section(
+        "3.6 Whether some groups are exposed more",
+        (
+            Text(
+                f"{above} of {judged} classes lie above the whole model's figure with their entire interval; chance "
+                f"alone would put about one in forty there. The {len(rows)} classes that leak most for certain:"
+            ),
+            Table(("class", "members", "training accuracy", "test accuracy", "attack accuracy"), tuple(rows)),
+            Ask(
+                "Whether these classes, or other groups such as by age or sex, stand for people who need protection."
+            ),
+        ),
+        3,
+    )

@@ -1,0 +1,1 @@
+"""What all defences on the training step share."""

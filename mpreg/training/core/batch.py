@@ -1,0 +1,119 @@
+"""What one training step works on."""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+from mpreg.classifiers.tensors import (
+    answers_are_logits,
+    answers_aside,
+    count_classes,
+    log_probabilities,
+    one_hot_labels,
+)
+
+
+class Batch:
+    """Members of one step, what the target makes of them, and what it is to make of them.
+
+    What several parts read is computed once. A part that branches (`tf.cond`) must read it ahead of its branches.
+
+    Args:
+        target: the model in training.
+        x, y, sample_weight: the members as `fit` gave them.
+        loss: the compiled loss.
+        from_logits: whether the target answers with logits; None reads it from its last layer and `loss`.
+
+    Attributes:
+        inputs: what the target is trained on; `x`, unless a part mixes records.
+        labels: what it is trained towards, None for `y` by the compiled loss, or distributions, float32 (n, classes).
+        judged: labels for the compiled metrics, as fit gave them.
+        weights: weights of the records in `inputs`.
+        answers: the target's answers on `inputs` in training mode, attached to their gradient.
+        notes: what a part keeps from one of its turns to the next, by part.
+    """
+
+    def __init__(self, target, x, y, sample_weight=None, *, loss=None, from_logits=None):
+        self.target, self.loss = target, loss
+        self.x, self.y, self.sample_weight = x, y, finite_weights(sample_weight)
+        self.inputs, self.weights, self.judged = x, self.sample_weight, y
+        self.labels = None
+        self.answers = None
+        self.notes = {}
+        self._from_logits = from_logits
+
+    @functools.cached_property
+    def from_logits(self):
+        """Whether the target answers with logits."""
+        if self._from_logits is not None:
+            return self._from_logits
+        return answers_are_logits(self.target, self.loss)
+
+    @functools.cached_property
+    def classes(self):
+        """Number of classes; known once there are answers."""
+        return count_classes(self.answers)
+
+    @functools.cached_property
+    def one_hot(self):
+        """True labels of the members, float32 (n, classes)."""
+        return one_hot_labels(self.y, self.classes)
+
+    @property
+    def distributions(self):
+        """What the target is trained towards, float32 (n, classes), also where that is the true label."""
+        return self.one_hot if self.labels is None else self.labels
+
+    @functools.cached_property
+    def log_probabilities(self):
+        """Log-probabilities of the answers on `inputs`, float32 (n, classes)."""
+        return log_probabilities(self.answers, from_logits=self.from_logits)
+
+    @functools.cached_property
+    def member_log_probabilities(self):
+        """Log-probabilities of the members themselves in training mode, float32 (n, classes).
+
+        Where `inputs` are other records, this takes one more pass, which leaves no trace in the target.
+        """
+        if self.inputs is self.x:
+            return self.log_probabilities
+        answers = answers_aside(self.target, self.x, training=True)
+        return log_probabilities(answers, from_logits=self.from_logits)
+
+    @functools.cached_property
+    def present(self):
+        """1 for members that take part, 0 for those of weight 0, such as padding; float32 (n,)."""
+        return presence(self.sample_weight, keras.tree.flatten(self.x if self.y is None else self.y)[0])
+
+
+def presence(sample_weight, like):
+    """1 where a weight is not 0, float32 (n,); 1 for each row of `like` where there are no weights."""
+    if sample_weight is None:
+        return tf.ones((tf.shape(like)[0],))
+    return tf.cast(weight_row(sample_weight) != 0, tf.float32)
+
+
+def mean_present(values, present):
+    """Mean over the records that are present, 0 where none is."""
+    return tf.math.divide_no_nan(tf.reduce_sum(values * present), tf.reduce_sum(present))
+
+
+def weight_row(sample_weight):
+    """Weights as one row, float32 (n,). As Keras does, a list or dict of a single array is taken for that array."""
+    (weights,) = keras.tree.flatten(sample_weight)
+    return tf.cast(tf.reshape(weights, (-1,)), tf.float32)
+
+
+def finite_weights(sample_weight):
+    """Sample weights with 0 for NaN and infinity: such a record takes no part, instead of destroying the model."""
+    if sample_weight is None:
+        return None
+    return keras.tree.map_structure(
+        lambda w: tf.where(tf.math.is_finite(w), w, tf.zeros_like(w)), sample_weight
+    )
+
+
+def replicas():
+    """Devices that share a batch. Keras sums their gradients, so each charges its share of a mean."""
+    return tf.distribute.get_strategy().num_replicas_in_sync

@@ -1,0 +1,51 @@
+"""Cross-entropy against distributions, in the way of a compiled cross-entropy against labels."""
+
+import keras
+
+from mpreg.training.core.batch import weight_row
+
+PLAIN = ("SparseCategoricalCrossentropy", "CategoricalCrossentropy", "BinaryCrossentropy")
+NEUTRAL = {"label_smoothing": 0, "ignore_class": None, "axis": -1}
+MEANS = ("sum_over_batch_size", "mean")
+
+
+def distribution_loss(batch, labels, weights=None):
+    """Cross-entropy of a batch's answers against distributions, weighted and reduced as by the compiled loss.
+
+    Args:
+        batch: a `Batch` with answers.
+        labels: distributions, float32 (n, classes).
+        weights: weights of the records, or None.
+
+    Raises:
+        ValueError: a compiled loss that is not a plain cross-entropy of the target's classes.
+    """
+    against = keras.losses.CategoricalCrossentropy(from_logits=True, reduction=plain_reduction(batch))
+    weights = None if weights is None else weight_row(weights)
+    return against(labels, batch.log_probabilities, sample_weight=weights)
+
+
+def plain_reduction(batch):
+    """The reduction of a compiled plain cross-entropy."""
+    kind, options = loss_kind(batch.loss)
+    changed = any(options.get(name, neutral) != neutral for name, neutral in NEUTRAL.items())
+    if kind not in PLAIN or changed or (kind == "BinaryCrossentropy" and batch.classes > 2):
+        raise ValueError(
+            "the defence trains the target towards distributions over its classes, so its loss must be a plain "
+            "(sparse) categorical or binary cross-entropy, without label_smoothing or ignore_class. "
+            f"Received: loss={batch.loss!r}"
+        )
+    return options.get("reduction", "sum_over_batch_size")
+
+
+def loss_kind(loss):
+    """Class name of a compiled loss of Keras, and its options; `("", {})` for any other loss."""
+    if isinstance(loss, list | tuple | dict) and len(loss) == 1:
+        (loss,) = loss.values() if isinstance(loss, dict) else loss
+    if isinstance(loss, str):
+        loss = keras.losses.get(loss)
+    if isinstance(loss, keras.losses.Loss):
+        return type(loss).__name__, loss.get_config()
+    if getattr(loss, "__module__", "").startswith("keras."):
+        return "".join(word.capitalize() for word in loss.__name__.split("_")), {}
+    return "", {}

@@ -1,0 +1,35 @@
+"""Entropy bonus: the target is paid for answers that are not sure."""
+
+import keras
+import tensorflow as tf
+
+from mpreg._validate import check_number
+from mpreg.training.core.batch import mean_present, presence, replicas
+from mpreg.training.core.part import DefencePart
+
+
+@keras.saving.register_keras_serializable("mpreg")
+class EntropyBonus(DefencePart):
+    """Charges the target less by a weight times the mean entropy of its answers, in nats.
+
+    Args:
+        weight: at least 0.
+    """
+
+    def __init__(self, *, weight, **kwargs):
+        super().__init__(**{"name": "entropy_bonus", **kwargs})
+        self.weight = float(weight)
+
+    def charge(self, batch, loss):
+        logs = batch.log_probabilities
+        entropy = -tf.reduce_sum(tf.exp(logs) * logs, axis=-1)
+        return loss - self.weight * mean_present(entropy, presence(batch.weights, logs)) / replicas()
+
+    def get_config(self):
+        return {**super().get_config(), "weight": self.weight}
+
+
+def open_bonus(name, weight):
+    """An `EntropyBonus` whose weight is checked under the name of the option that gives it."""
+    check_number(name, weight, least=0)
+    return EntropyBonus(weight=weight)

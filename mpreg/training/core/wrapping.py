@@ -1,0 +1,48 @@
+"""What every training defence is: a `keras.Model` around a target, whose weights it trains as if they were its own."""
+
+import keras
+
+from mpreg.classifiers.tensors import call_target, knows_training
+
+
+class Wrapper(keras.Model):
+    """A model that answers and trains as its target does, and deploys as `target_model`.
+
+    Args:
+        target: the Keras model to train.
+        name: name of the wrapper.
+        dtype: dtype policy; None takes the target's.
+    """
+
+    def __init__(self, target, *, name, dtype=None):
+        super().__init__(name=name, dtype=target.dtype_policy if dtype is None else dtype)
+        self.target_model = target
+        self._only_data = False
+        # Keras passes a training mode to a model that takes one, and from there to all layers inside, also to
+        # those of a target that takes none. Such a target must be called without one, as by itself.
+        self._call_has_training_arg = knows_training(target)
+
+    @property
+    def trainable_variables(self):
+        """The target's: the compiled optimizer must touch no other weights."""
+        return self.target_model.trainable_variables
+
+    @property
+    def trainable_weights(self):
+        return self.target_model.trainable_weights
+
+    @property
+    def losses(self):
+        """The target's own, such as its regularizers; none while the loss of the records is computed."""
+        return [] if self._only_data else self.target_model.losses
+
+    def call(self, inputs, training=None):
+        return call_target(self.target_model, inputs, training=training)
+
+    def data_loss(self, x, y, answers, weights=None):
+        """The compiled loss of some records, without regularizers."""
+        self._only_data = True
+        try:
+            return keras.Model.compute_loss(self, x, y, answers, weights, training=True)
+        finally:
+            self._only_data = False

@@ -1,0 +1,211 @@
+"""The min-max game of adversarial regularization, as a part that any Keras training step can hold.
+
+The inner player, an inference network, learns to tell members from reference records by the target's answers.
+What it gains on the members is the penalty that the outer player, the target, pays.
+
+Source: Nasr, Shokri and Houmansadr, "Machine Learning with Membership Privacy using Adversarial
+Regularization", CCS 2018, sections 3.1 and 3.2, algorithm 1.
+"""
+
+import keras
+import tensorflow as tf
+
+from mpreg._validate import check_count, check_number
+from mpreg.classifiers.tensors import answers_aside, log_probabilities, one_hot_labels
+from mpreg.networks.inference import build_inference_network
+from mpreg.training.core.batch import mean_present, replicas
+from mpreg.training.core.part import DefencePart
+from mpreg.training.core.reference import ArrayReference, DatasetReference, open_reference
+from mpreg.training.game import watchdog
+from mpreg.training.game.control import GameControl
+
+
+@keras.saving.register_keras_serializable("mpreg")
+class MembershipGame(DefencePart):
+    """Inference network, its optimizer and the reference records: plays one round a training step.
+
+    Args: as `AdversarialRegularization`, and `classes`, the number of classes of the target.
+    """
+
+    consumes_reference = True
+    private_reason = "trains its inference network on the members' answers as they are"
+
+    def __init__(
+        self,
+        *,
+        classes,
+        penalty,
+        inference_network="compact",
+        attack_steps=1,
+        attack_optimizer="adam",
+        warmup_epochs=1,
+        reference_batch_size=64,
+        reference_gain=False,
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(**{"name": "membership_game", **kwargs})
+        check_options(
+            penalty=penalty,
+            attack_steps=attack_steps,
+            warmup_epochs=warmup_epochs,
+            reference_batch_size=reference_batch_size,
+            seed=seed,
+        )
+        self.classes = classes
+        self.attack_steps = int(attack_steps)
+        self.warmup_epochs = int(warmup_epochs)
+        self.reference_batch_size = int(reference_batch_size)
+        self.reference_gain = reference_gain
+        self.seed = int(seed)
+        self.inference_network = build_inference_network(inference_network, classes, seed=seed)
+        self.attack_optimizer = own_optimizer(attack_optimizer, self.inference_network)
+        self.penalty = self.state("penalty", penalty)
+        self.warmup_left = self.state("warmup_left", warmup_epochs)
+        # 0 in warm-up: the network learns, the target pays nothing.
+        self.charging = self.state("charging", 1.0)
+        self.step = self.state("step", 0, dtype="int64")
+        self.evidence = watchdog.BatchEvidence(self.state)
+        self.first_vectors = watchdog.first_vectors(self.inference_network)
+        self.collapse_reported = False
+        self.inference_accuracy = keras.metrics.Mean(name="inference_accuracy")
+        self.inference_loss = keras.metrics.Mean(name="inference_loss")
+        self.membership_gain = keras.metrics.Mean(name="membership_gain")
+
+    def set_reference(self, reference):
+        """Takes an open source, arrays `(x, y)` or a `tf.data.Dataset` of `(x, y)` as the reference records.
+
+        A step that is traced already keeps the records it was traced with.
+        """
+        if isinstance(reference, ArrayReference | DatasetReference):
+            source = reference
+        else:
+            source = open_reference(reference, self.reference_batch_size)
+        source.check_classes(self.classes)
+        self._reference = source
+
+    def refill(self, steps):
+        """Fetches streamed reference records for so many training steps."""
+        self.reference.refill(steps * self.attack_steps)
+
+    def set_penalty(self, penalty):
+        """Takes a new penalty from the next step on, without tracing anew."""
+        check_penalty(penalty)
+        self.penalty.assign(penalty)
+
+    @property
+    def trackers(self):
+        return (self.inference_accuracy, self.inference_loss, self.membership_gain)
+
+    def control(self, members):
+        return GameControl(self)
+
+    def charge(self, batch, loss):
+        """Trains the inference network on this batch, then charges the target `penalty * gain`.
+
+        The members are judged as they are, by their true labels, whatever else the target is trained on.
+        """
+        members = [batch.member_log_probabilities, batch.one_hot]
+        known = [tf.stop_gradient(part) for part in members]
+        for _ in range(self.attack_steps):
+            reference = self._read_reference(batch)
+            self._learn(known, batch.present, reference)
+        gain = self._gain(members, batch.present, reference)
+        self.membership_gain.update_state(gain)
+        return loss + self.charging * self.penalty * gain / replicas()
+
+    def _read_reference(self, batch):
+        """Scores a reference batch as the members were scored, leaving no trace in the target.
+
+        Training mode, because otherwise the network would learn to spot dropout and batch statistics; no trace,
+        because moving averages, seeds and added losses belong to members alone.
+        """
+        x, y = self.reference.batch(self.step, self.seed)
+        self.step.assign_add(1)
+        answers = answers_aside(batch.target, x, training=True)
+        return [
+            log_probabilities(answers, from_logits=batch.from_logits),
+            one_hot_labels(y, self.classes),
+        ]
+
+    def _learn(self, members, present, reference):
+        """One step of the inner maximization: descends the cross-entropy of member against reference."""
+        reference = [tf.stop_gradient(part) for part in reference]
+        both = [tf.concat(pair, axis=0) for pair in zip(members, reference, strict=True)]
+        size = tf.shape(present)[0]
+        with tf.GradientTape() as tape:
+            logits = self._suspect(both, training=True)
+            member_logits, reference_logits = logits[:size], logits[size:]
+            loss = -0.5 * (
+                mean_present(tf.math.log_sigmoid(member_logits), present)
+                + tf.reduce_mean(tf.math.log_sigmoid(-reference_logits))
+            )
+            total = tf.add_n([loss, *self.inference_network.losses]) / replicas()
+            total = self.attack_optimizer.scale_loss(total)
+        weights = self.inference_network.trainable_variables
+        if weights:  # a network may come trained and frozen
+            self.attack_optimizer.apply(tape.gradient(total, weights), weights)
+        called = mean_present(tf.cast(member_logits > 0, tf.float32), present)
+        cleared = tf.reduce_mean(tf.cast(reference_logits <= 0, tf.float32))
+        self.inference_loss.update_state(loss)
+        self.inference_accuracy.update_state(0.5 * (called + cleared))
+        self.evidence.update(called + cleared - 1.0, members, present, reference)
+
+    def _gain(self, members, present, reference):
+        """What the inference network gains: E log h on members, and E log(1 - h) on reference records if asked."""
+        gain = mean_present(tf.math.log_sigmoid(self._suspect(members, training=False)), present)
+        if self.reference_gain:
+            cleared = tf.math.log_sigmoid(-self._suspect(reference, training=False))
+            gain = 0.5 * (gain + tf.reduce_mean(cleared))
+        return gain
+
+    def _suspect(self, answers, *, training):
+        """The inference network's logits, float32 (n,)."""
+        return tf.cast(self.inference_network(answers, training=training)[:, 0], tf.float32)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "classes": self.classes,
+            "penalty": float(self.penalty.numpy()),
+            "inference_network": keras.saving.serialize_keras_object(self.inference_network),
+            "attack_steps": self.attack_steps,
+            "attack_optimizer": keras.saving.serialize_keras_object(self.attack_optimizer),
+            "warmup_epochs": self.warmup_epochs,
+            "reference_batch_size": self.reference_batch_size,
+            "reference_gain": self.reference_gain,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        for part in ("inference_network", "attack_optimizer"):
+            config[part] = keras.saving.deserialize_keras_object(config[part])
+        return cls(**config)
+
+
+def own_optimizer(optimizer, network):
+    """A copy of an optimizer, built for a network's weights: two models never share slots."""
+    optimizer = keras.optimizers.get(optimizer)
+    optimizer = optimizer.from_config(optimizer.get_config())
+    halved = any(layer.compute_dtype == "float16" for layer in network.layers if layer.weights)
+    if halved and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(network.trainable_variables)
+    return optimizer
+
+
+def check_options(*, penalty, attack_steps, warmup_epochs, reference_batch_size, seed, **others):
+    """Raises a `ValueError` that quotes the first number out of its range; the others are checked where used."""
+    check_penalty(penalty)
+    for name, value, least in (
+        ("attack_steps", attack_steps, 1),
+        ("warmup_epochs", warmup_epochs, 0),
+        ("reference_batch_size", reference_batch_size, 1),
+        ("seed", seed, 0),
+    ):
+        check_count(name, value, least)
+
+
+def check_penalty(penalty):
+    check_number("penalty", penalty, least=0)

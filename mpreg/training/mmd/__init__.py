@@ -1,0 +1,1 @@
+"""MixUp and the maximum mean discrepancy."""

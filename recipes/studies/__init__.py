@@ -1,0 +1,1 @@
+"""Studies that run the catalogue: one defence beside another."""

@@ -1,0 +1,75 @@
+"""A classifier with each of some defences, attacked: the table, the pictures and the models."""
+
+from pathlib import Path
+
+import click
+import keras
+
+import mpreg
+from mpreg.catalogue.defences import DEFENCES, chosen
+from mpreg.progress import progress_bar
+from mpreg.recipes.studies.cells import SETTINGS
+from mpreg.recipes.studies.experiment import console, print_table, run_command, setting_of, write_comparison
+
+
+def run(defences, *, dataset="location30", epochs=None, out=None, seed=0):
+    """Trains with each defence, attacks the results, prints the table and writes the folder `out`.
+
+    Args:
+        defences: names in `DEFENCES`, separated by commas, or "all"; plain training is always among them.
+        dataset: a name in `SETTINGS`.
+        epochs: of all trainings; None as in `SETTINGS`.
+        out: folder for the report, pictures and models; None is `mpreg-compare/<dataset>`.
+        seed: seed of the split, the weights and the attacks.
+
+    Returns:
+        The `Comparison`.
+
+    Raises:
+        ValueError: an unknown data set or defence.
+    """
+    wanted = chosen(defences)
+    setting = setting_of(SETTINGS, dataset).but(epochs=epochs)
+    out = Path(out) if out else Path("mpreg-compare") / dataset
+    data, split = setting.draw(seed)
+    console.print(f"{data.description}\n{split}")
+    reports = {}
+    out.mkdir(parents=True, exist_ok=True)
+    with progress_bar("training and attacking", len(wanted)) as advance:
+        for defence in wanted:
+            model = defence.train(setting, data, split, seed=seed)
+            reports[defence.name] = mpreg.evaluate(
+                model, split, reference=defence.consumes_reference, seed=seed
+            )
+            if isinstance(model, keras.Model):  # stacking also holds models that are none
+                model.save(out / f"{defence.name}.keras")
+            advance(defence.name)
+    comparison = mpreg.compare(reports)
+    print_table(f"{dataset}: {len(wanted) - 1} defences", *comparison.rows())
+    write_comparison(
+        comparison,
+        out,
+        title=f"{dataset}: defences compared",
+        notes=[data.description, *map(_described, wanted), f"Seed {seed}."],
+    )
+    console.print(f"95 % intervals; guessing is 50 %. {split}\nReport, pictures, models: {out}")
+    return comparison
+
+
+def _described(defence):
+    return f"{defence.name}: {defence.source}{f'; strength: {defence.knob}' if defence.knob else ''}."
+
+
+@click.command(help=__doc__.partition("\n")[0])
+@click.option(
+    "--defences",
+    default="advreg,selena-copies",
+    show_default=True,
+    help=f"Of {', '.join(DEFENCES)}, with commas; or all.",
+)
+@click.option("--dataset", type=click.Choice(list(SETTINGS)), default="location30", show_default=True)
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of all trainings.")
+@click.option("--out", type=click.Path(file_okay=False), help="Folder for the report.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the split, the weights and the attacks.")
+def command(**options):
+    run_command(run, **options)

@@ -1,0 +1,263 @@
+"""What each defence costs in accuracy for what it saves in privacy: a sweep of its strength, and the frontier."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import click
+import keras
+import numpy as np
+from matplotlib.figure import Figure
+
+import mpreg
+from mpreg._text import markdown_table, percent, percent_with_interval
+from mpreg._validate import check_count
+from mpreg.callbacks import PrivacyMeter
+from mpreg.catalogue.defences import DEFENCES, chosen
+from mpreg.evaluation.report import write_json
+from mpreg.metrics import Estimate
+from mpreg.progress import progress_bar
+from mpreg.recipes.studies.cells import SETTINGS, Cell
+from mpreg.recipes.studies.experiment import console, print_table, run_command, setting_of
+from mpreg.reports.tensorboard import write_hparams, write_report
+
+SCHEMA = "mpreg.frontier/1"
+UNDEFENDED = "undefended"
+FPR = "0.01"
+SHOWN = 0.5  # of the best test accuracy
+NOTE = "95 % intervals; guessing is 50 %. ● on the frontier: no other is as accurate and leaks as little."
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Point:
+    """A defence at one strength, and how the model that came of it fared; rates as in a `PrivacyReport`.
+
+    Attributes:
+        defence, strength: what was trained; a strength of None where there is nothing to turn.
+        train_accuracy, test_accuracy, attack_accuracy: with 95 % intervals.
+        strongest_attack: its name.
+        tpr, auc: true positive rate at 1 % false positive rate and AUC of the strongest attack.
+        reference: accuracy of the strongest attack on reference records; None where they were not attacked.
+    """
+
+    defence: str
+    strength: float | None
+    train_accuracy: Estimate
+    test_accuracy: Estimate
+    attack_accuracy: Estimate
+    strongest_attack: str
+    tpr: Estimate
+    auc: Estimate
+    reference: Estimate | None = None
+
+    @classmethod
+    def read(cls, cell, path):
+        """The point of a cell, from its `report.json`."""
+        report = json.loads(Path(path).read_text("utf-8"))
+        strongest = report["attacks"][report["strongest_attack"]]
+        rates = ("train_accuracy", "test_accuracy", "attack_accuracy")
+        other = report.get("reference")
+        return cls(
+            defence=cell.defence,
+            strength=cell.strength,
+            strongest_attack=report["strongest_attack"],
+            **{rate: Estimate(**report[rate]) for rate in rates},
+            tpr=Estimate(**strongest["tpr_at_fpr"][FPR]),
+            auc=Estimate(**strongest["auc"]),
+            reference=other and Estimate(**other["attack_accuracy"]),
+        )
+
+    @property
+    def place(self):
+        """Test accuracy and attack accuracy."""
+        return float(self.test_accuracy), float(self.attack_accuracy)
+
+    def to_dict(self):
+        """JSON-ready figures."""
+        figures = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        for name, value in figures.items():
+            if isinstance(value, Estimate):
+                figures[name] = {"value": float(value), "low": value.low, "high": value.high}
+        return figures
+
+
+def run(defences="all", *, dataset="location30", points=5, epochs=None, validation=False, out=None, seed=0):
+    """Trains and attacks every defence at every strength, prints the table and writes the folder `out`.
+
+    What is in the folder is not trained again, so that a sweep that was stopped goes on.
+
+    Args:
+        defences: names in `DEFENCES`, separated by commas, or "all"; plain training is always among them.
+        dataset: a name in `SETTINGS`.
+        points: strengths a defence, at least 1, spread over all that it has.
+        epochs: of all trainings; None as in `SETTINGS`.
+        validation: whether half of the reference records stand for the non-members, to choose strengths by.
+        out: folder for the table, the picture, reports and TensorBoard logs; None is `mpreg-frontier/<dataset>`.
+        seed: seed of the split, the weights and the attacks.
+
+    Returns:
+        A list of `Point`s, that of plain training first.
+
+    Raises:
+        ValueError: an unknown data set or defence, or no points.
+    """
+    wanted = chosen(defences)
+    check_count("points", points, 1)
+    setting = setting_of(SETTINGS, dataset).but(epochs=epochs)
+    cells = [
+        Cell(dataset, defence.name, seed, strength, epochs, validation)
+        for defence in wanted
+        for strength in spread(defence.strengths, points)
+    ]
+    out = Path(out) if out else Path("mpreg-frontier") / dataset
+    runs = out / "runs" / Cell(dataset, "sweep", seed, None, epochs, validation).name
+    data, split = setting.draw(seed, validation=validation)
+    console.print(f"{data.description}\n{split}")
+    found = []
+    with progress_bar("training and attacking", len(cells)) as advance:
+        for cell in cells:
+            advance(name(cell), 0)
+            found.append(make(cell, setting, data, split, runs / name(cell)))
+            advance(name(cell))
+    title = f"{dataset}, {setting.epochs} epochs, seed {seed}"
+    write(found, out, title=title, notes=[f"{data.description} {split}.", NOTE])
+    print_table(title, *rows_of(found))
+    console.print(
+        f"{NOTE}\n{split}\nTable and picture: {out}\nThe sweep, under HParams: tensorboard --logdir {runs}"
+    )
+    return found
+
+
+def spread(strengths, points):
+    """At most so many of the strengths, from the weakest to the strongest; one is the strongest; None for none."""
+    if not strengths:
+        return (None,)
+    picked = np.linspace(len(strengths) - 1, 0, min(points, len(strengths)))
+    return tuple(strengths[round(index)] for index in picked[::-1])
+
+
+def name(cell):
+    """Short enough for TensorBoard's list of runs, and unique in a sweep."""
+    return cell.defence if cell.strength is None else f"{cell.defence}_{cell.strength:g}"
+
+
+def make(cell, setting, data, split, folder):
+    """The `Point` of a cell, from its folder where that has a report."""
+    path = folder / "report.json"
+    if not path.exists():
+        shutil.rmtree(folder, ignore_errors=True)  # logs of a training that was stopped
+        report = _train_and_attack(cell, setting, data, split, folder)
+        report.to_json(folder / "unfinished.json")
+        (folder / "unfinished.json").replace(path)
+    return Point.read(cell, path)
+
+
+def _train_and_attack(cell, setting, data, split, folder):
+    defence = DEFENCES[cell.defence]
+    watch = [PrivacyMeter(split, log_dir=folder), keras.callbacks.TensorBoard(folder, write_graph=False)]
+    model = defence.train(setting, data, split, seed=cell.seed, strength=cell.strength, callbacks=watch)
+    report = mpreg.evaluate(model, split, reference=defence.consumes_reference, seed=cell.seed)
+    write_report(folder, report)
+    # Strengths of two defences have nothing in common but their order, so a plot of all needs their rank.
+    rank = 0 if defence.name == UNDEFENDED else 1 + [*defence.strengths, cell.strength].index(cell.strength)
+    choice = {"defence": cell.defence, "level": rank, "strength": float(cell.strength or 0)}
+    write_hparams(folder, hparams=choice, report=report, choices={"defence": list(DEFENCES)})
+    return report
+
+
+def frontier_of(points):
+    """The points that no other beats, by rising test accuracy.
+
+    One beats another if it is at least as accurate and its attack at most as accurate, and better in one of both.
+    """
+    kept = []
+    for point in sorted(points, key=lambda point: (-point.place[0], point.place[1])):
+        if not kept or point.place[1] < kept[-1].place[1] or point.place == kept[-1].place:
+            kept.append(point)
+    return kept[::-1]
+
+
+def rows_of(points):
+    """Header and rows: every point, what it costs and what it saves."""
+    best = frontier_of(points)
+    consumed = any(point.reference is not None for point in points)
+    header = ["defence", "strength", "training", "test", "strongest attack", "TPR at 1 % FPR"]
+    header += ["attack on reference"] * consumed + ["frontier"]
+    rows = []
+    for point in points:
+        row = [
+            point.defence,
+            "-" if point.strength is None else f"{point.strength:g}",
+            percent(point.train_accuracy),
+            percent_with_interval(point.test_accuracy),
+            f"{percent_with_interval(point.attack_accuracy)} {point.strongest_attack}",
+            percent_with_interval(point.tpr),
+        ]
+        reference = "-" if point.reference is None else percent_with_interval(point.reference)
+        rows.append([*row, *[reference] * consumed, "●" if point in best else ""])
+    return header, rows
+
+
+def write(points, out, *, title, notes):
+    """Writes `frontier.json`, `frontier.md` and `frontier.png` into the folder `out`."""
+    best = frontier_of(points)
+    content = [{**point.to_dict(), "on_frontier": point in best} for point in points]
+    write_json({"schema": SCHEMA, "title": title, "points": content}, out / "frontier.json")
+    parts = [f"# Privacy and utility: {title}", *notes, markdown_table(*rows_of(points))]
+    text = "\n\n".join([*parts, "![Frontier](frontier.png)"]) + "\n"
+    (out / "frontier.md").write_text(text, encoding="utf-8")
+    plot(points, out / "frontier.png", title=title)
+
+
+def plot(points, path, *, title):
+    """Test accuracy against the strongest attack's accuracy, a line a defence, over the frontier, to `path`."""
+    figure = Figure(figsize=(9, 5.4), layout="constrained")
+    axes = figure.subplots()
+    best = np.array([point.place for point in frontier_of(points)])
+    axes.step(*best.T, where="pre", color="0.85", linewidth=9, zorder=0, label="frontier")
+    for number, name in enumerate(dict.fromkeys(point.defence for point in points)):
+        _plot_defence(axes, name, [point for point in points if point.defence == name], number)
+    # Broken classifiers, which guess, are in the table; here they would press the others together.
+    shown = [point.place[0] for point in points if point.place[0] >= SHOWN * best[-1, 0]]
+    margin = 0.05 * (max(shown) - min(shown)) + 0.005
+    axes.set_xlim(min(shown) - margin, max(shown) + margin)
+    hidden = len(points) - len(shown)
+    title += f" ({hidden} below {100 * SHOWN * best[-1, 0]:.0f} % test accuracy not shown)" * bool(hidden)
+    axes.axhline(0.5, color="gray", linestyle=":", label="guessing (no gap)")
+    axes.set(xlabel="test accuracy", ylabel="accuracy of the strongest attack, 95 % interval", title=title)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda rate, _: f"{100 * rate:.0f} %")
+    figure.legend(loc="outside right upper", fontsize="small")
+    figure.savefig(path, dpi=120)
+
+
+def _plot_defence(axes, name, points, number):
+    test, attack = np.array([point.place for point in points]).T
+    reach = np.abs([point.attack_accuracy.interval for point in points] - attack[:, None]).T
+    if name == UNDEFENDED:
+        style = {"fmt": "*", "markersize": 15, "color": "black", "zorder": 5}
+    else:
+        style = {"fmt": f"{'osD^v'[number // 10 % 5]}-", "markersize": 5}
+    axes.errorbar(test, attack, reach, capsize=2, elinewidth=0.7, label=name, **style)
+    if points[-1].strength is not None:  # the strongest, so that one sees which way a line runs
+        said = f"{points[-1].strength:g}"
+        axes.annotate(said, points[-1].place, (5, 4), textcoords="offset points", fontsize="small")
+
+
+@click.command(help=__doc__)
+@click.option("--defences", default="all", show_default=True, help=f"Of {', '.join(DEFENCES)}; with commas.")
+@click.option("--dataset", type=click.Choice(list(SETTINGS)), default="location30", show_default=True)
+@click.option(
+    "--points", type=click.IntRange(min=1), default=5, show_default=True, help="Strengths a defence."
+)
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of all trainings.")
+@click.option(
+    "--validation", is_flag=True, help="Judge on half of the reference records, to choose strengths."
+)
+@click.option(
+    "--out", type=click.Path(file_okay=False), help="Folder for the table, the picture and the logs."
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of the split, the weights and the attacks.")
+def command(**options):
+    run_command(run, **options)

@@ -1,0 +1,225 @@
+"""The label-only attack and the altered copies it asks about."""
+
+import numpy as np
+import pytest
+
+from mpreg import metrics, signals
+from mpreg.attacks.access import Access
+from mpreg.attacks.crossfit import cross_fit
+from mpreg.attacks.gap import GapAttack
+from mpreg.attacks.label_only import LabelOnlyAttack
+from mpreg.data.augmentations import BitFlips, GaussianNoise, ShiftsAndFlips, usual_augmentation
+from mpreg.signals import read_both
+
+
+def memory(x, y, *, classes=3):
+    """A model that answers with the label of the nearest of these records, surer the nearer it is."""
+
+    def ask(queries):
+        flat, known = (np.reshape(array, (len(array), -1)).astype(float) for array in (queries, x))
+        distances = ((flat[:, None] - known[None]) ** 2).sum(axis=2)
+        logits = np.full((len(queries), classes), -50.0)
+        for label in range(classes):
+            logits[:, label] = -distances[:, y == label].min(axis=1)
+        return logits
+
+    return ask
+
+
+def access_to(ask, x, y, members, *, read=None):
+    read = read or {"from_logits": True}
+    answers = read_both((ask(x[:members]), y[:members]), (ask(x[members:]), y[members:]), **read)
+    return Access(*answers, inputs=(x[:members], x[members:]), ask=ask, read=read, seed=0)
+
+
+def records(count=120, *, kind="continuous", seed=0):
+    rng = np.random.default_rng(seed)
+    x = {
+        "continuous": lambda: rng.normal(size=(count, 12)).astype("float32"),
+        "binary": lambda: rng.integers(0, 2, (count, 40)).astype("float32"),
+        "images": lambda: rng.random((count, 6, 6, 1)).astype("float32"),
+    }[kind]()
+    return x, rng.integers(0, 3, count)
+
+
+def sides(access, scores):
+    return scores[: len(access.members)], scores[len(access.members) :]
+
+
+class TestLabelOnly:
+    def test_the_score_counts_right_labels(self):
+        x, y = records(60)
+        ask = memory(x[:30], y[:30])
+        copies = [x + 0.4, x - 0.7, x * 2, x[::-1]]
+        scores = LabelOnlyAttack(lambda x: copies).score_all(access_to(ask, x, y, 30))
+        for record in range(60):
+            right = [ask(c[record : record + 1]).argmax() == y[record] for c in copies]
+            expected = (ask(x[record : record + 1]).argmax() == y[record]) + sum(right) / 4
+            assert scores[record] == pytest.approx(expected)
+
+    @pytest.mark.parametrize("kind", ["continuous", "binary"])
+    def test_it_finds_members_among_the_correctly_classified(self, kind):
+        """Where the gap attack sees nothing: each non-member has a near copy of its own label among the members."""
+        x, y = records(160, kind=kind)
+        rng = np.random.default_rng(1)
+        if kind == "binary":
+            others = np.where(rng.random(x.shape) < 0.25, 1 - x, x)
+        else:
+            others = x + rng.normal(0, 0.9, x.shape).astype("float32")
+        ask = memory(x, y)
+        kept = ask(others).argmax(axis=1) == y
+        access = access_to(ask, np.concatenate([x, others[kept]]), np.concatenate([y, y[kept]]), len(x))
+        gap = cross_fit(GapAttack(), access.members, access.nonmembers)
+        assert metrics.auc(gap.member_scores, gap.nonmember_scores) == 0.5
+        augment = BitFlips((0.3,)) if kind == "binary" else GaussianNoise((0.5,))
+        assert metrics.auc(*sides(access, LabelOnlyAttack(augment).score_all(access))) > 0.65
+
+    def test_only_the_predicted_label_is_read(self):
+        x, y = records(80)
+        ask = memory(x[:40], y[:40])
+
+        def label_only(queries):
+            return np.eye(3)[ask(queries).argmax(axis=1)]
+
+        attack = LabelOnlyAttack()
+        expected = attack.score_all(access_to(ask, x, y, 40))
+        served = attack.score_all(access_to(label_only, x, y, 40, read={"from_logits": False}))
+        np.testing.assert_array_equal(served, expected)
+        assert len(set(expected)) > 3
+
+    @pytest.mark.parametrize(("kind", "copies"), [("continuous", 32), ("binary", 32), ("images", 17)])
+    def test_queries_are_counted(self, kind, copies):
+        x, y = records(20, kind=kind)
+        access = access_to(memory(x[:10], y[:10]), x, y, 10)
+        LabelOnlyAttack().score_all(access)
+        assert access.queries == copies * 20
+
+    def test_the_seed_decides(self):
+        x, y = records(60)
+        ask = memory(x[:30], y[:30])
+        first, again, other = (access_to(ask, x, y, 30) for _ in range(3))
+        other.seed = 1
+        scores = LabelOnlyAttack().score_all(first)
+        np.testing.assert_array_equal(LabelOnlyAttack().score_all(again), scores)
+        assert (LabelOnlyAttack().score_all(other) != scores).any()
+
+    def test_cross_fitted_it_is_no_worse_than_the_gap(self):
+        x, y = records(200)
+        access = access_to(memory(x[:100], y[:100]), x, y, 100)
+        attack = LabelOnlyAttack()
+        attack.prepare(access)
+        reached = [
+            metrics.balanced_accuracy(verdicts.member_decisions, verdicts.nonmember_decisions)
+            for verdicts in (
+                cross_fit(each, access.members, access.nonmembers) for each in (attack, GapAttack())
+            )
+        ]
+        assert reached[0] > reached[1]
+
+    def test_what_it_needs(self):
+        assert LabelOnlyAttack.needs == {"records", "model"}
+
+    def test_bad_augmentations_are_refused(self):
+        with pytest.raises(ValueError, match="augment must be a function .* Received: 'noise'"):
+            LabelOnlyAttack("noise")
+        x, y = records(20)
+        access = access_to(memory(x[:10], y[:10]), x, y, 10)
+        with pytest.raises(ValueError, match="at least one altered copy"):
+            LabelOnlyAttack(lambda x: iter(())).score_all(access)
+        with pytest.raises(ValueError, match="5 predictions for 20 labels"):
+            LabelOnlyAttack(lambda x: [x[:5]]).score_all(access)
+        with pytest.raises(ValueError, match="only images.*shape \\(20, 12\\)"):
+            LabelOnlyAttack(ShiftsAndFlips()).score_all(access)
+
+
+class TestShiftsAndFlips:
+    @pytest.mark.parametrize(("pixels", "copies"), [(0, 1), (1, 17), (2, 49)])
+    def test_all_moves_but_none(self, pixels, copies):
+        x, _ = records(4, kind="images")
+        found = list(ShiftsAndFlips(pixels)(x))
+        assert len(found) == copies
+        assert len({copy.tobytes() for copy in [x, *found]}) == copies + 1
+        assert all(copy.shape == x.shape and copy.dtype == x.dtype for copy in found)
+
+    def test_a_move_repeats_the_edge(self):
+        x = np.arange(12).reshape(1, 3, 4)
+        padded = np.pad(x, ((0, 0), (1, 1), (1, 1)), mode="edge")
+        expected = {
+            image.tobytes()
+            for down in range(3)
+            for right in range(3)
+            for moved in [padded[:, down : down + 3, right : right + 4]]
+            for image in (moved, moved[:, :, ::-1])
+        }
+        assert {np.ascontiguousarray(copy).tobytes() for copy in ShiftsAndFlips()(x)} == expected - {
+            x.tobytes()
+        }
+
+    def test_every_array_of_a_record_moves(self):
+        x = {"left": np.random.default_rng(0).random((2, 5, 5)), "right": np.zeros((2, 4, 4, 3))}
+        for copy in ShiftsAndFlips()(x):
+            assert sorted(copy) == ["left", "right"] and copy["right"].shape == (2, 4, 4, 3)
+
+
+class TestNoise:
+    def test_gaussian_noise_is_in_standard_deviations_of_each_feature(self):
+        x = np.random.default_rng(0).normal(size=(4000, 3)).astype("float32") * [1.0, 100.0, 0.0]
+        copies = list(GaussianNoise((0.5, 2.0), copies=3)(x.astype("float32")))
+        assert len(copies) == 6 and copies[0].dtype == np.float32
+        for copy, scale in zip(copies, [0.5] * 3 + [2.0] * 3, strict=True):
+            noise = (copy - x).std(axis=0) / np.maximum(x.std(axis=0), 1e-9)
+            np.testing.assert_allclose(noise, [scale, scale, 0.0], rtol=0.1)
+        assert np.corrcoef((copies[0] - x)[:, 0], (copies[1] - x)[:, 0])[0, 1] < 0.1
+
+    def test_noise_on_whole_numbers_is_not_rounded_away(self):
+        x = np.random.default_rng(0).integers(0, 50, (100, 2))
+        copy = next(GaussianNoise((0.1,))(x))
+        assert copy.dtype == np.float32 and (copy != np.round(copy)).any()
+
+    @pytest.mark.parametrize("kind", [bool, np.uint8, np.float32])
+    def test_bits_are_turned_at_their_rate(self, kind):
+        x = np.random.default_rng(0).integers(0, 2, (500, 80)).astype(kind)
+        copies = list(BitFlips((0.02, 0.4), copies=2)(x))
+        assert len(copies) == 4 and all(copy.dtype == kind for copy in copies)
+        assert all(set(np.unique(copy)) == {0, 1} for copy in copies)
+        np.testing.assert_allclose([(copy != x).mean() for copy in copies], [0.02, 0.02, 0.4, 0.4], rtol=0.1)
+
+    def test_the_seed_decides(self):
+        x, _ = records(10)
+        first, again, other = (next(GaussianNoise(seed=seed)(x)) for seed in (0, 0, 1))
+        np.testing.assert_array_equal(first, again)
+        assert (first != other).all()
+
+    @pytest.mark.parametrize(
+        ("make", "message"),
+        [
+            (lambda: GaussianNoise(()), r"scales must be numbers above 0. Received: scales="),
+            (lambda: GaussianNoise((1.0, 0.0)), "scales must be"),
+            (lambda: GaussianNoise((np.inf,)), "scales must be"),
+            (lambda: GaussianNoise(copies=0), "copies must be"),
+            (lambda: BitFlips((0.6,)), "rates must be numbers above 0 and at most 0.5. Received: rates="),
+            (lambda: BitFlips((np.nan,)), "rates must be"),
+            (lambda: BitFlips(copies=0), "copies must be"),
+            (lambda: ShiftsAndFlips(-1), "pixels must be"),
+            (lambda: next(BitFlips()(np.full((2, 3), 0.5))), "values 0 and 1"),
+            (lambda: next(GaussianNoise()(np.array([["a"], ["b"]]))), "features that are numbers"),
+        ],
+    )
+    def test_bad_options_are_refused(self, make, message):
+        with pytest.raises(ValueError, match=message):
+            make()
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("continuous", GaussianNoise), ("binary", BitFlips), ("images", ShiftsAndFlips)]
+)
+def test_the_usual_augmentation_suits_the_records(kind, expected):
+    assert isinstance(usual_augmentation(records(8, kind=kind)[0]), expected)
+
+
+def test_correctness_is_that_of_the_signals():
+    """The one reading of "classified correctly" that the score starts from."""
+    x, y = records(30)
+    access = access_to(memory(x[:15], y[:15]), x, y, 15)
+    scores = LabelOnlyAttack(lambda x: [x]).score_all(access)
+    np.testing.assert_array_equal(scores, 2 * signals.correctness(access.answers))

@@ -1,0 +1,175 @@
+"""The package: names that load on first use, and modules that import only from rows above their own."""
+
+import ast
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mpreg
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "matplotlib", "pandas", "numpy")
+ROWS = {
+    "_registration": 0,  # what it imports is imported for its effect, when Keras is there
+    "_files": 0,
+    "_text": 0,
+    "_validate": 0,
+    "progress": 0,
+    "metrics": 1,
+    "data": 2,
+    "reports": 2,
+    "classifiers": 2,
+    "datasets": 3,
+    "signals": 3,
+    "networks": 3,
+    "gradients": 3,
+    "fleet": 4,
+    "training": 5,
+    "outputs": 5,
+    "attacks": 5,
+    "private": 6,
+    "ensembles": 6,  # what they train, and what they distil into, may be defended itself
+    "evaluation": 6,
+    "callbacks": 7,
+    "audit": 7,
+    "catalogue": 8,
+    "recipes": 9,
+    "cli": 11,
+}
+DEFENCES = {"training", "outputs", "private", "ensembles"}
+
+
+def loaded_after(statement):
+    """The heavy modules that a fresh process has loaded after a statement."""
+    code = f"import json, sys; {statement}; print(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def room_of(path):
+    """The room a source file is in: `mpreg/attacks/gap.py` is in `attacks`, `callbacks/x.py` in `callbacks`."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return parts[1] if parts[0] == "mpreg" else parts[0]
+
+
+def source_files():
+    folders = ("mpreg", "callbacks", "recipes")
+    files = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    return [path for path in files if room_of(path) in ROWS]
+
+
+def imported_rooms(path):
+    """Rooms of mpreg that a file imports, wherever in the file, with the line."""
+    package = ["mpreg", *path.relative_to(ROOT).parts[:-1]]
+    package = package[1:] if package[1:2] == ["mpreg"] else package
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            names = [f"{module}.{alias.name}" for alias in node.names] if module == "mpreg" else [module]
+        else:
+            continue
+        for name in names:
+            root, _, rest = name.partition(".")
+            room = rest.split(".")[0]
+            if root == "mpreg" and room in ROWS:
+                yield room, node.lineno
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    assert loaded_after("import mpreg; dir(mpreg); mpreg.__version__") == []
+
+
+def test_rooms_without_models_load_without_keras():
+    rooms = ("data", "metrics", "signals", "datasets", "attacks", "evaluation")
+    loaded = loaded_after("; ".join(f"import mpreg.{room}" for room in rooms) + "; mpreg.evaluate")
+    assert not {"tensorflow", "keras"} & set(loaded)
+
+
+@pytest.mark.parametrize("name", mpreg.__all__)
+def test_every_public_name_resolves(name):
+    assert getattr(mpreg, name) is not None
+    assert name in dir(mpreg)
+    assert getattr(mpreg, name) is getattr(mpreg, name)
+
+
+def test_an_unknown_name_is_an_attribute_error_that_lists_the_names():
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'. Public names: .*evaluate"):
+        mpreg.nonsense  # noqa: B018
+
+
+def test_submodules_of_the_top_level_folders_import_as_mpreg():
+    for folder in ("callbacks", "recipes"):
+        module = importlib.import_module(f"mpreg.{folder}")
+        assert Path(module.__file__).parent == ROOT / folder
+
+
+@pytest.mark.parametrize(
+    "imports", ["import keras, mpreg", "import mpreg, keras", "from mpreg import networks; import keras"]
+)
+def test_saved_classes_are_known_once_keras_and_mpreg_are_imported(imports):
+    names = "keras.saving.get_custom_objects()"
+    code = f"{imports}; print(*sorted({names})); print(keras.__spec__.loader)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
+    )
+    *_, known, loader = done.stdout.splitlines()
+    assert {"mpreg>AdversarialRegularization", "mpreg>MemGuard", "mpreg>TopK"} <= set(known.split())
+    assert "SourceFileLoader" in loader  # Keras is left as it was found
+
+
+def test_asking_whether_keras_is_installed_does_not_import_it():
+    assert loaded_after("import mpreg, importlib.util; assert importlib.util.find_spec('keras')") == []
+
+
+def test_every_source_file_has_a_row():
+    strays = [
+        path.name
+        for path in (ROOT / "mpreg").iterdir()
+        if (path.suffix == ".py" or (path / "__init__.py").exists())
+        and not path.name.startswith("__")
+        and path.stem not in ROWS
+    ]
+    assert strays == []
+
+
+@pytest.mark.parametrize("path", source_files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_from_rows_above_its_own(path):
+    own = room_of(path)
+    for room, line in imported_rooms(path):
+        allowed = room == own or ROWS[room] < ROWS[own]
+        assert allowed, f"{path.relative_to(ROOT)}:{line} imports {room}, which is not above {own}"
+
+
+def test_defences_and_attacks_never_import_each_other():
+    for path in source_files():
+        rooms = {room for room, _ in imported_rooms(path)}
+        if room_of(path) in DEFENCES:
+            assert "attacks" not in rooms, path
+        if room_of(path) == "attacks":
+            assert not rooms & DEFENCES, path
+
+
+def test_the_layering_check_sees_an_import_of_any_form(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    file = tmp_path / "mpreg" / "data" / "bad.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(
+        "import mpreg.attacks.gap\nfrom mpreg import signals\nfrom mpreg.training.game import x\n"
+        "def f():\n    from ..evaluation import y\n    from . import labels\n"
+    )
+    assert {room for room, _ in imported_rooms(file)} == {
+        "attacks",
+        "signals",
+        "training",
+        "evaluation",
+        "data",
+    }
