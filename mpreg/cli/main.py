@@ -2,10 +2,8 @@
 
 import importlib
 import os
-import pkgutil
 import shlex
 import sys
-from pathlib import Path
 
 import click
 
@@ -41,39 +39,19 @@ class LaterGroup(click.Group):
             formatter.write_dl([*helps.items()])
 
 
-class RecipeGroup(click.Group):
-    """The recipes as subcommands: each module of `mpreg.recipes` that defines a `command`; imported when it is used."""
+class RecipeGroup(LaterGroup):
+    """The recipes as subcommands, as `mpreg.recipes.RECIPES` lists them; each is imported when it is used."""
 
-    def list_commands(self, context):
-        import mpreg.recipes
+    def __init__(self, *args, **options):
+        from mpreg.recipes import RECIPES
 
-        found = (
-            module.name
-            for module in pkgutil.iter_modules(mpreg.recipes.__path__)
-            if _has_command(Path(module.module_finder.path, f"{module.name}.py"))
-        )
-        return sorted(set(found) - set(main.list_commands(context)))
-
-    def get_command(self, context, name):
-        if name not in self.list_commands(context):
-            return None
-        return importlib.import_module(f"mpreg.recipes.{name}").command
-
-    def format_commands(self, context, formatter):
-        # A list of names, because the help of each would import TensorFlow.
-        with formatter.section("Recipes"):
-            formatter.write_text(", ".join(self.list_commands(context)))
+        super().__init__(*args, later=RECIPES, **options)
 
 
 class WrongInput(click.ClickException):
     """What the user can mend; ends with 2, because 1 says that a limit was exceeded."""
 
     exit_code = 2
-
-
-def _has_command(path):
-    """Whether a recipe can be run by name; looked up in its text, because importing it takes seconds."""
-    return path.is_file() and "\ndef command(" in path.read_text("utf-8")
 
 
 @click.group(
