@@ -12,6 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from mpreg.data import flatten
+from mpreg.fleet.configuration import configuration
+from mpreg.fleet.job import build, values
 from mpreg.fleet.training import Wave
 
 SECONDS_BETWEEN = 30  # between two writings, but for the end of a wave
@@ -96,7 +98,6 @@ class Checkpoint:
 
 def facts_of(job, model, membership):
     """What a checkpoint must agree in."""
-    optimizer = {**model.optimizer.get_config(), "name": type(model.optimizer).__name__}  # names count up
     return {
         "number of replicas": len(job.rows),
         "seed": job.seed,
@@ -104,8 +105,8 @@ def facts_of(job, model, membership):
         "batch_size": job.schedule.batch,
         "membership": _digest([np.packbits(membership)]),
         "records": _digest([*flatten(job.x), job.y]),
-        "weights' shapes": [list(variable.shape) for variable in model.variables],
-        "optimizer": json.dumps(optimizer, sort_keys=True, default=str),
+        "model": _digest([np.frombuffer(configuration(model).encode(), np.uint8)]),
+        "first weights": _digest(values(build(job.model_fn, 0).variables)),  # another seed is named above
     }
 
 

@@ -105,7 +105,7 @@ class Fleet:
 
     @property
     def losses(self):
-        """Mean loss of each replica in each epoch, (n, epochs)."""
+        """Mean loss of each replica in each epoch over its records, as Keras' `History` has it, (n, epochs)."""
         return self._require().losses.copy()
 
     def predict(self, x, *, batch_size=512):

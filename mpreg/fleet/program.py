@@ -44,7 +44,7 @@ class Program:
         self._answers.get_concrete_function(weights, x)
 
     def epoch(self, state, data, batches):
-        """The state after an epoch, and the sum over its steps of each replica's losses.
+        """The state after an epoch, and each replica's loss of a step times the records in it, summed over its steps.
 
         Args:
             state: three lists of tensors, stacked.
@@ -92,7 +92,7 @@ class Program:
         return tf.nest.map_structure(lambda value: value[None], results)
 
     def _step(self, state, records, counts=None):
-        """One replica's step: its state afterwards, and the loss before."""
+        """One replica's step: its state afterwards, and the loss before, times the records that count."""
         trainable, others, slots = state
         x, y = records
         weight = counts
@@ -109,7 +109,8 @@ class Program:
         ]
         others = _updated(scope, self._model.non_trainable_variables, others)
         trainable, slots = self._model.optimizer.stateless_apply(slots, gradients, trainable)
-        return (list(trainable), others, list(slots)), tf.cast(loss, "float32")
+        size = tf.shape(y)[0] if counts is None else tf.reduce_sum(counts)
+        return (list(trainable), others, list(slots)), tf.cast(loss, "float32") * tf.cast(size, "float32")
 
     def _masked_step(self, state, records, counts):
         """As `_step`, where some records do not count: a replica with none that do stays as it is."""

@@ -168,7 +168,7 @@ def _train_wave(job, program, pool, wave, trained, size, data, advance, keep):
         own = [wave.replicas[place] for place in places[at]]
         batches = tuple(map(tf.convert_to_tensor, job.batches(own, wave.epoch)))
         states[at], losses = program.epoch(states[at], data, batches)
-        return losses.numpy() / job.schedule.steps
+        return losses.numpy() / [len(job.rows[replica]) for replica in own]
 
     def gather():
         return tf.nest.map_structure(

@@ -237,6 +237,57 @@ def test_a_checkpoint_of_another_fleet_is_refused(plain, again, tmp_path):
         trained(model_fn, membership, checkpoint=tmp_path / "no" / "fleet.npz")
 
 
+OTHERS = {
+    "activation": lambda: rebuilt(layers.Dense(8, "relu")),
+    "regularizer": lambda: rebuilt(layers.Dense(8, "tanh", kernel_regularizer="l2")),
+    "dropout": lambda: rebuilt(layers.Dense(8, "tanh"), layers.Dropout(0.5)),
+    "loss": lambda: rebuilt(
+        layers.Dense(8, "tanh"), loss=keras.losses.SparseCategoricalCrossentropy(ignore_class=1)
+    ),
+    "rate": lambda: rebuilt(layers.Dense(8, "tanh"), rate=0.2),
+    "dtype": lambda: rebuilt(layers.Dense(8, "tanh", dtype="mixed_bfloat16")),
+}
+
+
+def rebuilt(*hidden, loss="sparse_categorical_crossentropy", rate=0.1):
+    model = keras.Sequential([keras.Input((FEATURES,)), *hidden, layers.Dense(CLASSES, "softmax")])
+    model.compile(keras.optimizers.SGD(rate), loss)
+    return model
+
+
+def pretrained():
+    """The same configuration, from weights of its own."""
+    model = rebuilt(layers.Dense(8, "tanh"))
+    model.set_weights([weight + 0.1 for weight in model.get_weights()])
+    return model
+
+
+def test_a_checkpoint_of_another_model_is_refused_whatever_differs(tmp_path):
+    """Equal shapes are not equal models: configuration, compile options and first weights count too."""
+    membership, path = draw(8), tmp_path / "fleet.npz"
+
+    def train(build):
+        return trained(build, membership, epochs=1, checkpoint=path)
+
+    train(lambda: rebuilt(layers.Dense(8, "tanh")))
+    train(lambda: rebuilt(layers.Dense(8, "tanh")))  # names that Keras counts up make no other model
+    for build in OTHERS.values():
+        with pytest.raises(ValueError, match="another fleet: .*model differ"):
+            train(build)
+    for build in (pretrained, lambda: rebuilt(layers.Dense(8, "tanh", kernel_initializer="he_normal"))):
+        with pytest.raises(ValueError, match="another fleet: .*first weights"):
+            train(build)
+
+
+@pytest.mark.parametrize("build", [model_fn, summing], ids=["mean", "sum"])
+def test_losses_of_unequal_replicas_are_those_of_their_own_fits(build):
+    """Each replica's loss is a mean over its own records, as Keras' history has it, however many others have."""
+    membership = draw(5, 12, 19)
+    fleet = trained(build, membership)
+    for replica, own in enumerate(membership):
+        np.testing.assert_allclose(fleet.losses[replica], fitted_alone(build, own, replica)[1], rtol=1e-5)
+
+
 def check_in_processes(plain, name, tmp_path):
     """Trains the plain fleet as joblib is set up; it must come out the same."""
     fleet, membership = plain
