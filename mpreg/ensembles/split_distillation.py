@@ -3,7 +3,7 @@
 import numpy as np
 
 from mpreg._validate import brief, check_count
-from mpreg.data import map_arrays
+from mpreg.data import join_groups, map_arrays
 from mpreg.data.copies import join_copies
 from mpreg.ensembles.student import Distilled, Student, check_model_fn, check_options, read_answers, soften
 from mpreg.fleet import Fleet
@@ -15,10 +15,11 @@ ANSWERS_AT_ONCE = 2**28  # bytes of all sub-models' answers to a part of the rec
 class SplitDistillation(Distilled):
     """Trains sub-models on parts of the members, and distils what they answer to members that they never saw.
 
-    Each record is left out by exactly `out` of the `submodels`. The mean of the class probabilities that these
-    answer is its soft label, and one model trained like them, the student, learns the soft labels of all records. On
-    a member it so answers about what models answer that were trained without it. Only the student is deployed:
-    `target_model`, a plain Keras model. `membership`, `soft_labels` and the sub-models are as private as the data.
+    Each record is left out by exactly `out` of the `submodels`, all its copies by the same. The mean of the class
+    probabilities that these answer is its soft label, and one model trained like them, the student, learns the soft
+    labels of all records. On a member it so answers about what models answer that were trained without it. Only the
+    student is deployed: `target_model`, a plain Keras model. `membership`, `soft_labels` and the sub-models are as
+    private as the data.
 
     With `copies` the student learns altered copies of the records in place of the records, each copy labelled by the
     sub-models that never saw its record. It so sees no member as it is, and learns more of what the sub-models know
@@ -94,8 +95,10 @@ class SplitDistillation(Distilled):
         self._model_fn, self._submodels, self._out, self._seed = model_fn, submodels, out, seed
         self._distill_epochs, self._through, self._temperature = distill_epochs, through, temperature
 
-    def fit(self, x, y, *, epochs, batch_size=128, verbose="auto"):
+    def fit(self, x, y, *, epochs, batch_size=128, verbose="auto", groups=None):
         """Trains the sub-models and then the student, from their initial weights; returns this object.
+
+        Rows with equal features are one record: the same sub-models leave all of them out.
 
         Args:
             x: records, one array or a dict, list or tuple of arrays, as the model takes them.
@@ -103,14 +106,19 @@ class SplitDistillation(Distilled):
             epochs: how often each sub-model sees its records.
             batch_size: records of a step, of sub-models and student alike.
             verbose: "auto" shows progress bars; 0 shows none.
+            groups: whole numbers or text (records,) that say which records belong together, such as those of one
+                person: the same sub-models leave all of a group out. `mpreg.data.group_records(x, distance=...)`
+                groups near records. None groups equal ones alone.
 
         Raises:
-            ValueError: too few records for all sub-models to have some; what `mpreg.Fleet` refuses; a `through` that
-                returns something other than a training defence around the student; `copies` of other shapes.
+            ValueError: groups that are not one a record; too few records for all sub-models to have some; what
+                `mpreg.Fleet` refuses; a `through` that returns something other than a training defence around the
+                student; `copies` of other shapes.
         """
         check_count("epochs", epochs, 1)
         x, y = check_records(x, y)
-        membership = draw_parts(len(y), self._submodels, self._out, seed=self._seed)
+        groups = join_groups(x, groups)
+        membership = draw_parts(groups.max() + 1, self._submodels, self._out, seed=self._seed)[:, groups]
         student = Student(self._student_fn, through=self._through, seed=self._seed + self._submodels)
         fleet = Fleet(self._model_fn, self._submodels, seed=self._seed)
         fleet.fit(x, y, membership=membership, epochs=epochs, batch_size=batch_size, verbose=verbose)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from mpreg._validate import brief, check_count
-from mpreg.data import check_labels, check_pair, label_indices, take
+from mpreg.data import check_labels, check_pair, join_groups, label_indices, take
 from mpreg.ensembles.parts import KerasPart, SklearnPart, check_part, clean, open_part
 
 MANIFEST = "stacking.json"
@@ -67,13 +67,15 @@ class Stacking:
         self._given, self._seed = [*bases, meta], seed
         self._parts = self._membership = None
 
-    def fit(self, x, y, *, epochs=1, batch_size=32, verbose="auto"):
+    def fit(self, x, y, *, epochs=1, batch_size=32, verbose="auto", groups=None):
         """Trains the base models, then the meta-model; returns this object.
 
         Args:
             x: records, an array; or a dict, list or tuple of arrays where all base models are Keras models.
             y: labels, integer (records,) or one-hot (records, classes), as the Keras models' losses take them.
             epochs, batch_size, verbose: of all Keras models, as for `keras.Model.fit`.
+            groups: as for `mpreg.SplitDistillation.fit`: records that belong together go to one part, and equal ones
+                always do.
 
         Raises:
             ValueError: fewer records than models, a Keras model that is not compiled or not wide enough, several
@@ -82,7 +84,7 @@ class Stacking:
         check_count("epochs", epochs, 1)
         check_count("batch_size", batch_size, 1)
         x, y = check_pair((x, y), "records")
-        rows = _deal(len(y), len(self._given), seed=self._seed)
+        rows = _deal(join_groups(x, groups), len(self._given), seed=self._seed)
         parts = [open_part(model, seed=self._seed + at) for at, model in enumerate(self._given)]
         classes = _count_classes(parts[:-1], x, y)
         _count_classes(parts[-1:], np.zeros((len(y), (len(parts) - 1) * classes), np.float32), y)
@@ -184,14 +186,16 @@ class Stacking:
         return self._parts
 
 
-def _deal(records, parts, *, seed):
-    """Rows of disjoint parts of the records, as equal as can be."""
-    if records < parts:
+def _deal(groups, parts, *, seed):
+    """Rows of disjoint parts of the records, of as many groups each as can be."""
+    count = groups.max() + 1
+    if count < parts:
         raise ValueError(
-            f"each of {parts} models needs records of its own: give {parts} at least. Received: {records} records"
+            f"each of {parts} models needs records of its own: give {parts} at least. "
+            f"Received: {count} records that differ"
         )
-    rows = np.random.default_rng(seed).permutation(records)
-    return [np.sort(part) for part in np.array_split(rows, parts)]
+    dealt = np.array_split(np.random.default_rng(seed).permutation(count), parts)
+    return [np.flatnonzero(np.isin(groups, part)) for part in dealt]
 
 
 def _count_classes(parts, x, y):

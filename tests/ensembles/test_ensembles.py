@@ -147,6 +147,19 @@ class TestSplitDistillation:
         labels = np.broadcast_to(y, model.membership.shape)[model.membership]
         assert (own.argmax(axis=1) == labels).all() and (own.max(axis=1) > 0.5).all()
 
+    def test_copies_of_a_record_are_left_out_by_the_same_submodels(self):
+        """Else those that "never saw" a record saw its twin; so with the records of one person."""
+        x, y = records(12)
+        rows, persons = np.r_[np.arange(12), np.arange(6)], np.r_[np.arange(12) // 2, np.arange(6) // 2]
+        x, y = x[rows], y[rows]
+        model = SplitDistillation(memorizer(FEATURES), submodels=4, out=2, distill_epochs=1, seed=1)
+        alike = model.fit(x, one_hot(y), epochs=1, verbose=0).membership
+        np.testing.assert_array_equal(alike[:, 12:], alike[:, :6])
+        assert (alike.sum(axis=0) == 2).all() and len(np.unique(alike[:, :12], axis=1).T) > 2
+        by_person = model.fit(x, one_hot(y), epochs=1, verbose=0, groups=persons).membership
+        for person in range(6):
+            assert len(np.unique(by_person[:, persons == person], axis=1).T) == 1
+
     def test_soft_labels_are_the_mean_of_a_naive_loop(self, distilled, fleet, members):
         x, y = members
         replicas = [fleet.model(each) for each in range(4)]

@@ -79,6 +79,15 @@ class TestWhoSeesWhat:
             np.testing.assert_array_equal(Spy.seen[name][1], y[own])
         np.testing.assert_array_equal(Spy.seen["meta"][1], y[model.membership[2]])
 
+    def test_copies_of_a_record_are_in_one_part(self):
+        x, y = records(30)
+        rows = np.r_[np.arange(30), np.arange(15)]
+        model = Stacking([Spy("one"), Spy("two")], Spy("meta"), seed=5).fit(x[rows], y[rows])
+        np.testing.assert_array_equal(model.membership[:, 30:], model.membership[:, :15])
+        model.fit(x[rows], y[rows], groups=rows // 3)
+        for group in range(10):
+            assert len(np.unique(model.membership[:, rows // 3 == group], axis=1).T) == 1
+
     def test_it_is_what_the_same_steps_by_hand_are(self, forest_and_bayes, members):
         x, y = members
         own = forest_and_bayes.membership
@@ -193,7 +202,7 @@ class TestFiles:
     def test_other_classifiers_are_refused_by_name(self, members, tmp_path):
         pytest.importorskip("skops")
         model = Stacking([Spy(), GaussianNB()], GaussianNB()).fit(*members)
-        with pytest.raises(ValueError, match=r"Spy\(\) cannot be saved .* it holds test_stacking.Spy"):
+        with pytest.raises(ValueError, match=rf"Spy\(\) cannot be saved .* it holds {__name__}.Spy"):
             model.save(tmp_path / "stacking.zip")
         assert not list(tmp_path.iterdir())
 
@@ -204,7 +213,7 @@ class TestFiles:
         with zipfile.ZipFile(path) as file, zipfile.ZipFile(evil, "w") as changed:
             for name in file.namelist():
                 changed.writestr(name, skops.dumps(Spy()) if name == "1.skops" else file.read(name))
-        with pytest.raises(ValueError, match=r"1.skops' cannot be .* loaded .* it holds test_stacking.Spy"):
+        with pytest.raises(ValueError, match=rf"1.skops' cannot be .* loaded .* it holds {__name__}.Spy"):
             Stacking.load(evil)
 
     def test_without_skops_the_way_out_is_named(self, forest_and_bayes, tmp_path, monkeypatch):
