@@ -1,11 +1,9 @@
 """Adversary 3 of ML-Leaks: no shadow model, no training, only a threshold on the highest probability."""
 
-import numbers
-
 import numpy as np
 
 from mpreg import signals
-from mpreg._validate import brief, check_count
+from mpreg._validate import brief, check_count, check_number
 from mpreg.attacks.base import PreparedAttack
 from mpreg.attacks.shadow.data import Randomize
 from mpreg.data import map_arrays
@@ -43,8 +41,7 @@ class RandomThresholdAttack(PreparedAttack):
     learns = False
 
     def __init__(self, *, percent=10, queries=1000, draw=None):
-        if isinstance(percent, bool) or not isinstance(percent, numbers.Real) or not 0 <= percent <= 100:
-            raise ValueError(f"percent must be from 0 to 100. Received: percent={percent!r}")
+        check_number("percent", percent, least=0, most=100, what="from 0 to 100")
         check_count("queries", queries, 1)
         if draw is not None and not callable(draw):
             raise ValueError(f"draw must be a function (count, rng) -> records. Received: {brief(draw)}")

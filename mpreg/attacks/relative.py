@@ -3,6 +3,7 @@
 import numpy as np
 
 from mpreg import metrics, signals
+from mpreg._validate import check_number
 from mpreg.attacks.base import PreparedAttack
 from mpreg.attacks.likelihood_ratio import check_coverage, shadow_values
 
@@ -43,9 +44,7 @@ class RelativeAttack(PreparedAttack):
     needs = frozenset({"shadows"})
 
     def __init__(self, *, online=True, gamma=2.0):
-        if not 1 <= gamma < np.inf:
-            raise ValueError(f"gamma must be at least 1. Received: gamma={gamma}")
-        self.online, self.gamma = online, float(gamma)
+        self.online, self.gamma = online, check_number("gamma", gamma, least=1, what="at least 1")
         self.name = "relative likelihood" if online else "relative likelihood, offline"
 
     def score_all(self, access):

@@ -1,7 +1,5 @@
 """Records, their labels, and who is a member."""
 
-from mpreg._validate import brief as brief
-from mpreg._validate import check_count as check_count
 from mpreg.data.groups import group_records as group_records
 from mpreg.data.groups import join_groups as join_groups
 from mpreg.data.labels import check_labels as check_labels

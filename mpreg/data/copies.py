@@ -1,10 +1,8 @@
 """Altered copies of records, for a student to learn what its teachers answer to them."""
 
-import numbers
-
 import numpy as np
 
-from mpreg._validate import check_count
+from mpreg._validate import check_count, check_number
 from mpreg.data import flatten, map_arrays
 
 
@@ -28,9 +26,7 @@ class Erased:
     """
 
     def __init__(self, most=0.6, *, copies=8, seed=0):
-        number = isinstance(most, numbers.Real) and not isinstance(most, bool)
-        if not number or not 0 < most < 1:
-            raise ValueError(f"most must be above 0 and below 1. Received: most={most!r}")
+        check_number("most", most, above=0, below=1, what="above 0 and below 1")
         check_count("copies", copies, 1)
         check_count("seed", seed, 0)
         self.most, self.copies, self.seed = most, copies, seed

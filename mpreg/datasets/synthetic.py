@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from mpreg._validate import check_count
+
 PRODUCTS = 600
 CLASSES = 100
 _FAMILIES = 200  # kinds of household ...
@@ -35,8 +37,8 @@ def purchase100_like(*, records=60_000, seed=0):
     Raises:
         ValueError: if `records` or `seed` is not an integer in its range.
     """
-    _require_integer("records", records, at_least=1)
-    _require_integer("seed", seed, at_least=0)
+    check_count("records", records, 1, what="an integer of at least 1")
+    check_count("seed", seed, 0)
     rng = np.random.default_rng(seed)
     odds, shares = _households(rng)
     centres = _cluster(_draw(rng, _SURVEY, odds, shares), rng.permutation(odds)[:CLASSES])
@@ -47,11 +49,6 @@ def purchase100_like(*, records=60_000, seed=0):
         features[start : start + _BLOCK] = block
         labels[start : start + _BLOCK] = _nearest(block, centres)
     return features, labels
-
-
-def _require_integer(option, value, *, at_least):
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < at_least:
-        raise ValueError(f"{option} must be an integer of at least {at_least}. Received: {option}={value!r}")
 
 
 def _households(rng):

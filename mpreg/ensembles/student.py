@@ -1,13 +1,11 @@
 """A student: one plain Keras classifier that learns what a teacher answers."""
 
-import numbers
-
 import keras
 import numpy as np
 import tensorflow as tf
 
 from mpreg import signals
-from mpreg._validate import brief, check_count
+from mpreg._validate import brief, check_count, check_number
 from mpreg.classifiers.tensors import answers_are_logits
 from mpreg.fleet.job import build
 from mpreg.training.core.defence import TrainingDefence
@@ -104,11 +102,7 @@ def check_options(*, temperature, through, seed):
     Raises:
         ValueError: a temperature that is not above 0, a `through` that is no function, a negative seed.
     """
-    number = isinstance(temperature, numbers.Real) and not isinstance(temperature, bool)
-    if not number or not 0 < temperature < np.inf:
-        raise ValueError(
-            f"temperature must be a number above 0, and 1 changes nothing. Received: temperature={temperature!r}"
-        )
+    check_number("temperature", temperature, above=0, what="a number above 0, and 1 changes nothing")
     if through is not None and (not callable(through) or isinstance(through, keras.Model)):
         raise ValueError(
             "through must be a function of the student that puts a training defence around it, such as "

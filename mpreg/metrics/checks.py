@@ -1,4 +1,4 @@
-"""The door of the metrics: what they accept, and the words in which they refuse the rest."""
+"""The door of the metrics: scores and decisions that they accept, and the words in which they refuse the rest."""
 
 import numpy as np
 
@@ -23,20 +23,6 @@ def check_decisions(decisions, name):
         if strange.any():
             raise ValueError(f"{name} must be boolean. Received: a value of {decisions[strange][0]}")
     return decisions.astype(bool)
-
-
-def check_fraction(value, name):
-    """Return `value` as a float, or raise `ValueError` unless it lies strictly between 0 and 1."""
-    if not 0.0 < value < 1.0:
-        raise ValueError(f"{name} must lie strictly between 0 and 1. Received: {name}={value}")
-    return float(value)
-
-
-def check_count(value, name):
-    """Return `value` as an int, or raise `ValueError` unless it is a whole number of at least 1."""
-    if value != int(value) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1. Received: {name}={value}")
-    return int(value)
 
 
 def _check_one_dimension(values, name):

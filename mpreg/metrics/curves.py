@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy import special
 
-from mpreg.metrics.checks import check_fraction
+from mpreg._validate import check_fraction
 from mpreg.metrics.tally import tally
 
 
@@ -121,7 +121,7 @@ def advantage_of(counts):
 
 def advantage_interval_of(counts, *, confidence):
     """The limits of the attack advantage of a `Tally`."""
-    alpha = 1.0 - check_fraction(confidence, "confidence")
+    alpha = 1.0 - check_fraction("confidence", confidence)
     margin = special.kolmogi(alpha) * math.sqrt(1.0 / counts.members + 1.0 / counts.nonmembers)
     advantage = advantage_of(counts)
     return max(0.0, float(advantage - margin)), min(1.0, float(advantage + margin))

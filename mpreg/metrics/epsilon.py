@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mpreg.metrics.checks import check_fraction, check_scores
+from mpreg._validate import check_fraction, check_number
+from mpreg.metrics.checks import check_scores
 from mpreg.metrics.rates import lower_limit
 from mpreg.metrics.tally import tally
 
@@ -41,9 +42,8 @@ def epsilon_lower_bound(member_scores, nonmember_scores, *, delta=0.0, confidenc
     Source: Jagielski et al., "Auditing Differentially Private Machine Learning", NeurIPS 2020; Nasr et al.,
     "Adversary Instantiation", S&P 2021.
     """
-    if not 0.0 <= delta < 1.0:
-        raise ValueError(f"delta must be at least 0 and below 1. Received: delta={delta}")
-    tail = (1.0 - check_fraction(confidence, "confidence")) / 2.0
+    delta = check_number("delta", delta, least=0, below=1, what="at least 0 and below 1")
+    tail = (1.0 - check_fraction("confidence", confidence)) / 2.0
     rng = np.random.default_rng(seed)
     members = rng.permutation(check_scores(member_scores, "member_scores"))
     nonmembers = rng.permutation(check_scores(nonmember_scores, "nonmember_scores"))

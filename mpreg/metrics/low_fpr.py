@@ -6,7 +6,7 @@ import math
 import numpy as np
 from scipy import special
 
-from mpreg.metrics.checks import check_count, check_fraction
+from mpreg._validate import check_count, check_fraction
 from mpreg.metrics.rates import clopper_pearson
 from mpreg.metrics.tally import tally
 
@@ -92,7 +92,8 @@ def supported_fpr(nonmembers, fpr):
     Source: Carlini et al., "Membership Inference Attacks From First Principles", S&P 2022, section III, for
     why low rates matter; 10 is this library's choice (a relative standard error near 30 %).
     """
-    nonmembers, fpr = check_count(nonmembers, "nonmembers"), check_fraction(fpr, "fpr")
+    nonmembers = check_count("nonmembers", nonmembers, 1, what="a whole number of at least 1")
+    fpr = check_fraction("fpr", fpr)
     allowed = _allowed(nonmembers, fpr)
     if allowed >= _ENOUGH:
         return None
@@ -105,13 +106,13 @@ def supported_fpr(nonmembers, fpr):
 
 def tpr_at_fpr_of(counts, *, fpr):
     """The TPR at an FPR of a `Tally`."""
-    allowed = _allowed(counts.nonmembers, check_fraction(fpr, "fpr"))
+    allowed = _allowed(counts.nonmembers, check_fraction("fpr", fpr))
     return _members_admitted(counts, allowed) / counts.members
 
 
 def tpr_at_fpr_interval_of(counts, *, fpr, confidence):
     """The limits of the TPR at an FPR of a `Tally`."""
-    fpr, confidence = check_fraction(fpr, "fpr"), check_fraction(confidence, "confidence")
+    fpr, confidence = check_fraction("fpr", fpr), check_fraction("confidence", confidence)
     tail = (1.0 - confidence) / 4.0
     k_low = _binomial_quantile(tail, counts.nonmembers, fpr)
     k_high = _binomial_quantile(1.0 - tail, counts.nonmembers, fpr)

@@ -10,6 +10,8 @@ definition 3.1; for records drawn independently, epsilon-differential privacy gi
 
 import math
 
+from mpreg._validate import check_number
+
 
 def posterior(prior, *, tpr, fpr):
     """The belief that a record is a member once an attack has called it one, by Bayes' rule; NaN if it never does.
@@ -27,8 +29,7 @@ def posterior(prior, *, tpr, fpr):
     """
     _check_prior(prior)
     for name, rate in (("tpr", tpr), ("fpr", fpr)):
-        if not 0.0 <= rate <= 1.0:
-            raise ValueError(f"{name} must be from 0 to 1. Received: {name}={rate}")
+        check_number(name, rate, least=0, most=1, what="from 0 to 1")
     called = prior * tpr + (1.0 - prior) * fpr
     return prior * tpr / called if called else math.nan
 
@@ -62,13 +63,11 @@ def implied_gamma(prior, belief):
         2.0
     """
     _check_prior(prior)
-    if not 0.0 <= belief <= 1.0:
-        raise ValueError(f"belief must be from 0 to 1. Received: belief={belief}")
+    check_number("belief", belief, least=0, most=1, what="from 0 to 1")
     if belief == 1.0:
         return math.inf
     return max(1.0, belief / prior, (1.0 - prior) / (1.0 - belief))
 
 
 def _check_prior(prior):
-    if not 0.0 < prior < 1.0:
-        raise ValueError(f"prior must be strictly between 0 and 1. Received: prior={prior}")
+    check_number("prior", prior, above=0, below=1, what="strictly between 0 and 1")

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy import special
 
-from mpreg.metrics.checks import check_fraction
+from mpreg._validate import check_fraction
 from mpreg.metrics.tally import tally
 
 
@@ -57,7 +57,7 @@ def auc_interval(member_scores, nonmember_scores, *, confidence=0.95):
 
 def area_interval_of(counts, *, confidence):
     """The limits of the AUC of a `Tally`."""
-    z = float(special.ndtri((1.0 + check_fraction(confidence, "confidence")) / 2.0))
+    z = float(special.ndtri((1.0 + check_fraction("confidence", confidence)) / 2.0))
     area, variance = area_of(counts), _delong_variance(counts)
     if area in (0.0, 1.0) or not variance > 0.0:
         return _newcombe_interval(area, counts.members, counts.nonmembers, z)

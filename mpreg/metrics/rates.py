@@ -5,7 +5,8 @@ import math
 import numpy as np
 from scipy import special
 
-from mpreg.metrics.checks import check_count, check_decisions, check_fraction
+from mpreg._validate import check_count, check_fraction
+from mpreg.metrics.checks import check_decisions
 
 
 def clopper_pearson(successes, trials, *, confidence=0.95):
@@ -31,8 +32,8 @@ def clopper_pearson(successes, trials, *, confidence=0.95):
     Source: Clopper & Pearson, "The use of confidence or fiducial limits illustrated in the case of the
     binomial", Biometrika 1934.
     """
-    trials = check_count(trials, "trials")
-    tail = (1.0 - check_fraction(confidence, "confidence")) / 2.0
+    trials = check_count("trials", trials, 1, what="a whole number of at least 1")
+    tail = (1.0 - check_fraction("confidence", confidence)) / 2.0
     successes = np.asarray(successes)
     wrong = ~((successes >= 0) & (successes <= trials) & (successes == np.floor(successes)))
     if wrong.any():
@@ -139,7 +140,7 @@ def precision_interval(member_decisions, nonmember_decisions, *, confidence=0.95
     Source: Clopper & Pearson, Biometrika 1934, for either rate; Bonferroni's inequality for both.
     """
     (tp, members), (fp, nonmembers) = _positives(member_decisions, nonmember_decisions)
-    confidence = (1.0 + check_fraction(confidence, "confidence")) / 2.0
+    confidence = (1.0 + check_fraction("confidence", confidence)) / 2.0
     tpr_low, tpr_high = clopper_pearson(tp, members, confidence=confidence)
     fpr_low, fpr_high = clopper_pearson(fp, nonmembers, confidence=confidence)
     return tpr_low / (tpr_low + fpr_high), tpr_high / (tpr_high + fpr_low)

@@ -5,12 +5,15 @@ loads and serves without mpreg. Images are channels-last. The same `seed` gives 
 `logits` changes the last activation and nothing else.
 """
 
-import math
 import numbers
 
 import keras
 import numpy as np
 from keras import layers
+
+from mpreg._validate import check_count, check_number
+
+CLASSES = "an integer of at least 2"
 
 
 def purchase_mlp(*, features=600, classes=100, logits=False, seed=0):
@@ -105,7 +108,7 @@ def alexnet_cifar(*, input_shape=(32, 32, 3), classes=100, logits=False, seed=0)
     """
     # The first convolution and the three poolings divide a side by 32: less than 29 pixels leave nothing.
     input_shape = _checked_images(input_shape, smallest=29)
-    classes = _checked_integer("classes", classes, smallest=2)
+    classes = check_count("classes", classes, 2, what=CLASSES)
     seeds = _seeds(seed)
 
     def conv(filters, size, **options):
@@ -153,11 +156,8 @@ def resnet20(*, input_shape=(32, 32, 3), classes=100, weight_decay=0.0, logits=F
     Paper: He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, section 4.2.
     """
     input_shape = _checked_images(input_shape, smallest=1)
-    classes = _checked_integer("classes", classes, smallest=2)
-    if not (isinstance(weight_decay, numbers.Real) and 0 <= weight_decay < math.inf):
-        raise ValueError(
-            f"weight_decay must be a finite number of at least 0. Received: weight_decay={weight_decay!r}"
-        )
+    classes = check_count("classes", classes, 2, what=CLASSES)
+    check_number("weight_decay", weight_decay, least=0)
     seeds = _seeds(seed)
 
     def kernel_options():
@@ -216,11 +216,10 @@ def densenet_bc(
     section 3, with the training details of section 4.2.
     """
     input_shape = _checked_images(input_shape, smallest=4)
-    classes = _checked_integer("classes", classes, smallest=2)
-    growth = _checked_integer("growth", growth, smallest=1)
+    classes = check_count("classes", classes, 2, what=CLASSES)
+    growth = check_count("growth", growth, 1)
     bottlenecks = _bottlenecks_per_block(depth)
-    if not (isinstance(dropout, numbers.Real) and 0 <= dropout < 1):
-        raise ValueError(f"dropout must be a share in [0, 1), 0 for none. Received: dropout={dropout!r}")
+    check_number("dropout", dropout, least=0, below=1, what="a share in [0, 1), 0 for none")
     seeds = _seeds(seed)
 
     def conv(x, filters, size, dropout=dropout):
@@ -247,8 +246,8 @@ def densenet_bc(
 
 
 def _mlp(name, activation, features, classes, logits, seed):
-    features = _checked_integer("features", features, smallest=1)
-    classes = _checked_integer("classes", classes, smallest=2)
+    features = check_count("features", features, 1)
+    classes = check_count("classes", classes, 2, what=CLASSES)
     seeds = _seeds(seed)
     x = inputs = keras.Input((features,))
     for width in (1024, 512, 256, 128):
@@ -289,23 +288,17 @@ def _seeds(seed):
 
     Layers of one shape need seeds of their own: a Keras initializer draws equal weights from equal seeds.
     """
-    generator = np.random.default_rng(_checked_integer("seed", seed, smallest=0))
+    generator = np.random.default_rng(check_count("seed", seed, 0))
     return iter(lambda: int(generator.integers(2**31)), None)
 
 
 def _bottlenecks_per_block(depth):
-    if _checked_integer("depth", depth, smallest=10) % 6 != 4:
+    if check_count("depth", depth, 10) % 6 != 4:
         raise ValueError(
             "depth must be 6n + 4 for n bottlenecks a block, such as 22, 40 or 100. "
             f"Received: depth={depth!r}"
         )
     return (depth - 4) // 6
-
-
-def _checked_integer(name, value, smallest):
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < smallest:
-        raise ValueError(f"{name} must be an integer of at least {smallest}. Received: {name}={value!r}")
-    return int(value)
 
 
 def _checked_images(input_shape, smallest):

@@ -1,14 +1,11 @@
 """MemGuard: noise on the scores that misleads a membership classifier, within a budget."""
 
-import math
-import numbers
-
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from mpreg._validate import check_count
+from mpreg._validate import check_count, check_number
 from mpreg.outputs.base import OutputDefence, keep_label, log_probabilities, read_probabilities
 from mpreg.outputs.keyed import secret_seed, toss
 from mpreg.outputs.noise import find_noise
@@ -56,9 +53,8 @@ class MemGuard(OutputDefence):
 
     def __init__(self, budget=1.0, *, seed=None, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(budget, numbers.Real) or isinstance(budget, bool) or not 0 <= budget <= MOST:
-            raise ValueError(f"budget must be a number from 0 to {MOST:g}. Received: budget={budget!r}")
-        self.budget = float(budget)
+        what = f"a number from 0 to {MOST:g}"
+        self.budget = check_number("budget", budget, least=0, most=MOST, what=what)
         self.seed = secret_seed(seed)
         self.fitted = False
         self.trainable = False  # by the loss of the classifier that it protects
@@ -106,10 +102,7 @@ class MemGuard(OutputDefence):
         check_count("epochs", epochs, 1)
         check_count("batch_size", batch_size, 1)
         check_count("seed", seed, 0)
-        if not isinstance(learning_rate, numbers.Real) or not 0 < learning_rate < math.inf:
-            raise ValueError(
-                f"learning_rate must be a number above 0. Received: learning_rate={learning_rate!r}"
-            )
+        check_number("learning_rate", learning_rate, above=0, what="a number above 0")
         scores, membership, weights = _join(member_predictions, nonmember_predictions)
         if not self.built:
             self.build((None, scores.shape[1]))

@@ -1,12 +1,10 @@
 """Temperature: a softer softmax."""
 
-import math
-import numbers
-
 import keras
 import tensorflow as tf
 from keras import ops
 
+from mpreg._validate import check_number
 from mpreg.outputs.base import OutputDefence, keep_label, log_probabilities
 
 LEAST, MOST = 1e-30, 1e30  # as float32, neither these nor their inverses overflow
@@ -37,13 +35,8 @@ class Temperature(OutputDefence):
 
     def __init__(self, temperature, **kwargs):
         super().__init__(**kwargs)
-        number = isinstance(temperature, numbers.Real) and not isinstance(temperature, bool)
-        if not number or not math.isfinite(temperature) or not LEAST <= temperature <= MOST:
-            raise ValueError(
-                f"temperature must be a number above 0, from {LEAST:g} to {MOST:g}. Received: "
-                f"temperature={temperature!r}"
-            )
-        self.temperature = float(temperature)
+        what = f"a number above 0, from {LEAST:g} to {MOST:g}"
+        self.temperature = check_number("temperature", temperature, least=LEAST, most=MOST, what=what)
 
     def call(self, inputs):
         logs = log_probabilities(inputs)

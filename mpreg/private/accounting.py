@@ -10,6 +10,8 @@ import dataclasses
 import functools
 import math
 
+from mpreg._validate import check_number
+
 LARGE = 40.0  # a privacy loss distribution is not computed above this epsilon: it says nothing and takes gigabytes
 INTERVAL = 1e-3  # of its values: within half a percent of 1e-4, from above, in a tenth of the time
 
@@ -176,12 +178,9 @@ def _next(low, high, limit):
 
 
 def check_delta(delta):
-    if isinstance(delta, bool) or not isinstance(delta, int | float) or not 0 < delta < 1:
-        raise ValueError(
-            f"delta must be strictly between 0 and 1, well below 1 / records. Received: delta={delta!r}"
-        )
+    what = "strictly between 0 and 1, well below 1 / records"
+    check_number("delta", delta, above=0, below=1, what=what)
 
 
 def check_epsilon(epsilon):
-    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 < epsilon < math.inf:
-        raise ValueError(f"epsilon must be a finite number above 0. Received: epsilon={epsilon!r}")
+    check_number("epsilon", epsilon, above=0)

@@ -1,9 +1,9 @@
 """A clip norm that follows a quantile of the gradient norms, privately."""
 
-import math
-
 import keras
 import tensorflow as tf
+
+from mpreg._validate import check_fraction, check_number
 
 
 class FixedClip:
@@ -60,10 +60,8 @@ class AdaptiveClip:
             ("learning_rate", learning_rate),
             ("count_noise", count_noise),
         ):
-            if not 0 < value < math.inf:
-                raise ValueError(f"{name} must be a finite number above 0. Received: {name}={value!r}")
-        if not 0 < quantile < 1:
-            raise ValueError(f"quantile must be strictly between 0 and 1. Received: quantile={quantile!r}")
+            check_number(name, value, above=0)
+        check_fraction("quantile", quantile)
         self.initial, self.quantile, self.learning_rate = initial, quantile, learning_rate
         self.count_noise = count_noise
 

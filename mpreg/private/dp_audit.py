@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from scipy import stats
 
-from mpreg._validate import check_count
+from mpreg._validate import check_count, check_fraction
 from mpreg.classifiers.tensors import call_target
 from mpreg.data import check_pair, flatten, map_arrays
 from mpreg.private.accounting import Sampling, check_delta
@@ -104,8 +104,7 @@ def audit_dp(model, records, *, batch_size, epochs, canaries=100, confidence=0.9
     check_count("canaries", canaries, 10)
     check_count("epochs", epochs, 1)
     check_count("batch_size", batch_size, 1)
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must be strictly between 0 and 1. Received: confidence={confidence!r}")
+    check_fraction("confidence", confidence)
     delta = model.delta if delta is None else delta
     check_delta(delta)
     if model.privacy_history():

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mpreg._validate import check_number
 from mpreg.gradients.leaves import all_layers
 from mpreg.training.core.defence import TrainingDefence
 
@@ -157,19 +158,12 @@ def _loss_gradients(model, labels, answers):
 
 def check_options(noise_multiplier, l2_norm_clip):
     """Raises a `ValueError` that quotes the first number out of range."""
-    if not _is_number(noise_multiplier) or not 0 <= noise_multiplier < math.inf:
-        raise ValueError(
-            "noise_multiplier must be a finite number, at least 0 (0 is no privacy). "
-            f"Received: noise_multiplier={noise_multiplier!r}"
-        )
-    if not _is_number(l2_norm_clip) or not l2_norm_clip > 0:
-        raise ValueError(f"l2_norm_clip must be a number above 0. Received: l2_norm_clip={l2_norm_clip!r}")
-    if math.isinf(l2_norm_clip) and noise_multiplier > 0:
+    what = "a finite number, at least 0 (0 is no privacy)"
+    check_number("noise_multiplier", noise_multiplier, least=0, what=what)
+    if l2_norm_clip != math.inf:  # which clips nothing
+        check_number("l2_norm_clip", l2_norm_clip, above=0, what="a number above 0")
+    elif noise_multiplier > 0:
         raise ValueError(
             "noise is a multiple of the clip norm, so l2_norm_clip must be finite where noise_multiplier is above 0. "
             f"Received: l2_norm_clip={l2_norm_clip!r}, noise_multiplier={noise_multiplier!r}"
         )
-
-
-def _is_number(value):
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,14 +1,13 @@
 """Data for shadow models where the attacker has no records of the target's population, or only rough ones."""
 
 import collections
-import numbers
 import warnings
 from typing import NamedTuple
 
 import numpy as np
 
 from mpreg import signals
-from mpreg._validate import brief, check_count
+from mpreg._validate import brief, check_count, check_number
 from mpreg.data import check_labels, label_indices
 
 
@@ -174,8 +173,7 @@ def noisy(x, *, flip=0.1, seed=0):
     ```
     """
     x = _numbers(x)
-    if isinstance(flip, bool) or not isinstance(flip, numbers.Real) or not 0 <= flip <= 1:
-        raise ValueError(f"flip must be a share, from 0 to 1. Received: flip={flip!r}")
+    check_number("flip", flip, least=0, most=1, what="a share, from 0 to 1")
     rng = np.random.default_rng(seed)
     flat = x.reshape(len(x), -1)
     bits = np.isin(flat, (0, 1)).all(axis=0)
@@ -243,8 +241,7 @@ class _Search:
 
 
 def _checked(confidence, changes, rejections, iterations):
-    if isinstance(confidence, bool) or not isinstance(confidence, numbers.Real) or not 0 <= confidence < 1:
-        raise ValueError(f"confidence must be at least 0 and below 1. Received: confidence={confidence!r}")
+    check_number("confidence", confidence, least=0, below=1, what="at least 0 and below 1")
     if not isinstance(changes, tuple | list) or len(changes) != 2:
         raise ValueError(
             f"changes must be a pair, features at first and at least. Received: changes={changes!r}"

@@ -2,12 +2,11 @@
 
 import dataclasses
 import itertools
-import numbers
 
 import keras
 import numpy as np
 
-from mpreg._validate import check_count
+from mpreg._validate import check_count, check_number
 from mpreg.training.rebuild.copying import Copier
 
 FULLY_CONNECTED = (keras.layers.Dense, keras.layers.EinsumDense)
@@ -64,10 +63,9 @@ def with_dropout(model, rate, *, inputs=False, seed=0):
     Source: Salem, Zhang, Humbert, Berrang, Fritz and Backes, "ML-Leaks: Model and Data Independent Membership
     Inference Attacks and Defenses on Machine Learning Models", NDSS 2019, the section on dropout.
     """
-    if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or not 0 <= rate < 1:
-        raise ValueError(f"rate must be a share in [0, 1), 0 for none. Received: rate={rate!r}")
+    rate = check_number("rate", rate, least=0, below=1, what="a share in [0, 1), 0 for none")
     check_count("seed", seed, 0)
-    copier = _Thinner(float(rate), inputs=inputs, seed=seed)
+    copier = _Thinner(rate, inputs=inputs, seed=seed)
     copy = copier.rebuild(model)
     if not copier.thinned:
         raise ValueError(

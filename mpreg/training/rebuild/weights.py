@@ -1,12 +1,10 @@
 """Weight decay: a model rebuilt with a penalty on the squares of its weights."""
 
-import math
-import numbers
 import warnings
 
 import keras
 
-from mpreg._validate import brief
+from mpreg._validate import brief, check_number
 from mpreg.training.rebuild.copying import Copier
 
 # All that a layer multiplies its inputs by. An embedding is a kernel of one-hot inputs.
@@ -52,9 +50,7 @@ def with_l2(model, l2):
     Source: Shokri, Stronati, Song and Shmatikov, "Membership Inference Attacks Against Machine Learning Models",
     IEEE S&P 2017, section VIII, "Use regularization".
     """
-    if isinstance(l2, bool) or not isinstance(l2, numbers.Real) or not 0 <= l2 < math.inf:
-        raise ValueError(f"l2 must be a finite number of at least 0. Received: l2={l2!r}")
-    copier = _Penalizer(float(l2))
+    copier = _Penalizer(check_number("l2", l2, least=0, what="a finite number of at least 0"))
     copy = copier.rebuild(model)
     if not copier.penalized:
         raise ValueError(f"no layer of the model has a kernel to penalize. Received: {model.name!r}")
