@@ -50,6 +50,12 @@ def predictions(p=UNIFORM, y=MEMBERS[1], q=UNIFORM, other_y=MEMBERS[1], **option
     return mpreg.evaluate_predictions(p, y, q, other_y, **{"attacks": "fast", **options})
 
 
+def with_threat_model(said):
+    attack = GapAttack()
+    attack.threat_model = said
+    return attack
+
+
 def shadow_models(*, models=2, records=20, share=0.5):
     membership = np.broadcast_to(np.arange(records) < share * records, (models, records))
     return mpreg.ShadowModels(membership, np.full((models, records, 3), 1 / 3), np.arange(records) % 3)
@@ -606,6 +612,12 @@ ATTACKS = [
         lambda: predictions(attacks=["gap"]),
         ValueError,
         "an attack must be an mpreg.attacks.Attack with a name, fit and score. Received: 'gap'",
+    ),
+    (
+        "a threat model that is no text",
+        lambda: predictions(attacks=[with_threat_model(3)]),
+        ValueError,
+        "the threat_model of an attack must be text or None. Received: 3 of 'gap'",
     ),
     (
         "an attack twice",

@@ -6,6 +6,10 @@ import numpy as np
 
 from mpreg.metrics import best_threshold
 
+TRAINS_ALIKE = (
+    "sees the model's answers and trains models like it"  # the threat model of all with shadow models
+)
+
 
 class Attack(ABC):
     """A membership inference attack on a model's answers.
@@ -16,7 +20,11 @@ class Attack(ABC):
     where the score is at least `threshold`.
 
     Attributes:
-        name: unique among the attacks of an evaluation.
+        name: unique among the attacks of an evaluation; readers see it.
+        key: what kind of attack it is, for programs: stable where a name may change, such as `"loss_threshold"`.
+            None: of no kind that others know.
+        threat_model: who carries it out, as the end of "An attacker who ...", such as `"sees only whether the
+            model's answer is right"`. None: reports name the attack instead.
         threshold: score from which on a record is called a member.
         learns: whether `fit` learns from the records, which makes the intervals of its figures wider.
         needs: what the attacker must have beyond the target's answers, of `mpreg.attacks.NEEDS`:
@@ -27,6 +35,7 @@ class Attack(ABC):
     ```python
     class Margin(Attack):
         name = "margin"
+        threat_model = "sees the model's answers and knows who was a member among other records"
 
         def fit(self, members, nonmembers, *, seed=0):
             self.threshold = metrics.best_threshold(self.score(members), self.score(nonmembers))
@@ -39,6 +48,8 @@ class Attack(ABC):
     """
 
     name: str
+    key: str | None = None
+    threat_model: str | None = None
     threshold: float
     learns = True
     needs = frozenset()

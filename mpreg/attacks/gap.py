@@ -12,7 +12,8 @@ class GapAttack(Attack):
     Source: Yeom et al., "Privacy Risk in Machine Learning", CSF 2018, section 3.2, adversary 1 for 0-1 loss.
     """
 
-    name = "gap"
+    name = key = "gap"
+    threat_model = "sees only whether the model's answer is right"
     threshold = 0.5
     learns = False
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mpreg import signals
-from mpreg.attacks.base import PreparedAttack
+from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
 from mpreg.attacks.likelihood_ratio import check_coverage, shadow_values, tame
 
 
@@ -28,6 +28,8 @@ class InstanceThresholdAttack(PreparedAttack):
     """
 
     name = "loss threshold, per record"
+    key = "loss_threshold_per_record"
+    threat_model = TRAINS_ALIKE
     needs = frozenset({"shadows"})
 
     def score_all(self, access):

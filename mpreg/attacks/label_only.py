@@ -29,6 +29,8 @@ class LabelOnlyAttack(PreparedAttack):
     """
 
     name = "label-only"
+    key = "label_only"
+    threat_model = "sees only the predicted class, also for altered copies of a record"
     needs = frozenset({"records", "model"})
 
     def __init__(self, augment=None):

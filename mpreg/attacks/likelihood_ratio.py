@@ -3,7 +3,7 @@
 import numpy as np
 
 from mpreg import signals
-from mpreg.attacks.base import PreparedAttack
+from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
 from mpreg.data.augmentations import altered, check_augment
 
 FEW = 64  # shadow models, below which one variance serves all records
@@ -46,6 +46,8 @@ class LikelihoodRatioAttack(PreparedAttack):
     ```
     """
 
+    threat_model = TRAINS_ALIKE
+
     def __init__(self, *, online=True, augment=None, shared_variance=None):
         check_augment(augment)
         self.online, self.augment, self.shared_variance = online, augment, shared_variance
@@ -61,6 +63,7 @@ class LikelihoodRatioAttack(PreparedAttack):
             )
             if said
         )
+        self.key = "likelihood_ratio" if online else "likelihood_ratio_offline"
 
     def score_all(self, access):
         membership = access.shadows.membership

@@ -37,6 +37,8 @@ class RandomThresholdAttack(PreparedAttack):
     ```
     """
 
+    key = "random_threshold"
+    threat_model = "sees the model's answers and knows what it answers to random records"
     threshold = 0.0
     learns = False
 

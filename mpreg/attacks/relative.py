@@ -4,7 +4,7 @@ import numpy as np
 
 from mpreg import metrics, signals
 from mpreg._validate import check_number
-from mpreg.attacks.base import PreparedAttack
+from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
 from mpreg.attacks.likelihood_ratio import check_coverage, shadow_values
 
 SHARES = np.arange(11) / 10  # candidates for the share of p_OUT in p_IN
@@ -41,11 +41,13 @@ class RelativeAttack(PreparedAttack):
     ```
     """
 
+    threat_model = TRAINS_ALIKE
     needs = frozenset({"shadows"})
 
     def __init__(self, *, online=True, gamma=2.0):
         self.online, self.gamma = online, check_number("gamma", gamma, least=1, what="at least 1")
         self.name = "relative likelihood" if online else "relative likelihood, offline"
+        self.key = "relative_likelihood" if online else "relative_likelihood_offline"
 
     def score_all(self, access):
         membership = access.shadows.membership

@@ -22,7 +22,8 @@ def suite(attacks):
         attacks: `"fast"`, `"standard"`, `"strong"` or a list of `Attack` objects.
 
     Raises:
-        ValueError: an unknown name, an empty list, something that is not an attack, or two of one name.
+        ValueError: an unknown name, an empty list, something that is not an attack or describes itself by what is
+            not text, or two of one name.
     """
     if isinstance(attacks, str) and attacks in SUITES:
         return SUITES[attacks]()
@@ -36,6 +37,12 @@ def suite(attacks):
             raise ValueError(
                 f"an attack must be an mpreg.attacks.Attack with a name, fit and score. Received: {attack!r}"
             )
+        for said in ("key", "threat_model"):
+            if not isinstance(getattr(attack, said), str | None):
+                raise ValueError(
+                    f"the {said} of an attack must be text or None. "
+                    f"Received: {getattr(attack, said)!r} of {attack.name!r}"
+                )
     has_gap = any(isinstance(attack, GapAttack) for attack in attacks)
     attacks = [*attacks] if has_gap else [GapAttack(), *attacks]
     names = [attack.name for attack in attacks]

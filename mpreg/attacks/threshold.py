@@ -37,12 +37,15 @@ class ThresholdAttack(Attack):
     ```
     """
 
+    threat_model = "sees the model's answers and knows who was a member among other records"
+
     def __init__(self, signal, *, per_class=False):
         if signal not in SIGNALS:
             raise ValueError(f"signal must be one of {sorted(SIGNALS)}. Received: {signal!r}")
         self.signal = signal
         self.per_class = per_class
         self.name = f"{signal} threshold{', per class' if per_class else ''}"
+        self.key = f"{signal.replace(' ', '_')}_threshold{'_per_class' if per_class else ''}"
 
     def fit(self, members, nonmembers, *, seed=0):
         signal = SIGNALS[self.signal]

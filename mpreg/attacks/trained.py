@@ -36,7 +36,8 @@ class TrainedAttack(Attack):
     CCS 2018, section 4.2.
     """
 
-    name = "trained"
+    name = key = "trained"
+    threat_model = "sees the model's answers and learns from other records of known membership"
 
     def fit(self, members, nonmembers, *, seed=0):
         features = np.concatenate([attack_features(members), attack_features(nonmembers)])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mpreg import signals
-from mpreg.attacks.base import Attack, PreparedAttack
+from mpreg.attacks.base import TRAINS_ALIKE, Attack, PreparedAttack
 from mpreg.attacks.shadow.attack import Judge, as_classifier
 
 TOP = 3
@@ -32,6 +32,8 @@ class OneShadowAttack(PreparedAttack):
     """
 
     name = "one shadow"
+    key = "one_shadow"
+    threat_model = TRAINS_ALIKE
     threshold = 0.5
     learns = False
     needs = frozenset({"shadows"})
@@ -82,6 +84,8 @@ class TransferAttack(Attack):
     ```
     """
 
+    key = "transfer"
+    threat_model = "sees the model's answers and has trained on another model"
     threshold = 0.5
     learns = False
 

@@ -272,6 +272,8 @@ def _result(attack, verdicts, seed):
         nonmember_decisions=verdicts.nonmember_decisions,
         learns=attack.learns,
         notes=tuple(note for note in notes if note),
+        key=attack.key,
+        threat_model=attack.threat_model,
     )
 
 

@@ -21,6 +21,8 @@ class AttackResult:
 
     Attributes:
         name: the attack.
+        key: what kind of attack it is, as in `Attack`; None where it says nothing.
+        threat_model: who carries it out, as in `Attack`; None where it says nothing.
         accuracy, precision, recall: of its decisions, each made by a copy that never saw the record. The limits
             of accuracy, recall and AUC allow for records that taught the copies they were judged by.
         auc: area under the ROC of its scores.
@@ -49,12 +51,16 @@ class AttackResult:
     nonmember_decisions: np.ndarray = field(repr=False)
     learns: bool = True
     notes: tuple = ()
+    key: str | None = None
+    threat_model: str | None = None
 
     def to_dict(self):
         """JSON-ready figures, without the scores of single records."""
         rates = ("accuracy", "precision", "recall", "auc", "advantage")
         return {
             "name": self.name,
+            "key": self.key,
+            "threat_model": self.threat_model,
             **{rate: plain_estimate(getattr(self, rate)) for rate in rates},
             "tpr_at_fpr": {str(fpr): plain_estimate(tpr) for fpr, tpr in self.tpr_at_fpr.items()},
             "epsilon_lower_bound": self.epsilon_lower_bound,

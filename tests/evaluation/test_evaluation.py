@@ -11,9 +11,18 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 import mpreg
+from mpreg import attacks as all_attacks
 from mpreg import evaluate, evaluate_predictions, metrics
 from mpreg._text import markdown_table, percent, percent_with_interval
-from mpreg.attacks import Attack, GapAttack, ThresholdAttack
+from mpreg.attacks import (
+    Attack,
+    GapAttack,
+    OneShadowAttack,
+    RandomThresholdAttack,
+    ThresholdAttack,
+    TransferAttack,
+    suite,
+)
 from mpreg.metrics import Estimate
 
 
@@ -390,7 +399,31 @@ def test_an_attack_of_your_own_is_reported():
             ranked = np.sort(answers.log_probabilities, axis=1)
             return ranked[:, -1] - ranked[:, -2]
 
-    assert set(report_on([Margin(), GapAttack()]).attacks) == {"margin", "gap"}
+    found = report_on([Margin(), GapAttack()])
+    assert set(found.attacks) == {"margin", "gap"}
+    assert found.to_dict()["attacks"]["margin"]["key"] is None  # a name is all that it must have
+    assert found.to_dict()["attacks"]["margin"]["threat_model"] is None
+    Margin.key, Margin.threat_model = "top_margin", "sees the two highest probabilities"
+    said = report_on([Margin()]).to_dict()["attacks"]["margin"]
+    assert (said["key"], said["threat_model"]) == ("top_margin", "sees the two highest probabilities")
+
+
+def test_every_attack_of_ours_says_what_it_is_and_who_carries_it_out():
+    others = [
+        RandomThresholdAttack(),
+        OneShadowAttack(),
+        TransferAttack(np.full((4, 2), 0.5), np.full((4, 2), 0.5)),
+    ]
+    ours = [*suite("strong"), *others]
+    assert len({attack.key for attack in ours}) == len(ours)
+    for attack in ours:
+        assert attack.key.isidentifier() and attack.key == attack.key.lower()
+        assert attack.threat_model.split()[0] == "sees"
+    assert {type(attack).__name__ for attack in ours} == {
+        name
+        for name in dir(all_attacks)
+        if name.endswith("Attack") and name not in ("Attack", "PreparedAttack")
+    }
 
 
 @pytest.fixture(scope="module")

@@ -227,7 +227,7 @@ class TestWords:
         from mpreg.attacks import suite
 
         for attack in suite("strong"):
-            said = words.attacker(attack.name)
+            said = words.attacker(attack.name, attack.threat_model)
             assert "“" not in said and ("trains models" in said) == ("shadows" in attack.needs), attack.name
         assert words.attacker("my own") == "An attacker who uses the attack “my own”"
 

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from mpreg import signals
 from mpreg._validate import brief, check_count
-from mpreg.attacks.base import PreparedAttack
+from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
 from mpreg.attacks.shadow.models import ShadowModels
 
 LOWEST = -50.0  # of log-probabilities: coarse answers hold zeros
@@ -60,6 +60,7 @@ class ShadowAttack(PreparedAttack):
     ```
     """
 
+    threat_model = TRAINS_ALIKE
     threshold = 0.5
     learns = False
 
@@ -73,6 +74,7 @@ class ShadowAttack(PreparedAttack):
         self.source = source
         self.needs = frozenset() if source is not None else frozenset({"shadows"})
         self.name = "shadow" if source is None else "shadow, own records"
+        self.key = "shadow" if source is None else "shadow_own_records"
 
     def score_all(self, access):
         shadows = access.shadows if self.source is None else self.source

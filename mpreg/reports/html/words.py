@@ -2,28 +2,10 @@
 
 from mpreg._text import percent, percent_with_interval
 
-# What the attacker does, by a word of the attack's name; the first that fits is told.
-_MEANS = (
-    ("random threshold", "sees the model's answers and knows what it answers to random records"),
-    ("gap", "sees only whether the model's answer is right"),
-    ("label-only", "sees only the predicted class, also for altered copies of a record"),
-    ("likelihood", "sees the model's answers and trains models like it"),
-    ("shadow", "sees the model's answers and trains models like it"),
-    ("per record", "sees the model's answers and trains models like it"),
-    ("threshold", "sees the model's answers and knows who was a member among other records"),
-    ("trained", "sees the model's answers and learns from other records of known membership"),
-    ("from ", "sees the model's answers and has trained on another model"),
-    ("white", "holds the model itself"),
-    ("gradient", "holds the model itself"),
-)
 
-
-def attacker(attack):
+def attacker(name, threat_model=None):
     """Who carries out an attack, as "An attacker who ..."."""
-    for word, means in _MEANS:
-        if word in attack.lower():
-            return f"An attacker who {means}"
-    return f"An attacker who uses the attack “{attack}”"
+    return f"An attacker who {threat_model or f'uses the attack “{name}”'}"
 
 
 def of_hundred(rate):
@@ -39,7 +21,7 @@ def of_hundred(rate):
 def headline(report):
     """The strongest attack in one sentence."""
     return (
-        f"{attacker(report.strongest_attack)} can tell members from non-members in "
+        f"{attacker(report.strongest_attack, report.strongest.threat_model)} can tell members from non-members in "
         f"{of_hundred(report.attack_accuracy)} of 100 cases, where guessing gives 50."
     )
 
