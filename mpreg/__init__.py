@@ -52,6 +52,7 @@ _MODULES = (
     "datasets",
     "ensembles",
     "fleet",
+    "gradients",
     "metrics",
     "networks",
     "outputs",

@@ -3,9 +3,23 @@
 import dataclasses
 import string
 
+import keras
 import tensorflow as tf
 
+from mpreg.gradients.common import bias_pieces, if_trained, named
 from mpreg.gradients.pieces import Rows, outer_products
+from mpreg.gradients.registry import rule
+from mpreg.gradients.shapes import exact, fold_rows
+
+
+@rule(keras.layers.EinsumDense, before_activation=True, weights=named("kernel", "bias"))
+def einsum_dense(layer, calls, copies):
+    """Outer products where the equation is one of products, written out where it is not."""
+    equation = parse(layer.equation, calls[0].inputs.shape.rank)
+    return [
+        *if_trained(layer.kernel, lambda kernel: kernel_piece(equation, kernel, calls, copies)),
+        *bias_pieces(layer.bias, [call.gradient for call in calls], copies),
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,15 +85,9 @@ def kernel_piece(equation, kernel, calls, copies):
 
 
 def _gradients(equation, kernel, calls, copies):
-    first = equation.inputs[0]
-    rule = f"{equation.inputs},{equation.outputs}->{first}{equation.kernel}"
-    total = tf.add_n(
-        [
-            tf.einsum(rule, tf.cast(call.inputs, tf.float32), tf.cast(call.gradient, tf.float32))
-            for call in calls
-        ]
-    )
-    return tf.reduce_sum(tf.reshape(total, (-1, copies, *kernel.shape)), axis=1)
+    labels = f"{equation.inputs},{equation.outputs}->{equation.inputs[0]}{equation.kernel}"
+    products = [tf.einsum(labels, exact(call.inputs), exact(call.gradient)) for call in calls]
+    return fold_rows(products, copies, kernel.shape)
 
 
 def _arranged(equation, labels, last, kernel, tensors, copies):
@@ -90,7 +98,7 @@ def _arranged(equation, labels, last, kernel, tensors, copies):
         width *= kernel.shape[equation.kernel.index(label)]
     arranged = []
     for tensor in tensors:
-        tensor = tf.transpose(tf.cast(tensor, tf.float32), [labels.index(label) for label in order])
+        tensor = tf.transpose(exact(tensor), [labels.index(label) for label in order])
         middle = tensor.shape[1 : 1 + len(equation.positions)]
         if middle.is_fully_defined():
             arranged.append(tf.reshape(tensor, (-1, copies * middle.num_elements(), width)))

@@ -14,16 +14,20 @@ def weight_owners(model):
         if id(layer) in seen or not layer.trainable_variables:
             return
         seen.add(id(layer))
-        children = sublayers(layer)
-        inside = {id(variable) for child in children for variable in child.trainable_variables}
-        if isinstance(layer, CLOSED) or any(id(v) not in inside for v in layer.trainable_variables):
+        if isinstance(layer, CLOSED) or own_weights(layer):
             found.append(layer)
             return
-        for child in children:
+        for child in sublayers(layer):
             visit(child)
 
     visit(model)
     return found
+
+
+def own_weights(layer):
+    """The variables that a layer may train and that no layer inside it owns."""
+    inside = {id(variable) for child in sublayers(layer) for variable in child.variables}
+    return [variable for variable in layer.trainable_variables if id(variable) not in inside]
 
 
 def sublayers(layer):

@@ -22,7 +22,9 @@ class LayerAlone:
     def __init__(self, mode=None):
         self.mode = mode
 
-    def __call__(self, layer, calls, copies):
+    before_activation, run = False, None
+
+    def pieces(self, layer, calls, copies):
         """Pieces of the layer's variables."""
         if self.mode is None:
             self.mode = VECTORIZED

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from mpreg.gradients.leaves import all_layers, twice_owned, weight_owners
 from mpreg.gradients.mapped import LOOPED, VECTORIZED, LayerAlone, quiet_conversion
-from mpreg.gradients.rules import find_rule
+from mpreg.gradients.registry import find_rule
 from mpreg.gradients.state import check_state
 from mpreg.gradients.taps import tapped
 from mpreg.gradients.trial import RECORDS, advanced_seeds, by_layers, by_model, make_up, one_by_one, try_out
@@ -22,7 +22,7 @@ class Step:
     Args:
         layer: the layer.
         why: in words.
-        rule: function of the layer, its calls and the copies of each example, returning pieces.
+        rule: its `Rule`, a `LayerAlone`, or None where there is no way.
     """
 
     layer: object
@@ -94,7 +94,7 @@ class ClippingPlan:
             `(answers, loss, pieces)`.
         """
         tape = tf.GradientTape(watch_accessed_variables=False)
-        with tape, tapped([step.layer for step in self.steps], tape) as calls:
+        with tape, tapped(self.steps, tape) as calls:
             answers, loss = run()
         noted = [call for seen in calls for call in seen]
         for call, gradient in zip(noted, tape.gradient(loss, [call.output for call in noted]), strict=True):
@@ -103,7 +103,7 @@ class ClippingPlan:
         for step, seen in zip(self.steps, calls, strict=True):
             used = [call for call in seen if call.gradient is not None]
             if used:
-                pieces.extend(step.rule(step.layer, used, copies))
+                pieces.extend(step.rule.pieces(step.layer, used, copies))
         return answers, loss, pieces
 
 
@@ -145,14 +145,14 @@ def _steps(target, seeds):
     random = {id(seed) for seed in seeds}
     steps = []
     for layer in weight_owners(target):
-        rule = find_rule(layer)
+        rule, why = find_rule(layer)
         if rule:
-            steps.append(Step(layer, f"a rule for {rule.__name__.replace('_', ' ')} layers", rule))
+            steps.append(Step(layer, why, rule))
         elif any(id(variable) in random for variable in layer.non_trainable_variables):
-            steps.append(Step(layer, "it draws random numbers, so it cannot be run again", None))
+            steps.append(Step(layer, f"{why}, and it draws random numbers, so it cannot be run again", None))
         else:
             alone = LayerAlone(LOOPED if isinstance(layer, keras.layers.RNN) else None)
-            steps.append(Step(layer, "no rule; the layer alone runs again on each record", alone))
+            steps.append(Step(layer, f"{why}; the layer alone runs again on each record", alone))
     return steps
 
 

@@ -3,8 +3,6 @@
 import contextlib
 import dataclasses
 
-from mpreg.gradients.rules import ACTIVATED
-
 
 @dataclasses.dataclass
 class LayerCall:
@@ -24,29 +22,33 @@ class LayerCall:
 
 
 @contextlib.contextmanager
-def tapped(layers, tape):
+def tapped(steps, tape):
     """Notes all calls of some layers, and has the tape watch their outputs ahead of their activations.
 
     Args:
-        layers: layers to tap, none inside another.
+        steps: of a plan, each a layer and how it is clipped; no layer is inside another.
         tape: a `tf.GradientTape` that is recording and watches no variables.
 
     Yields:
-        A list of calls for each layer, in the order of `layers`, filled while the model runs.
+        A list of calls for each layer, in the order of `steps`, filled while the model runs.
     """
-    calls = [[] for _ in layers]
+    calls = [[] for _ in steps]
+    replaced = [(step.layer, step.layer.__dict__.get("call")) for step in steps]
     try:
-        for layer, seen in zip(layers, calls, strict=True):
+        for step, seen in zip(steps, calls, strict=True):
             # In the layer's own __dict__, unseen by what Keras tracks, and gone without a trace afterwards.
-            layer.__dict__["call"] = _noting(layer, layer.call, tape, seen)
+            step.layer.__dict__["call"] = _noting(step.layer, step.rule, tape, seen)
         yield calls
     finally:
-        for layer in layers:
-            layer.__dict__.pop("call", None)
+        for layer, before in replaced:
+            if before is None:
+                layer.__dict__.pop("call", None)
+            else:
+                layer.__dict__["call"] = before
 
 
-def _noting(layer, call, tape, seen):
-    before_activation = _stops_at_activation(layer)
+def _noting(layer, rule, tape, seen):
+    call = layer.call
 
     def noting(inputs, *args, **options):
         if args:
@@ -61,9 +63,9 @@ def _noting(layer, call, tape, seen):
             seen.append(noted)
             return output
 
-        if not before_activation:
+        activation = layer.__dict__.get("activation")
+        if not rule.before_activation or not callable(activation):
             return note(call(inputs, **options))
-        activation = layer.__dict__["activation"]
         layer.__dict__["activation"] = lambda output: activation(note(output))
         try:
             return call(inputs, **options)
@@ -71,10 +73,3 @@ def _noting(layer, call, tape, seen):
             layer.__dict__["activation"] = activation
 
     return noting
-
-
-def _stops_at_activation(layer):
-    """Whether a layer's last deed is to call its `activation`, as these of Keras do."""
-    return any(type(layer).call is known.call for known in ACTIVATED) and callable(
-        layer.__dict__.get("activation")
-    )

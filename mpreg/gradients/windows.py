@@ -4,6 +4,8 @@ import math
 
 import tensorflow as tf
 
+from mpreg.gradients.shapes import exact
+
 FEW_CHANNELS = 6  # below it, a convolution with ones and zeros copies windows faster than a lookup
 
 
@@ -29,11 +31,9 @@ def grouped_products(layer, block, gradient):
     """Per-row gradients (rows, offsets, d, filters) of a convolution whose channels are cut in groups."""
     groups, offsets = layer.groups, math.prod(layer.kernel_size)
     positions = math.prod(_sizes(gradient))
-    gradient = tf.reshape(
-        tf.cast(gradient, tf.float32), (-1, positions, groups, gradient.shape[-1] // groups)
-    )
+    gradient = tf.reshape(exact(gradient), (-1, positions, groups, gradient.shape[-1] // groups))
     width = block.shape[-1] // offsets // groups
-    block = tf.reshape(tf.cast(block, tf.float32), (-1, positions, offsets, groups, width))
+    block = tf.reshape(exact(block), (-1, positions, offsets, groups, width))
     products = tf.einsum("ntogd,ntgp->nodgp", block, gradient)
     return tf.reshape(products, (-1, offsets, width, layer.filters))
 
@@ -43,10 +43,10 @@ def depthwise_products(layer, inputs, gradient):
     channels, multiplier = inputs.shape[-1], layer.depth_multiplier
     cells, reached = _cells(inputs), _reached(layer, inputs, gradient)
     split = (-1, math.prod(_sizes(gradient)), channels, multiplier)
-    gradient = tf.reshape(tf.cast(gradient, tf.float32), split)
+    gradient = tf.reshape(exact(gradient), split)
     products = []
     for offset in range(math.prod(layer.kernel_size)):  # one at a time, for memory
-        seen = tf.cast(tf.gather(cells, reached[:, offset], axis=1), tf.float32)
+        seen = exact(tf.gather(cells, reached[:, offset], axis=1))
         products.append(tf.reduce_sum(seen[..., None] * gradient, axis=1))
     return tf.stack(products, axis=1)
 

@@ -108,6 +108,14 @@ GHOSTS = {
         layers.Flatten(),
         layers.Dense(2),
     ),
+    "separable": lambda: stack(
+        (9, 2),
+        layers.SeparableConv1D(3, 3, padding="same", activation="tanh"),
+        layers.Reshape((9, 3, 1)),
+        layers.SeparableConv2D(3, 2, depth_multiplier=2, dilation_rate=2),
+        layers.Flatten(),
+        layers.Dense(2),
+    ),
     "embedding": lambda: stack(
         (6,), layers.Embedding(4, 3), layers.Flatten(), layers.Dense(2), dtype="int32"
     ),
@@ -120,6 +128,9 @@ GHOSTS = {
         layers.LayerNormalization(axis=(1, 2)),
         layers.Flatten(),
         layers.Dense(2),
+    ),
+    "root mean square norm": lambda: stack(
+        (4, 6), layers.RMSNormalization(), layers.Flatten(), layers.Dense(2)
     ),
     "group norm": lambda: stack((4, 4, 6), layers.GroupNormalization(3), layers.Flatten(), layers.Dense(2)),
     "einsum": lambda: stack(
@@ -141,8 +152,8 @@ GHOSTS = {
 }
 ALONE = {
     "prelu": (lambda: stack((6,), layers.Dense(4), layers.PReLU(), layers.Dense(2)), VECTORIZED),
-    "separable": (
-        lambda: stack((5, 5, 2), layers.SeparableConv2D(3, 3), layers.Flatten(), layers.Dense(2)),
+    "convolution in a loop": (
+        lambda: stack((3, 4, 2), layers.ConvLSTM1D(2, 2), layers.Flatten(), layers.Dense(2)),
         LOOPED,
     ),
     "time distributed": (

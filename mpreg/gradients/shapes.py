@@ -1,0 +1,48 @@
+"""Tensors of several calls and copies, laid out as one tensor with a record a row."""
+
+import tensorflow as tf
+
+
+def exact(tensor):
+    """A tensor in the precision that norms are computed in: float64 where it is that already, float32 otherwise."""
+    tensor = tf.convert_to_tensor(tensor)
+    return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)
+
+
+def positions(tensors, copies, dtype=None):
+    """Tensors (rows, ..., width) of all calls as one (n, positions, width), in `exact` precision or a given dtype."""
+    flat = []
+    for tensor in tensors:
+        tensor = exact(tensor) if dtype is None else tf.cast(tensor, dtype)
+        middle = tensor.shape[1:-1]
+        if middle.is_fully_defined():
+            shape = (-1, copies * middle.num_elements(), tensor.shape[-1])
+        else:
+            shape = (tf.shape(tensor)[0] // copies, -1, tensor.shape[-1])
+        flat.append(tf.reshape(tensor, shape))
+    return flat[0] if len(flat) == 1 else tf.concat(flat, axis=1)
+
+
+def fold_rows(tensors, copies, shape):
+    """Gradients (rows, ...) of all calls added up, and over the copies of each example, (n, *shape)."""
+    values = total([exact(tensor) for tensor in tensors])
+    if copies == 1:
+        return tf.reshape(values, (-1, *shape))
+    return tf.reduce_sum(tf.reshape(values, (-1, copies, *shape)), axis=1)
+
+
+def total(tensors):
+    """The sum of tensors of one shape."""
+    return tensors[0] if len(tensors) == 1 else tf.add_n(tensors)
+
+
+def sum_outside(values, axes):
+    """Summed over all axes but the first and these."""
+    return tf.reduce_sum(values, axis=[axis for axis in range(1, values.shape.rank) if axis not in axes])
+
+
+def channels_last(layer, tensor):
+    """A tensor of a layer with a `data_format`, its channels on the last axis."""
+    if layer.data_format == "channels_last":
+        return tensor
+    return tf.transpose(tensor, [0, *range(2, tensor.shape.rank), 1])
