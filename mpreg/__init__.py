@@ -4,38 +4,56 @@ Public names load on first use, so `import mpreg` and `mpreg --help` do not impo
 """
 
 import importlib
-import os
 
-from mpreg import _registration
+from mpreg import _checkout, _registration
 
 __version__ = "0.1.0"
 
-_EXPORTS = {
+# Public classes that are saved with a model.
+_SAVED = {
     "AdversarialRegularization": "mpreg.training",
-    "AttackResult": "mpreg.evaluation.report",
-    "Comparison": "mpreg.evaluation.comparison",
     "ConfidencePenalty": "mpreg.training",
     "DPSGD": "mpreg.private",
-    "DistillToReference": "mpreg.ensembles",
     "Distillation": "mpreg.training",
-    "Fleet": "mpreg.fleet",
     "HAMP": "mpreg.training",
     "LabelOnly": "mpreg.outputs.label_only",
     "LabelSmoothing": "mpreg.training",
     "MemGuard": "mpreg.outputs.memguard",
-    "MembershipSplit": "mpreg.data",
     "MixUpMMD": "mpreg.training",
-    "PrivacyReport": "mpreg.evaluation.report",
     "RankOnly": "mpreg.outputs.rank_only",
     "RelaxLoss": "mpreg.training",
     "Rounding": "mpreg.outputs.rounding",
+    "Temperature": "mpreg.outputs.temperature",
+    "TopK": "mpreg.outputs.topk",
+}
+# Classes that are saved inside of these.
+_SAVED_INSIDE = {
+    "AdaptiveClip": "mpreg.private.adaptive",
+    "ConfidenceSummary": "mpreg.networks.inference",
+    "Discrepancy": "mpreg.training.mmd.discrepancy",
+    "Distilling": "mpreg.training.distillation",
+    "EntropyBonus": "mpreg.training.core.entropy_bonus",
+    "HighEntropyLabels": "mpreg.training.core.soft_labels",
+    "MembershipGame": "mpreg.training.game.game",
+    "Mixing": "mpreg.training.mmd.mixing",
+    "Relaxation": "mpreg.training.relaxloss",
+    "SmoothedLabels": "mpreg.training.core.soft_labels",
+    "TrainingDefence": "mpreg.training.core.defence",
+    "TwoClasses": "mpreg.outputs.defend",
+}
+_EXPORTS = {
+    **_SAVED,
+    "AttackResult": "mpreg.evaluation.report",
+    "Comparison": "mpreg.evaluation.comparison",
+    "DistillToReference": "mpreg.ensembles",
+    "Fleet": "mpreg.fleet",
+    "MembershipSplit": "mpreg.data",
+    "PrivacyReport": "mpreg.evaluation.report",
     "ShadowFleet": "mpreg.attacks.shadow.training",
     "ShadowModels": "mpreg.attacks.shadow.models",
     "ShadowTraining": "mpreg.attacks.shadow.training",
     "SplitDistillation": "mpreg.ensembles",
     "Stacking": "mpreg.ensembles",
-    "Temperature": "mpreg.outputs.temperature",
-    "TopK": "mpreg.outputs.topk",
     "audit_dp": "mpreg.private",
     "compare": "mpreg.evaluation.comparison",
     "defend": "mpreg.outputs.defend",
@@ -63,20 +81,6 @@ _MODULES = (
 __all__ = sorted([*_EXPORTS, *_MODULES])
 
 
-def _find_source_checkout():
-    """In a checkout, `callbacks/` and `recipes/` lie beside this package, not in it: look there too."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    root = os.path.dirname(here)
-    markers = (("setup.py",), ("callbacks", "__init__.py"), ("recipes", "__init__.py"))
-    if not os.path.isdir(os.path.join(here, "callbacks")) and all(
-        os.path.isfile(os.path.join(root, *marker)) for marker in markers
-    ):
-        __path__.append(root)
-
-
-_find_source_checkout()
-
-
 def __getattr__(name):
     if name in _EXPORTS:
         value = getattr(importlib.import_module(_EXPORTS[name]), name)
@@ -92,4 +96,5 @@ def __dir__():
     return sorted([*globals(), *__all__])
 
 
-_registration.when_keras_is_there()
+_checkout.map_folders()
+_registration.when_keras_is_there({**_SAVED, **_SAVED_INSIDE})

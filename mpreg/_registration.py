@@ -1,54 +1,43 @@
 """Saved models load in a process that has imported keras and mpreg, in either order, and nothing more.
 
-Keras finds a saved class only where its module was imported before, and `import mpreg` alone must not import Keras.
-So these modules are imported as soon as both are there.
+Keras finds a saved class by the name that it was registered under, such as `mpreg>TopK`, and in no other way: the
+module that a file names is imported only where it is one of Keras' own, so that a file cannot have code run. So every
+name is registered beforehand. To import the classes for that would import TensorFlow with `import mpreg`, and in a
+circle where it is one of their modules that imports Keras first. Hence something stands for each that imports it when a
+file asks for it.
 """
 
 import importlib
-import importlib.abc
-import sys
 
-SAVED = ("mpreg.outputs", "mpreg.training", "mpreg.private")
+import wrapt
 
 
-def when_keras_is_there():
-    """Imports the modules of classes that are saved, now or right after Keras."""
-    if "keras" in sys.modules:
-        _import_saved()
-    else:
-        sys.meta_path.insert(0, _Waiting())
+def when_keras_is_there(saved):
+    """Registers saved classes, now or as soon as Keras is imported.
+
+    Args:
+        saved: module by class name.
+    """
+
+    def register(keras):
+        known = keras.saving.get_custom_objects()
+        for name, module in saved.items():
+            known.setdefault(f"mpreg>{name}", Later(module, name))
+
+    wrapt.register_post_import_hook(register, "keras")
 
 
-def _import_saved():
-    for name in SAVED:
-        importlib.import_module(name)
+class Later:
+    """Stands for a saved class until its module is imported, which registers the class itself.
 
+    Args:
+        module: where the class is defined.
+        name: its name there.
+    """
 
-class _Waiting(importlib.abc.MetaPathFinder):
-    """Finds nothing itself; where Keras is found by others, has its loader import the modules afterwards."""
+    def __init__(self, module, name):
+        self._module, self._name = module, name
 
-    def find_spec(self, name, path=None, target=None):
-        if name != "keras":
-            return None
-        others = (finder.find_spec(name, path, target) for finder in sys.meta_path if finder is not self)
-        spec = next(filter(None, others), None)
-        if spec is not None:
-            spec.loader = _Then(spec.loader, self)
-        return spec
-
-
-class _Then(importlib.abc.Loader):
-    """A loader that imports the modules once its own is whole."""
-
-    def __init__(self, loader, waiting):
-        self._loader, self._waiting = loader, waiting
-
-    def create_module(self, spec):
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module):
-        # Not before: whoever only asks whether Keras is installed finds it too.
-        sys.meta_path.remove(self._waiting)
-        module.__spec__.loader = module.__loader__ = self._loader
-        self._loader.exec_module(module)
-        _import_saved()
+    def from_config(self, config):
+        """An object of the class, as Keras asks a registered class for it."""
+        return getattr(importlib.import_module(self._module), self._name).from_config(config)

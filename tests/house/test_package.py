@@ -1,12 +1,16 @@
 """The package: names that load on first use, and modules that import only from rows above their own."""
 
 import ast
-import importlib
+import importlib.resources
+import importlib.util
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 
 import mpreg
@@ -14,7 +18,8 @@ import mpreg
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "matplotlib", "pandas", "numpy")
 ROWS = {
-    "_registration": 0,  # what it imports is imported for its effect, when Keras is there
+    "_checkout": 0,
+    "_registration": 0,
     "_files": 0,
     "_text": 0,
     "_validate": 0,
@@ -56,6 +61,12 @@ def room_of(path):
     """The room a source file is in: `mpreg/attacks/gap.py` is in `attacks`, `callbacks/x.py` in `callbacks`."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return parts[1] if parts[0] == "mpreg" else parts[0]
+
+
+def module_of(path):
+    """The name that a source file is imported by."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts if parts[0] == "mpreg" else ("mpreg", *parts)).removesuffix(".__init__")
 
 
 def source_files():
@@ -124,6 +135,57 @@ def test_saved_classes_are_known_once_keras_and_mpreg_are_imported(imports):
     *_, known, loader = done.stdout.splitlines()
     assert {"mpreg>AdversarialRegularization", "mpreg>MemGuard", "mpreg>TopK"} <= set(known.split())
     assert "SourceFileLoader" in loader  # Keras is left as it was found
+
+
+def test_the_saved_classes_known_by_name_are_those_that_their_modules_register():
+    for path in source_files():
+        if "register_keras_serializable" in path.read_text("utf-8"):
+            importlib.import_module(module_of(path))
+    known = {
+        name: value
+        for name, value in keras.saving.get_custom_objects().items()
+        if isinstance(value, type) and value.__module__.startswith("mpreg.")
+    }
+    listed = {**mpreg._SAVED, **mpreg._SAVED_INSIDE}
+    assert set(known) == {f"mpreg>{name}" for name in listed}
+    for name, module in listed.items():
+        assert getattr(importlib.import_module(module), name) is known[f"mpreg>{name}"]
+
+
+@pytest.mark.parametrize("imports", ["import keras, mpreg", "import mpreg, keras"])
+def test_a_saved_model_loads_with_keras_and_mpreg_alone(imports, tmp_path):
+    """Two classes, which only `defend` puts there, then the layers that the user names."""
+    target = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, "sigmoid")])
+    served = mpreg.defend(target, mpreg.Temperature(5.0), mpreg.TopK(1))
+    served.save(tmp_path / "served.keras")
+    load = "model = keras.models.load_model('served.keras'); x = keras.ops.array([[1.0, 2.0]])"
+    answer = "print(model.predict(x, verbose=0).tolist())"
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); {imports}; {load}; {answer}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120
+    )
+    answers = served.predict(np.array([[1.0, 2.0]]), verbose=0)
+    np.testing.assert_allclose(json.loads(done.stdout.splitlines()[-1]), answers, rtol=1e-6)
+
+
+@pytest.mark.parametrize("module", ["mpreg.classifiers.tensors", "mpreg.gradients.rules"])
+def test_a_module_that_imports_keras_can_be_the_first(module):
+    assert "keras" in loaded_after(f"import {module}")
+
+
+def test_a_checkout_shows_the_two_folders_and_nothing_else_beside_the_package():
+    for stray in ("setup", "mpreg", "tests", "benchmarks", "callbacks.missing"):
+        assert importlib.util.find_spec(f"mpreg.{stray}") is None
+    assert importlib.resources.files("mpreg.recipes").joinpath("dpsgd.py").is_file()
+
+
+def test_another_process_finds_what_was_pickled_of_the_two_folders():
+    pickled = pickle.dumps(importlib.import_module("mpreg.recipes.studies.experiment").setting_of)
+    code = f"import pickle; print(pickle.loads({pickled!r}).__code__.co_filename)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
+    )
+    assert Path(done.stdout.splitlines()[-1]) == ROOT / "recipes" / "studies" / "experiment.py"
 
 
 def test_asking_whether_keras_is_installed_does_not_import_it():
