@@ -54,15 +54,25 @@ def log_probabilities(outputs, *, from_logits):
     return ops.log(ops.maximum(outputs, LOWEST_PROBABILITY))
 
 
-def one_hot_labels(labels, classes):
-    """One-hot labels, float32 (n, classes), of integers (n,) or (n, 1), or one-hot or soft labels (n, classes).
+def label_distributions(labels, classes):
+    """Distributions over the classes, float32 (n, classes), of labels as a compiled cross-entropy takes them.
 
-    As Keras does, a list or dict of a single array is taken for that array.
+    Labels are integers (n,) or (n, 1), one-hot, or distributions (n, classes); where there are two classes, one column
+    of floats is the probability of class 1. As Keras does, a list or dict of a single array is taken for that array.
     """
     (labels,) = keras.tree.flatten(labels)
     if len(labels.shape) == 2 and labels.shape[-1] == classes:
-        labels = ops.argmax(labels, axis=-1)
-    return ops.one_hot(ops.cast(ops.reshape(labels, (-1,)), "int32"), classes, dtype="float32")
+        return ops.cast(labels, "float32")
+    labels = ops.reshape(labels, (-1,))
+    if classes == 2 and keras.backend.is_float_dtype(keras.backend.standardize_dtype(labels.dtype)):
+        labels = ops.cast(labels, "float32")
+        return ops.stack([1.0 - labels, labels], axis=-1)
+    return ops.one_hot(ops.cast(labels, "int32"), classes, dtype="float32")
+
+
+def one_hot_labels(labels, classes):
+    """One-hot labels, float32 (n, classes), of labels as `label_distributions` takes them: their largest class."""
+    return ops.one_hot(ops.argmax(label_distributions(labels, classes), axis=-1), classes, dtype="float32")
 
 
 def count_classes(outputs):

@@ -119,9 +119,9 @@ def read_answers(model, predictions):
 
 def soften(teacher, temperature):
     """Distributions proportional to `teacher ** (1 / temperature)`, float32: smoother above a temperature of 1."""
-    if temperature == 1:
-        return teacher.astype(np.float32)
-    powers = (teacher / teacher.max(axis=1, keepdims=True)) ** (1 / temperature)
+    powers = (teacher / teacher.max(axis=1, keepdims=True)) ** (
+        1 / temperature
+    )  # in bfloat16 no row sums to 1
     return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
 
 

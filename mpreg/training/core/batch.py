@@ -9,6 +9,7 @@ from mpreg.classifiers.tensors import (
     answers_are_logits,
     answers_aside,
     count_classes,
+    label_distributions,
     log_probabilities,
     one_hot_labels,
 )
@@ -57,13 +58,13 @@ class Batch:
 
     @functools.cached_property
     def one_hot(self):
-        """True labels of the members, float32 (n, classes)."""
+        """True classes of the members, float32 (n, classes): of a label that is a distribution, its largest."""
         return one_hot_labels(self.y, self.classes)
 
     @property
     def distributions(self):
-        """What the target is trained towards, float32 (n, classes), also where that is the true label."""
-        return self.one_hot if self.labels is None else self.labels
+        """What the target is trained towards, float32 (n, classes), also where that is the label as fit gave it."""
+        return label_distributions(self.y, self.classes) if self.labels is None else self.labels
 
     @functools.cached_property
     def log_probabilities(self):
@@ -112,6 +113,11 @@ def finite_weights(sample_weight):
     return keras.tree.map_structure(
         lambda w: tf.where(tf.math.is_finite(w), w, tf.zeros_like(w)), sample_weight
     )
+
+
+def add_charge(loss, charge):
+    """A loss and what a part charges beside it, each replica its share, in the type that the loss has."""
+    return loss + tf.cast(charge / replicas(), loss.dtype)
 
 
 def replicas():

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from mpreg._validate import check_number
-from mpreg.training.core.batch import mean_present, presence, replicas
+from mpreg.training.core.batch import add_charge, mean_present, presence
 from mpreg.training.core.part import DefencePart
 
 
@@ -23,7 +23,7 @@ class EntropyBonus(DefencePart):
     def charge(self, batch, loss):
         logs = batch.log_probabilities
         entropy = -tf.reduce_sum(tf.exp(logs) * logs, axis=-1)
-        return loss - self.weight * mean_present(entropy, presence(batch.weights, logs)) / replicas()
+        return add_charge(loss, -self.weight * mean_present(entropy, presence(batch.weights, logs)))
 
     def get_config(self):
         return {**super().get_config(), "weight": self.weight}

@@ -13,7 +13,7 @@ import tensorflow as tf
 from mpreg._validate import check_count, check_number
 from mpreg.classifiers.tensors import answers_aside, log_probabilities, one_hot_labels
 from mpreg.networks.inference import build_inference_network
-from mpreg.training.core.batch import mean_present, replicas
+from mpreg.training.core.batch import add_charge, mean_present, replicas
 from mpreg.training.core.part import DefencePart
 from mpreg.training.core.reference import ArrayReference, DatasetReference, open_reference
 from mpreg.training.game import watchdog
@@ -112,7 +112,7 @@ class MembershipGame(DefencePart):
             self._learn(known, batch.present, reference)
         gain = self._gain(members, batch.present, reference)
         self.membership_gain.update_state(gain)
-        return loss + self.charging * self.penalty * gain / replicas()
+        return add_charge(loss, self.charging * self.penalty * gain)
 
     def _read_reference(self, batch):
         """Scores a reference batch as the members were scored, leaving no trace in the target.
@@ -140,7 +140,8 @@ class MembershipGame(DefencePart):
                 mean_present(tf.math.log_sigmoid(member_logits), present)
                 + tf.reduce_mean(tf.math.log_sigmoid(-reference_logits))
             )
-            total = tf.add_n([loss, *self.inference_network.losses]) / replicas()
+            penalties = [tf.cast(each, loss.dtype) for each in self.inference_network.losses]
+            total = tf.add_n([loss, *penalties]) / replicas()
             total = self.attack_optimizer.scale_loss(total)
         weights = self.inference_network.trainable_variables
         if weights:  # a network may come trained and frozen

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from mpreg._validate import check_count, check_number
 from mpreg.classifiers.tensors import answers_aside, log_probabilities
-from mpreg.training.core.batch import replicas
+from mpreg.training.core.batch import add_charge
 from mpreg.training.core.part import DefencePart
 from mpreg.training.mmd.gap import GapControl
 from mpreg.training.mmd.matched import MatchedReference
@@ -71,7 +71,7 @@ class Discrepancy(DefencePart):
         discrepancy = tf.cond(charging > 0, compare, lambda: tf.constant(0.0))
         self.discrepancy.update_state(discrepancy, sample_weight=charging)
         self.charged.update_state(charging)
-        return loss + self.weight * discrepancy / replicas()
+        return add_charge(loss, self.weight * discrepancy)
 
     def get_config(self):
         return {
