@@ -26,20 +26,37 @@ class Sampling:
         examples: number of records; None if unknown.
         batch_size: expected records a batch; None if unknown.
         passes_in: of shuffled batches, the number of steps that a pass takes.
+        copies: the most rows of one record in one batch. They move a sum by as many clips, so the noise counts
+            as divided by it.
+        distinct: of arbitrary batches, whether their making rules out that one holds a record twice.
+        unit: what is protected: a `"row"`, or an `"id"`, all rows that share one of the `record_ids`.
     """
 
     kind: str
     examples: int | None = None
     batch_size: float | None = None
     passes_in: int | None = None
+    copies: int = 1
+    distinct: bool = False
+    unit: str = dataclasses.field(default="row", compare=False)  # it costs nothing, so budgets need not tell
+
+    @property
+    def probability(self):
+        """With which Poisson sampling draws a record."""
+        return min(1.0, self.batch_size / self.examples)
+
+    @property
+    def repeats_unseen(self):
+        """Whether a record may have stood in one batch more often than `copies`, which only counts equal rows."""
+        return self.kind == "arbitrary" and not self.distinct
 
     def event(self, noise_multiplier, exposures):
         """The `dp_accounting.DpEvent` of so many exposures."""
         import dp_accounting
 
-        once = dp_accounting.GaussianDpEvent(noise_multiplier)
+        once = dp_accounting.GaussianDpEvent(noise_multiplier / self.copies)
         if self.kind == "poisson":
-            once = dp_accounting.PoissonSampledDpEvent(min(1.0, self.batch_size / self.examples), once)
+            once = dp_accounting.PoissonSampledDpEvent(self.probability, once)
         return dp_accounting.SelfComposedDpEvent(once, exposures)
 
     def exposures(self, steps):

@@ -17,6 +17,7 @@ from mpreg.private.batches import PrivateBatch
 from mpreg.private.ledger import Ledger
 from mpreg.private.mechanism import gaussian_sum
 from mpreg.private.noise import NoiseSource
+from mpreg.private.repeats import RepeatCounter
 from mpreg.private.statement import write_statement
 from mpreg.training.core.batch import finite_weights
 from mpreg.training.core.wrapping import Wrapper
@@ -108,6 +109,7 @@ class DPSGD(Wrapper):
         self._noise = NoiseSource(seed)
         self._query = gaussian_sum(clip.initial, gradient_noise * clip.initial, self._noise)
         self._ledger = Ledger(self.noise_multiplier)
+        self._repeats = RepeatCounter()
         self._plan, self._budget = None, None
         self._checked_loss = None
         self.supports_jit = (
@@ -201,6 +203,8 @@ class DPSGD(Wrapper):
                 _eagerly(guards.check_loss, self, y, answer_specs(self.target_model, x, 3))
             self._checked_loss = self.loss
         batch = PrivateBatch(self, plan, x, y, finite_weights(weights))
+        if self._ledger.sampling.repeats_unseen:
+            self._repeats.see((x, y), batch.weights)
         expected = batch.expected_size(self._ledger.sampling)
         divisor = 1.0 if guards.loss_reduction(self.loss) == "sum" else expected
         totals, answers, below = batch.clipped(divisor)
@@ -264,10 +268,16 @@ class DPSGD(Wrapper):
             self._open(Sampling("arbitrary"))
 
     def _open(self, drawn):
+        self._charge_repeats()
         self._ledger.settle(int(self.noisy_steps.numpy()))
+        self._repeats.clear()
         if drawn != self._ledger.sampling:
             self.train_function = None  # it is traced with the divisor
         self._ledger.sampling = drawn
+
+    def _charge_repeats(self):
+        """Has the open segment count with the equal rows that its batches held so far."""
+        self._ledger.sampling = self._repeats.charged(self._ledger.sampling)
 
     def _check_budget(self, drawn):
         planned = self._budget
@@ -281,6 +291,7 @@ class DPSGD(Wrapper):
 
     def privacy_history(self):
         """The noisy steps so far, a list of `Segment`s: how batches were drawn, noise, number of steps."""
+        self._charge_repeats()
         return self._ledger.segments(int(self.noisy_steps.numpy()))
 
     def privacy_spent(self, delta=None):
@@ -309,10 +320,12 @@ class DPSGD(Wrapper):
     @property
     def sampling(self):
         """How the batches of the `fit` under way are drawn, a `Sampling`."""
+        self._charge_repeats()
         return self._ledger.sampling
 
     def save_own_variables(self, store):
         super().save_own_variables(store)
+        self._charge_repeats()
         store["privacy_history"] = self._ledger.to_array(int(self.noisy_steps.numpy()))
 
     def load_own_variables(self, store):

@@ -5,22 +5,28 @@ import secrets
 import weakref
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from mpreg._validate import check_count
-from mpreg.data import check_pair, flatten
+from mpreg.data import check_pair
 from mpreg.private.accounting import Sampling
+from mpreg.private.repeats import check_stream
 
 MULTIPLE = 8  # batches are padded to a multiple of it, so that a compiled step knows few shapes
 _KNOWN = weakref.WeakKeyDictionary()
 
 
-def poisson_batches(x, y, *, batch_size, seed=None):
+def poisson_batches(x, y, *, batch_size, record_ids=None, seed=None):
     """A `tf.data.Dataset` of Poisson-sampled batches, one epoch of `ceil(n / batch_size)` steps long.
 
-    Each step takes each record with probability `batch_size / n`, independently of all else, as the accounting of
-    privacy amplification assumes. Batches differ in size; they are padded to a multiple of 8 with repeated records,
+    Each step takes each of n records with probability `batch_size / n`, independently of all else, as the accounting
+    of privacy amplification assumes. Batches differ in size; they are padded to a multiple of 8 with repeated records,
     which a mask `(rows,)` of 1 and 0, the third of each element, leaves out. Every iteration draws anew.
+
+    A record is a row, so equal rows are several records, each protected by itself. Where somebody has several rows,
+    say whose they are with `record_ids`: then each id is drawn as a whole, one of its rows stands in for it, another
+    one each time, and what holds for a record holds for all rows of an id together.
 
     Pass it to `fit` as it is: a dataset that was mapped or shuffled further is no longer known to be Poisson-sampled,
     and counts without amplification.
@@ -28,8 +34,9 @@ def poisson_batches(x, y, *, batch_size, seed=None):
     Source: Abadi et al., "Deep Learning with Differential Privacy", CCS 2016, section 3.1 (lots).
 
     Args:
-        x, y: arrays with a record a row (`x` may be a dict or tuple of them).
+        x, y: arrays with a row each (`x` may be a dict or tuple of them).
         batch_size: expected records a step.
+        record_ids: (rows,) whose each row is, numbers or strings; None takes each row for a record.
         seed: whole number, for tests: whoever knows it knows who was drawn. None draws from the operating system.
 
     Returns:
@@ -45,49 +52,107 @@ def poisson_batches(x, y, *, batch_size, seed=None):
     ```
     """
     x, y = check_pair((x, y), "records")
-    examples = len(flatten(x)[0])
+    groups = None if record_ids is None else _groups(record_ids, len(y))
+    examples = len(y) if groups is None else len(groups.sizes)
     check_count("batch_size", batch_size, 1)
     if batch_size > examples:
         raise ValueError(
             f"batch_size must be at most the number of records, {examples}. Received: batch_size={batch_size!r}"
         )
-    return sampled_dataset(x, y, Sampling("poisson", examples, batch_size), seed)
+    unit = "row" if groups is None else "id"
+    return sampled_dataset(x, y, Sampling("poisson", examples, batch_size, unit=unit), seed, groups)
 
 
-def sampled_dataset(x, y, sampling, seed):
+def sampled_dataset(x, y, sampling, seed, groups=None):
     """As `poisson_batches`, under a `Sampling` that may count more examples than these records."""
-    rows = len(y)
+    units = len(y) if groups is None else len(groups.sizes)
     steps = math.ceil(sampling.examples / sampling.batch_size)
-    highest = round(sampling.batch_size / sampling.examples * 2**32) - 1
+    highest = tf.constant(threshold(sampling) - 1, tf.uint64)
     key = secrets.randbits(62) if seed is None else int(seed)
     x, y = keras.tree.map_structure(tf.convert_to_tensor, (x, y))
 
     def draw(number):
-        words = tf.random.stateless_uniform((rows,), [key, number], None, None, tf.uint32)
-        drawn = tf.where(words <= tf.constant(highest, tf.uint32))[:, 0]
+        words = tf.random.stateless_uniform((2, units), number, None, None, tf.uint64)
+        drawn = tf.where(words[0] <= highest)[:, 0]
         count = tf.size(drawn)
+        if groups is not None:
+            drawn = groups.one_row(drawn, tf.gather(words[1], drawn))
         padded = tf.maximum(-(-count // MULTIPLE), 1) * MULTIPLE
         # What is repeated does not matter, as its weight is 0.
         taken = tf.concat([drawn, tf.zeros((padded - count,), drawn.dtype)], axis=0)
         mask = tf.cast(tf.range(padded) < count, tf.float32)
         return *keras.tree.map_structure(lambda part: tf.gather(part, taken), (x, y)), mask
 
-    numbers = tf.data.Dataset.random(seed=key, rerandomize_each_iteration=True).take(steps)
-    dataset = numbers.map(draw, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = step_numbers(key, steps).map(draw, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     dataset = dataset.prefetch(tf.data.AUTOTUNE)
     _KNOWN[dataset] = sampling
     return dataset
 
 
+def threshold(sampling):
+    """How many of the 2**64 numbers draw a record: at most the accountant's probability of them, never more."""
+    return int(sampling.probability * 2**64)  # a product with a power of 2 is exact, and `int` rounds down
+
+
+def step_numbers(key, steps):
+    """A `tf.data.Dataset` of a secret number of 128 bits, int64 (2,), for each step, new ones in each iteration.
+
+    `Dataset.random` gives 32 bits at a time, of which 65,000 steps would draw some twice, and with them the same batch.
+    """
+    words = tf.data.Dataset.random(seed=key, rerandomize_each_iteration=True).batch(4, drop_remainder=True)
+
+    def number(four):
+        joined = four[:2] + tf.bitwise.left_shift(four[2:], tf.constant(32, tf.int64))
+        return tf.bitwise.bitwise_xor(joined, tf.constant([key, 0], tf.int64))
+
+    return words.take(steps).map(number)
+
+
+class _Groups:
+    """Rows by the record that they belong to.
+
+    Args:
+        order: the rows, those of one record beside each other.
+        sizes: rows of each record.
+    """
+
+    def __init__(self, order, sizes):
+        self.order, self.sizes = order, sizes
+        self._starts = np.cumsum(sizes) - sizes
+
+    def one_row(self, drawn, words):
+        """A row of each drawn record, by a random word each."""
+        sizes, starts = (tf.gather(part, drawn) for part in (self.sizes, self._starts))
+        position = tf.cast(tf.bitwise.right_shift(words, tf.constant(1, tf.uint64)), tf.int64) % sizes
+        return tf.gather(self.order, starts + position)
+
+
+def _groups(record_ids, rows):
+    ids = np.asarray(record_ids)
+    if ids.shape != (rows,):
+        raise ValueError(
+            f"record_ids must say of each of the {rows} rows whose it is. Received: shape {ids.shape}"
+        )
+    _, which, sizes = np.unique(ids, return_inverse=True, return_counts=True)
+    return _Groups(np.argsort(which, kind="stable"), sizes)
+
+
 def describe(x, *, batch_size=None, validation_split=0.0, steps_per_epoch=None):
-    """The `Sampling` of what `fit` was given: Poisson, shuffled arrays in whole passes, or anything else."""
+    """The `Sampling` of what `fit` was given: Poisson, shuffled arrays in whole passes, or anything else.
+
+    Raises:
+        ValueError: a dataset whose batches may hold a record several times.
+    """
     if isinstance(x, tf.data.Dataset):
-        return _KNOWN.get(x, Sampling("arbitrary"))
+        known = _KNOWN.get(x)
+        if known is None:
+            check_stream(x)
+        return known or Sampling("arbitrary")
     parts = keras.tree.flatten(x)
     whole = parts and all(hasattr(part, "shape") and len(part.shape) for part in parts)
     # Epochs that end within a pass may begin each with a new shuffle, and so with the same records.
     if not whole or steps_per_epoch is not None:
-        return Sampling("arbitrary")
+        return Sampling("arbitrary", distinct=bool(whole))
     examples = int(len(parts[0]) * (1.0 - validation_split))
     batch_size = batch_size or 32  # as Keras has it
     return Sampling("shuffled", examples, min(batch_size, examples), math.ceil(examples / batch_size))

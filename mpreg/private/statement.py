@@ -14,6 +14,16 @@ DRAWN = {
     "arbitrary": "mpreg could not look into the source of the batches, so it counts as if a record had been in every "
     "one of the {steps} batches. Give fit mpreg.poisson_batches, or arrays, for a smaller epsilon",
 }
+UNIT = {
+    "row": "A record is one row: rows of one person are protected one by one, unless poisson_batches is told whose "
+    "they are (record_ids).",
+    "id": "A record is all rows that share one of the record_ids.",
+}
+UNSEEN = (
+    "Whether a record stood several times in one batch could not be seen: mpreg does not know how the batches were "
+    "made. It compared the rows of each batch and counts equal ones as one record, at most {copies} in a batch; what "
+    "follows assumes that no record stood in a batch more often, for instance in altered copies."
+)
 
 
 def write_statement(model, history, delta):
@@ -29,6 +39,8 @@ def write_statement(model, history, delta):
         "It protects the weights after every step, hence all checkpoints and all answers. It does not cover the loss "
         "and metrics in the training log, or choices made by looking at the training records.",
     ]
+    units = {segment.sampling.unit for segment in history}
+    lines.append(UNIT["id" if units == {"id"} else "row"])
     for segment in history:
         words = DRAWN[segment.sampling.kind].format(
             examples=segment.sampling.examples,
@@ -37,6 +49,9 @@ def write_statement(model, history, delta):
             steps=segment.steps,
         )
         lines.append(f"{segment.steps} steps with noise multiplier {segment.noise_multiplier:.6g}: {words}.")
+    unseen = [segment.sampling.copies for segment in history if segment.sampling.repeats_unseen]
+    if unseen:
+        lines.insert(0, UNSEEN.format(copies=max(unseen)))
     if model.noise_multiplier == 0:
         lines.insert(0, "There is no privacy: the noise multiplier is 0.")
     if model.seed is not None:
