@@ -28,8 +28,11 @@ def tar_members(path, *, wanted, max_bytes):
             name = _match(member.name, missing)
             if name is None:
                 continue
-            if not member.isreg():  # a link could lead anywhere
+            # A link could lead anywhere; a sparse file of a few bytes stands for any number of zeros.
+            if not member.isreg() or member.issparse():
                 raise ValueError(f"{path}: member {member.name!r} is not a regular file; refused.")
+            if member.size > max_bytes:
+                raise ValueError(f"{path} unpacks to more than {max_bytes:,} bytes; refused.")
             missing.remove(name)
             yield name, archive.extractfile(member)
             if not missing:
@@ -67,8 +70,7 @@ def read_npz(path, *, max_bytes):
     """The arrays of an `.npz` file, by name.
 
     Raises:
-        ValueError: if the file is damaged, holds Python objects (which would have to be unpickled) or unpacks
-        to
+        ValueError: if the file is damaged, holds Python objects (which would have to be unpickled) or unpacks to
             more than `max_bytes`.
     """
     try:

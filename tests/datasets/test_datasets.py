@@ -495,6 +495,27 @@ def test_an_archive_that_unpacks_too_large_is_refused(folders, monkeypatch, bomb
         datasets.load("location30")
 
 
+def sparse(path, size):
+    """A tar file of a few hundred bytes whose only member reads as so many zeros (GNU sparse format 1.0)."""
+    facts = {"major": "1", "minor": "0", "name": "bangkok", "realsize": str(size)}
+    info = tarfile.TarInfo("GNUSparseFile.0/bangkok")
+    info.pax_headers = {f"GNU.sparse.{name}": value for name, value in facts.items()}
+    content = f"1\n{size}\n0\n".encode().ljust(512, b"\0")
+    info.size = len(content)
+    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(info, io.BytesIO(content))
+
+
+def test_a_sparse_member_that_stands_for_more_than_it_holds_is_refused(folders):
+    path = folders / "sparse.tgz"
+    sparse(path, 300_000_000)
+    with tarfile.open(path) as archive:  # it is what it says: Python reads 300 MB from it
+        (member,) = archive.getmembers()
+        assert member.size == 300_000_000 and member.isreg() and path.stat().st_size < 1000
+    with pytest.raises(ValueError, match="'bangkok' is not a regular file"):
+        list(archives.tar_members(path, wanted=["bangkok"], max_bytes=1_000_000))
+
+
 @pytest.mark.parametrize("damage", ["cut", "not gzip", "not tar"])
 def test_a_damaged_archive_is_one_clear_error(folders, monkeypatch, damage):
     noise = np.random.default_rng(0).integers(0, 2, (300, 4))
