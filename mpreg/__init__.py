@@ -67,6 +67,7 @@ _EXPORTS = {
 _MODULES = (
     "attacks",
     "callbacks",
+    "catalogue",
     "datasets",
     "ensembles",
     "fleet",

@@ -7,8 +7,6 @@ Zarifzadeh, Liu and Shokri, "Low-Cost High-Power Membership Inference Attacks", 
 from pathlib import Path
 
 import click
-import keras
-from keras import layers
 
 import mpreg
 from mpreg._text import percent, percent_with_interval
@@ -19,46 +17,23 @@ from mpreg.attacks import (
     ShadowAttack,
     ThresholdAttack,
 )
+from mpreg.catalogue import setting_of
+from mpreg.catalogue.settings import CIFAR10
 from mpreg.metrics import FPRS
 from mpreg.progress import progress_bar
+from mpreg.recipes import options
 from mpreg.recipes.studies import quickstart
-from mpreg.recipes.studies.experiment import (
-    EpochBar,
-    Setting,
-    console,
-    images,
-    print_table,
-    run_command,
-    setting_of,
-    train_undefended,
-)
+from mpreg.recipes.training import EpochBar, train_undefended
+from mpreg.recipes.writing import console, print_table, run_command
 from mpreg.reports.figures import plot_attacks
 
 # CIFAR-10 with a wide ResNet, 25,000 members and 256 shadow models: TPR at 0.1 % FPR and balanced accuracy, percent.
 PUBLISHED = {"loss threshold": (0.0, 59.4), "shadow": (0.3, 59.6), "likelihood ratio": (8.4, 63.8)}
 
 
-def small_cnn(*, input_shape, classes, seed):
-    """Two strided convolutions and a dense layer: sized so that two cores train a score of them."""
-    keras.utils.set_random_seed(seed)
-    stack = [keras.Input(input_shape)]
-    stack += [layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu") for filters in (32, 64)]
-    stack += [layers.Flatten(), layers.Dense(64, "relu"), layers.Dense(classes, "softmax")]
-    return keras.Sequential(stack)
-
-
 SETTINGS = {
     "location30": quickstart.SETTINGS["location30"],
-    "cifar10": Setting(
-        dataset="cifar10",
-        members=2_000,
-        reference=1_000,
-        nonmembers=2_000,
-        network=images(small_cnn),
-        learning_rate=1e-3,
-        epochs=30,
-        batch_size=50,
-    ),
+    "cifar10": CIFAR10.but(reference=1_000),
 }
 
 
@@ -142,11 +117,11 @@ def rows_of(report):
 
 
 @click.command(help=__doc__.partition("\n")[0])
-@click.option("--dataset", type=click.Choice(list(SETTINGS)), default="location30", show_default=True)
+@options.dataset(SETTINGS)
 @click.option("--shadows", type=click.IntRange(min=2), default=16, show_default=True, help="Shadow models.")
 @click.option("--members", type=click.IntRange(min=2), help="Members, and as many non-members.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of all trainings.")
-@click.option("--out", type=click.Path(file_okay=False), help="Folder for the report and the picture.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the split, the weights and the attacks.")
-def command(**options):
-    run_command(run, **options)
+@options.epochs
+@options.out
+@options.seed
+def command(**given):
+    run_command(run, **given)

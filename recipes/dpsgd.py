@@ -12,26 +12,19 @@ import dataclasses
 from pathlib import Path
 
 import click
-import keras
-from keras import layers
 
 import mpreg
 from mpreg._text import markdown_table, percent, percent_with_interval
+from mpreg.catalogue import setting_of
+from mpreg.catalogue.private import DELTA, PRIVATE
+from mpreg.catalogue.settings import CIFAR10, DIGITS, LOCATION30
 from mpreg.progress import progress_bar
-from mpreg.recipes.studies.experiment import (
-    Setting,
-    console,
-    images,
-    print_table,
-    run_command,
-    setting_of,
-    table,
-    train_undefended,
-)
+from mpreg.recipes import options
+from mpreg.recipes.training import train_undefended
+from mpreg.recipes.writing import console, print_table, run_command
 
 NONE, HIGH_ACCURACY = "none", "high accuracy"
 EPSILONS = {f"epsilon {epsilon}": float(epsilon) for epsilon in (8, 4, 2, 1)}
-DELTA = 1e-5
 LITTLE_NOISE = 0.00625  # Aerni et al., their DP-SGD with high accuracy
 CANARIES = 200
 # Train and test accuracy of the seed's slides, by row.
@@ -53,82 +46,10 @@ PUBLISHED = {
 }
 
 
-def tanh_mlp(*, features, classes, seed):
-    """One hidden layer of 128 tanh units."""
-    keras.utils.set_random_seed(seed)
-    return keras.Sequential(
-        [keras.Input((features,)), layers.Dense(128, "tanh"), layers.Dense(classes, "softmax")]
-    )
-
-
-def tanh_cnn(*, input_shape, classes, seed):
-    """Three strided convolutions, each behind a group normalization, sized for two cores."""
-    keras.utils.set_random_seed(seed)
-    stack = [keras.Input(input_shape)]
-    for filters in (16, 32, 64):
-        stack += [
-            layers.Conv2D(filters, 3, strides=2, padding="same"),
-            layers.GroupNormalization(8),
-            layers.Activation("tanh"),
-        ]
-    return keras.Sequential([*stack, layers.Flatten(), layers.Dense(classes, "softmax")])
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Private:
-    """How a classifier is trained privately, at every epsilon alike.
-
-    Attributes:
-        learning_rate: of SGD with momentum 0.9.
-        l2_norm_clip: clip norm of a record's gradient.
-        batch_size: expected records a step.
-        epochs: passes.
-    """
-
-    learning_rate: float
-    l2_norm_clip: float
-    batch_size: int
-    epochs: int
-
-
-# Rates, clip norms, batch sizes and epochs of the private trainings were chosen at epsilon 4 on the validation split of
-# seed 101 (`Setting.draw` with `validation=True`), of 9 tried for digits and 4 for location30, with one run each;
-# cifar10 has the rate and the clip norm that both agree on. Choosing has cost privacy too, which no epsilon counts.
 SETTINGS = {
-    "digits": Setting(
-        dataset="digits",
-        members=1_000,
-        reference=300,
-        network=table(tanh_mlp),
-        learning_rate=1e-3,
-        epochs=60,
-        batch_size=32,
-    ),
-    "location30": Setting(
-        dataset="location30",
-        members=1_500,
-        reference=1_500,
-        network=table(tanh_mlp),
-        learning_rate=1e-3,
-        epochs=60,
-        batch_size=64,
-    ),
-    "cifar10": Setting(
-        dataset="cifar10",
-        members=8_000,
-        reference=2_000,
-        nonmembers=8_000,
-        network=images(tanh_cnn),
-        learning_rate=1e-3,
-        epochs=20,
-        batch_size=64,
-    ),
-}
-USUAL = Private(learning_rate=0.4, l2_norm_clip=0.5, batch_size=500, epochs=30)  # where nothing was chosen
-PRIVATE = {
-    "digits": Private(learning_rate=0.4, l2_norm_clip=0.5, batch_size=250, epochs=30),
-    "location30": Private(learning_rate=0.4, l2_norm_clip=0.5, batch_size=750, epochs=40),
-    "cifar10": Private(learning_rate=0.4, l2_norm_clip=0.5, batch_size=500, epochs=10),
+    "digits": DIGITS.but(members=1_000, reference=300, network="tanh_mlp", epochs=60, batch_size=32),
+    "location30": LOCATION30.but(network="tanh_mlp", epochs=60, batch_size=64),
+    "cifar10": CIFAR10.but(members=8_000, nonmembers=8_000, network="tanh_cnn", epochs=20, batch_size=64),
 }
 
 
@@ -209,7 +130,7 @@ def train_private(name, setting, private, data, split, *, seed):
     else:
         plan = {"examples": setting.members, "batch_size": private.batch_size, "epochs": private.epochs}
         model = mpreg.DPSGD.for_budget(target, epsilon=EPSILONS[name], **plan, **clip)
-    compiled(model, private)
+    private.compiled(model)
     model.fit(
         mpreg.poisson_batches(*split.members, batch_size=private.batch_size),
         epochs=private.epochs,
@@ -224,19 +145,13 @@ def audit(noise, setting, private, data, split, *, seed):
     if noise:
         model = mpreg.DPSGD(target, noise_multiplier=noise, l2_norm_clip=private.l2_norm_clip, delta=DELTA)
         size, epochs = private.batch_size, private.epochs
-        compiled(model, private)
+        private.compiled(model)
     else:
         model = mpreg.DPSGD(target, noise_multiplier=0.0, l2_norm_clip=float("inf"), delta=DELTA)
         size, epochs = setting.batch_size, setting.epochs
         setting.compiled(model)
     canaries = min(CANARIES, setting.members)
     return mpreg.audit_dp(model, split.members, batch_size=size, epochs=epochs, canaries=canaries, seed=seed)
-
-
-def compiled(model, private):
-    """The private model, ready to be trained."""
-    model.compile(keras.optimizers.SGD(private.learning_rate, 0.9), "sparse_categorical_crossentropy")
-    return model
 
 
 def rows_of(found, published):
@@ -273,10 +188,10 @@ def _made(out):
 
 
 @click.command(help=__doc__.partition("\n")[0])
-@click.option("--dataset", type=click.Choice(list(SETTINGS)), default="digits", show_default=True)
+@options.dataset(SETTINGS, "digits")
 @click.option("--members", type=click.IntRange(min=20), help="Members.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of all trainings.")
-@click.option("--out", type=click.Path(file_okay=False), help="Folder for the reports.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the split, the weights and the attacks.")
-def command(**options):
-    run_command(run, **options)
+@options.epochs
+@options.out
+@options.seed
+def command(**given):
+    run_command(run, **given)

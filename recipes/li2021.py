@@ -22,19 +22,12 @@ import numpy as np
 import mpreg
 from mpreg import networks
 from mpreg._text import percent, percent_with_interval
+from mpreg.catalogue import Setting, images, setting_of
+from mpreg.catalogue.settings import LOCATION30
 from mpreg.progress import progress_bar
-from mpreg.recipes.studies import quickstart
-from mpreg.recipes.studies.experiment import (
-    EpochBar,
-    Setting,
-    console,
-    images,
-    print_table,
-    run_command,
-    setting_of,
-    table,
-    write_comparison,
-)
+from mpreg.recipes import options
+from mpreg.recipes.training import EpochBar
+from mpreg.recipes.writing import console, print_table, run_command, write_comparison
 from mpreg.training import MixUpMMD
 
 ALPHA, MMD_WEIGHT = 1.0, 3.0
@@ -60,15 +53,8 @@ class SteppedSetting(Setting):
 
 
 SETTINGS = {
-    "location30": Setting(  # not in the paper: a minute
-        dataset="location30",
-        members=1_500,
-        reference=1_500,
-        network=table(quickstart.small_mlp),
-        learning_rate=1e-3,
-        epochs=60,
-        batch_size=100,
-    ),
+    # not in the paper: a minute
+    "location30": LOCATION30.but(network="small_mlp", epochs=60, batch_size=100),
     "cifar10": SteppedSetting(
         dataset="cifar10",
         members=800,
@@ -156,10 +142,10 @@ def rows_of(reports):
 
 
 @click.command(help=__doc__.partition("\n")[0])
-@click.option("--dataset", type=click.Choice(list(SETTINGS)), default="location30", show_default=True)
+@options.dataset(SETTINGS)
 @click.option("--members", type=click.IntRange(min=2), help="Members, and as many reference records.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of all trainings.")
-@click.option("--out", type=click.Path(file_okay=False), help="Folder for the report and pictures.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the split, the weights and the attacks.")
-def command(**options):
-    run_command(run, **options)
+@options.epochs
+@options.out
+@options.seed
+def command(**given):
+    run_command(run, **given)

@@ -15,24 +15,14 @@ import click
 import keras
 
 import mpreg
-from mpreg import networks
 from mpreg._text import percent, percent_with_interval
+from mpreg.catalogue import Setting, setting_of
 from mpreg.progress import progress_bar
+from mpreg.recipes import options
 from mpreg.recipes.published_schedule import PublishedSchedule, train_published
 from mpreg.recipes.studies import quickstart
-from mpreg.recipes.studies.experiment import (
-    Setting,
-    console,
-    images,
-    print_table,
-    run_command,
-    setting_of,
-    table,
-    train_defended,
-    train_undefended,
-    watch,
-    write_comparison,
-)
+from mpreg.recipes.training import train_defended, train_undefended, watch
+from mpreg.recipes.writing import console, print_table, run_command, write_comparison
 
 
 @dataclass(frozen=True)
@@ -55,7 +45,7 @@ PUBLISHED = {
 PURCHASE = {
     "members": 19_732,
     "reference": 29_598,
-    "network": table(networks.purchase_mlp),
+    "network": "purchase_mlp",
     "learning_rate": 1e-3,
     "epochs": 20,
     "penalty": 3.0,
@@ -70,22 +60,21 @@ CIFAR = {
     "penalty": 1.0,
 }
 SETTINGS = {
-    "location30": quickstart.SETTINGS[
-        "location30"
-    ],  # not in the paper: small enough to try either schedule on
+    # not in the paper: small enough to try either schedule on
+    "location30": quickstart.SETTINGS["location30"],
     "purchase100": Setting(dataset="purchase100", nonmembers=20_000, **PURCHASE),
     "purchase100-like": Setting(dataset="purchase100-like", **{**PURCHASE, "reference": 20_000}),
     "texas100": Setting(
         dataset="texas100",
         members=10_000,
         reference=20_199,
-        network=table(networks.texas_mlp),
+        network="texas_mlp",
         learning_rate=1e-4,
         epochs=20,
         penalty=1.0,
     ),
-    "cifar100": Setting(network=images(networks.alexnet_cifar), **CIFAR),
-    "cifar100-densenet": Setting(network=images(networks.densenet_bc), **CIFAR),
+    "cifar100": Setting(network="alexnet_cifar", **CIFAR),
+    "cifar100-densenet": Setting(network="densenet_bc", **CIFAR),
 }
 
 
@@ -188,12 +177,12 @@ def beside_published(comparison, published):
 
 
 @click.command(help=__doc__.partition("\n")[0])
-@click.option("--dataset", type=click.Choice(list(SETTINGS)), default="location30", show_default=True)
+@options.dataset(SETTINGS)
 @click.option("--schedule", type=click.Choice(["ours", "published"]), default="ours", show_default=True)
 @click.option("--members", type=click.IntRange(min=2), help="Members, and as many reference records.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs of both trainings.")
 @click.option("--penalty", type=float, help="Weight of the membership gain.")
-@click.option("--out", type=click.Path(file_okay=False), help="Folder for the report and pictures.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the split, the weights and the attacks.")
-def command(**options):
-    run_command(run, **options)
+@options.out
+@options.seed
+def command(**given):
+    run_command(run, **given)

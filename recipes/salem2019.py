@@ -14,35 +14,33 @@ from pathlib import Path
 import click
 import keras
 import numpy as np
-from keras import layers
 
 import mpreg
 from mpreg import signals
 from mpreg._text import markdown_table, percent, percent_with_interval
 from mpreg.attacks import RandomThresholdAttack, TransferAttack
+from mpreg.catalogue import Setting
 from mpreg.data import take
 from mpreg.progress import progress_bar
-from mpreg.recipes.carlini2022 import small_cnn
-from mpreg.recipes.studies.experiment import Setting, console, images, print_table, run_command, table
+from mpreg.recipes import options
+from mpreg.recipes.writing import console, print_table, run_command
 
 DROPOUT = 0.5
 # Dropout takes so many percent points of the target's accuracy and of adversary 1's precision and recall (slides).
 PUBLISHED_DROPS = (2, 16, 13)
 
 
-def network(*, features, classes, seed):
-    """The paper's for tables: one hidden layer of 128 units."""
-    keras.utils.set_random_seed(seed)
-    return keras.Sequential(
-        [keras.Input((features,)), layers.Dense(128, "relu"), layers.Dense(classes, "softmax")]
-    )
-
-
-def setting(dataset, members, epochs, **options):
+def setting(dataset, members, epochs, *, network="relu_mlp"):
     """As many members as non-members; the attacker's own records, the reference, are twice as many."""
-    options = {"network": table(network), "learning_rate": 1e-3, "batch_size": 50, **options}
     return Setting(
-        dataset=dataset, members=members, reference=2 * members, nonmembers=members, epochs=epochs, **options
+        dataset=dataset,
+        members=members,
+        reference=2 * members,
+        nonmembers=members,
+        network=network,
+        learning_rate=1e-3,
+        epochs=epochs,
+        batch_size=50,
     )
 
 
@@ -53,7 +51,7 @@ SETTINGS = {
         setting("location30", 1_200, 60),
         setting("purchase100-like", 5_000, 30),
         setting("adult", 5_000, 30),
-        setting("cifar10", 2_000, 20, network=images(small_cnn)),
+        setting("cifar10", 2_000, 20, network="small_cnn"),
     )
 }
 
@@ -203,17 +201,13 @@ def _precision_recall(result):
 
 
 @click.command(help=__doc__.partition("\n")[0])
-@click.option(
-    "--dataset",
-    "datasets",
-    type=click.Choice(list(SETTINGS)),
-    multiple=True,
-    default=["digits", "location30", "purchase100-like"],
-    show_default=True,
+@options.datasets(
+    SETTINGS,
+    ["digits", "location30", "purchase100-like"],
     help="Tasks between which attacks are carried over; give it several times.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of all trainings.")
-@click.option("--out", type=click.Path(file_okay=False), help="Folder for the report.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the splits, the weights and the attacks.")
-def command(**options):
-    run_command(run, **options)
+@options.epochs
+@options.out
+@options.seed
+def command(**given):
+    run_command(run, **given)

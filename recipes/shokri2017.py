@@ -12,7 +12,6 @@ from pathlib import Path
 
 import click
 import keras
-from keras import layers
 
 import mpreg
 from mpreg import outputs
@@ -20,8 +19,10 @@ from mpreg._text import markdown_table, percent, percent_with_interval
 from mpreg.attacks import LabelOnlyAttack, ShadowAttack, draw_membership
 from mpreg.attacks.access import pool
 from mpreg.attacks.suites import standard
+from mpreg.catalogue import Setting, setting_of
 from mpreg.progress import progress_bar
-from mpreg.recipes.studies.experiment import Setting, console, print_table, run_command, setting_of, table
+from mpreg.recipes import options
+from mpreg.recipes.writing import console, print_table, run_command
 
 # Mitigation: (what the answers pass through, L2), and published test accuracy, attack accuracy, precision, recall.
 ROWS = {
@@ -39,15 +40,7 @@ ROWS = {
 }
 
 
-def network(*, features, classes, seed):
-    """The paper's: one hidden layer of 128 tanh units."""
-    keras.utils.set_random_seed(seed)
-    return keras.Sequential(
-        [keras.Input((features,)), layers.Dense(128, "tanh"), layers.Dense(classes, "softmax")]
-    )
-
-
-COMMON = {"network": table(network), "learning_rate": 1e-3}
+COMMON = {"network": "tanh_mlp", "learning_rate": 1e-3}  # the paper's: one hidden layer of 128 tanh units
 SETTINGS = {
     "location30": Setting(
         dataset="location30",
@@ -133,9 +126,9 @@ def attack(trained, undefended, served, split, *, seed):
     target, shadows = trained
     naive = ShadowAttack(source=undefended[1])
     if served:
-        defence, *options = served
-        target = mpreg.defend(target, defence(*options))
-        shadows = shadows.through(defence(*options))
+        layer, *strength = served
+        target = mpreg.defend(target, layer(*strength))
+        shadows = shadows.through(layer(*strength))
     attacks = [*standard(), ShadowAttack(), naive]
     if outputs.LabelOnly in served:
         attacks.append(LabelOnlyAttack())
@@ -172,12 +165,12 @@ def rows_of(reports):
 
 
 @click.command(help=__doc__.partition("\n")[0])
-@click.option("--dataset", type=click.Choice(list(SETTINGS)), default="location30", show_default=True)
+@options.dataset(SETTINGS)
 @click.option(
     "--shadows", type=click.IntRange(min=2), default=8, show_default=True, help="Shadow models a training."
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of all trainings.")
-@click.option("--out", type=click.Path(file_okay=False), help="Folder for the reports.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the split, the weights and the attacks.")
-def command(**options):
-    run_command(run, **options)
+@options.epochs
+@options.out
+@options.seed
+def command(**given):
+    run_command(run, **given)

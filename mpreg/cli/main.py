@@ -82,8 +82,8 @@ def main():
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs of both trainings.")
 def quickstart(**options):
     """Train a classifier without and with defence, attack both, and compare."""
-    from mpreg.recipes.studies.experiment import run_command
     from mpreg.recipes.studies.quickstart import run
+    from mpreg.recipes.writing import run_command
 
     run_command(run, **options)
 

@@ -10,55 +10,8 @@ from pathlib import Path
 import numpy as np
 
 import mpreg
-from mpreg import networks
-from mpreg.catalogue.defences import DEFENCES
-from mpreg.recipes.carlini2022 import small_cnn
-from mpreg.recipes.studies.experiment import Setting, images, setting_of, table
-from mpreg.recipes.studies.quickstart import small_mlp
-
-# Those of the literature, sized for two cores.
-SETTINGS = {
-    setting.dataset: setting
-    for setting in (
-        Setting(
-            dataset="digits",
-            members=400,
-            reference=400,
-            network=table(small_mlp),
-            learning_rate=1e-3,
-            epochs=30,
-            batch_size=50,
-        ),
-        Setting(
-            dataset="location30",
-            members=1_500,
-            reference=1_500,
-            network=table(networks.location_mlp),
-            learning_rate=1e-3,
-            epochs=30,
-            batch_size=128,
-        ),
-        Setting(
-            dataset="purchase100-like",
-            members=10_000,
-            reference=10_000,
-            nonmembers=10_000,
-            network=table(networks.purchase_mlp),
-            learning_rate=1e-3,
-            epochs=15,
-        ),
-        Setting(
-            dataset="cifar10",
-            members=2_000,
-            reference=2_000,
-            nonmembers=2_000,
-            network=images(small_cnn),
-            learning_rate=1e-3,
-            epochs=30,
-            batch_size=50,
-        ),
-    )
-}
+from mpreg.catalogue import DEFENCES, SETTINGS, setting_of
+from mpreg.catalogue.networks import small_mlp
 
 
 @functools.cache

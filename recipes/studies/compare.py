@@ -6,10 +6,9 @@ import click
 import keras
 
 import mpreg
-from mpreg.catalogue.defences import DEFENCES, chosen
+from mpreg.catalogue import DEFENCES, SETTINGS, chosen, setting_of
 from mpreg.progress import progress_bar
-from mpreg.recipes.studies.cells import SETTINGS
-from mpreg.recipes.studies.experiment import console, print_table, run_command, setting_of, write_comparison
+from mpreg.recipes.writing import console, print_table, run_command, write_comparison
 
 
 def run(defences, *, dataset="location30", epochs=None, out=None, seed=0):

@@ -14,11 +14,11 @@ import joblib
 import numpy as np
 
 from mpreg._text import markdown_table, percent
-from mpreg.catalogue.defences import DEFENCES, chosen
+from mpreg.catalogue import DEFENCES, SETTINGS, chosen, setting_of
 from mpreg.progress import progress_bar
-from mpreg.recipes.studies.cells import SETTINGS, Cell
+from mpreg.recipes.studies.cells import Cell
 from mpreg.recipes.studies.defence_picture import plot_table
-from mpreg.recipes.studies.experiment import console, print_table, run_command, setting_of
+from mpreg.recipes.writing import console, print_table, run_command
 
 CURVE = ("undefended", None), *(("early-stopping", share) for share in DEFENCES["early-stopping"].strengths)
 

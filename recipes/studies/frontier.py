@@ -14,12 +14,12 @@ import mpreg
 from mpreg._text import markdown_table, percent, percent_with_interval
 from mpreg._validate import check_count
 from mpreg.callbacks import PrivacyMeter
-from mpreg.catalogue.defences import DEFENCES, chosen
+from mpreg.catalogue import DEFENCES, SETTINGS, chosen, setting_of
 from mpreg.evaluation.report import write_json
 from mpreg.metrics import Estimate
 from mpreg.progress import progress_bar
-from mpreg.recipes.studies.cells import SETTINGS, Cell
-from mpreg.recipes.studies.experiment import console, print_table, run_command, setting_of
+from mpreg.recipes.studies.cells import Cell
+from mpreg.recipes.writing import console, print_table, run_command
 from mpreg.reports.tensorboard import write_hparams, write_report
 
 SCHEMA = "mpreg.frontier/1"

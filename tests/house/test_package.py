@@ -21,6 +21,7 @@ ROWS = {
     "_checkout": 0,
     "_registration": 0,
     "_files": 0,
+    "_registry": 0,
     "_text": 0,
     "_validate": 0,
     "progress": 0,

@@ -4,15 +4,16 @@ import json
 
 import pytest
 
+from mpreg.catalogue import Setting
+from mpreg.catalogue.private import Private
 from mpreg.recipes import dpsgd
-from mpreg.recipes.studies.experiment import Setting, table
 
 TINY = Setting(
     dataset="digits",
     members=60,
     reference=0,
     nonmembers=60,
-    network=table(dpsgd.tanh_mlp),
+    network="tanh_mlp",
     learning_rate=1e-2,
     epochs=2,
     batch_size=30,
@@ -22,7 +23,7 @@ TINY = Setting(
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("dpsgd")
-    private = dpsgd.Private(learning_rate=0.4, l2_norm_clip=0.5, batch_size=30, epochs=2)
+    private = Private(learning_rate=0.4, l2_norm_clip=0.5, batch_size=30, epochs=2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(dpsgd.SETTINGS, "digits", TINY)
         patch.setitem(dpsgd.PRIVATE, "digits", private)

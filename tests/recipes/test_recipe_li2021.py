@@ -8,16 +8,16 @@ from click.testing import CliRunner
 from support import mlp
 
 import mpreg
+from mpreg.catalogue import Setting
 from mpreg.cli.main import main
-from mpreg.recipes import li2021, shokri2017
-from mpreg.recipes.studies.experiment import Setting, table
+from mpreg.recipes import li2021
 
 SMALL = Setting(
     dataset="digits",
     members=64,
     reference=64,
     nonmembers=64,
-    network=table(shokri2017.network),
+    network="tanh_mlp",
     learning_rate=1e-2,
     epochs=2,
     batch_size=32,

@@ -7,15 +7,15 @@ import pytest
 from click.testing import CliRunner
 
 import mpreg
+from mpreg.catalogue import Setting
 from mpreg.cli.main import main
 from mpreg.recipes import carlini2022, salem2019, shokri2017
-from mpreg.recipes.studies.experiment import Setting, table
 
 
 def small(recipe, **options):
     return Setting(
         dataset="digits",
-        network=table(recipe.network if hasattr(recipe, "network") else shokri2017.network),
+        network="relu_mlp" if recipe is salem2019 else "tanh_mlp",
         learning_rate=1e-3,
         epochs=2,
         batch_size=32,  # of whole batches alone, which are traced once

@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner
 
 import mpreg
-from mpreg.catalogue.defences import DEFENCES, chosen
+from mpreg.catalogue import DEFENCES, SETTINGS, chosen
 from mpreg.recipes.studies import compare, defence_table
-from mpreg.recipes.studies.cells import SETTINGS, Cell
+from mpreg.recipes.studies.cells import Cell
 
 
 @pytest.fixture(autouse=True)

@@ -11,12 +11,9 @@ from click.testing import CliRunner
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import mpreg
-from mpreg.catalogue.defences import DEFENCES
+from mpreg.catalogue import DEFENCES, SETTINGS, Setting
 from mpreg.metrics import Estimate
-from mpreg.recipes import shokri2017
 from mpreg.recipes.studies import frontier
-from mpreg.recipes.studies.cells import SETTINGS
-from mpreg.recipes.studies.experiment import Setting, table
 
 STRENGTHS = DEFENCES["l2"].strengths
 
@@ -95,7 +92,7 @@ class TestASweep:
             members=60,
             reference=60,
             nonmembers=60,
-            network=table(shokri2017.network),
+            network="tanh_mlp",
             learning_rate=1e-3,
             epochs=2,
             batch_size=32,

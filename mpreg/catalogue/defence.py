@@ -1,0 +1,138 @@
+"""A defence: how to train with it, how strong to make it, and whose records it consumes."""
+
+import dataclasses
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+import mpreg
+from mpreg.catalogue.registries import DEFENCES
+from mpreg.data import map_arrays
+
+ANY = "*"
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One training: the setting, its data and split, the seed, and who watches."""
+
+    setting: object
+    data: object
+    split: mpreg.MembershipSplit
+    seed: int
+    callbacks: tuple = ()
+
+    def published(self, defence):
+        """A defence's published options on this data set, or on the one it stands for; {} where there are none."""
+        try:
+            return mpreg.preset(defence, self.setting.dataset.removesuffix("-like"))
+        except ValueError:
+            return {}
+
+    def target(self):
+        """A fresh classifier, the same at each call."""
+        return self.setting.target(self.data, self.seed)
+
+    def build(self):
+        """A fresh classifier, compiled, with weights of its own at each call."""
+        return self.setting.compiled(self.setting.fresh(self.data))
+
+    def build_student(self):
+        """The same, taught at a third of the rate."""
+        slow = self.setting.but(learning_rate=self.setting.learning_rate / 3)
+        return slow.compiled(slow.fresh(self.data))
+
+    def fit(self, model, *, epochs=None, callbacks=(), **options):
+        """Trains a classifier or its wrapper on the members; returns it."""
+        x, y = self.split.members
+        self.setting.compiled(model).fit(
+            map_arrays(_as_floats, x),
+            y,
+            batch_size=self.setting.batch_size,
+            epochs=epochs or self.setting.epochs,
+            verbose=0,
+            callbacks=[*self.callbacks, *callbacks],
+            **options,
+        )
+        return model
+
+    def trained(self, wrap=lambda target: target):
+        """A clean classifier that was trained inside a wrapper."""
+        model = self.fit(wrap(self.target()))
+        return getattr(model, "target_model", model)
+
+
+def _as_floats(array):
+    """Bits are stored as whole numbers, which cannot be mixed."""
+    return np.asarray(array, np.float32)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Defence:
+    """A way to train a classifier, or to serve it.
+
+    Attributes:
+        name: as commands take it.
+        build: function `(task, strength)` that returns the classifier to attack; `task` is a `Task`.
+        source: the paper.
+        knob: what `strength` is.
+        strengths: its values for a sweep, from weak to strong; empty where there is nothing to turn.
+        usual: strength by data set; `"*"` stands for all others.
+        consumes_reference: whether it learns from reference records, which may then leak themselves.
+
+    Raises:
+        ValueError: a `build` that cannot be called.
+
+    Example:
+    ```python
+    def clipped(task, norm):
+        return task.fit(with_clipped_weights(task.target(), norm))
+
+    mpreg.catalogue.register(
+        Defence(name="clipped", build=clipped, source="us", knob="norm", strengths=(2.0, 1.0), usual={"*": 1.0})
+    )
+    ```
+    """
+
+    name: str
+    build: Callable
+    source: str
+    knob: str = ""
+    strengths: tuple = ()
+    usual: dict = dataclasses.field(default_factory=dict)
+    consumes_reference: bool = False
+
+    def __post_init__(self):
+        if not callable(self.build):
+            raise ValueError(
+                f"build of the defence {self.name!r} must be a function (task, strength). Received: {self.build!r}"
+            )
+
+    def strength_for(self, dataset):
+        """The usual strength on a data set."""
+        return self.usual.get(dataset, self.usual.get(ANY))
+
+    def train(self, setting, data, split, *, seed, strength=None, callbacks=()):
+        """The classifier trained and served with this defence; `strength` None is the usual one."""
+        if self.consumes_reference and split.reference is None:
+            raise ValueError(
+                f"the defence {self.name!r} learns from reference records, and the split has none"
+            )
+        keras.utils.set_random_seed(seed)
+        strength = self.strength_for(setting.dataset) if strength is None else strength
+        return self.build(Task(setting, data, split, seed, tuple(callbacks)), strength)
+
+
+def chosen(names):
+    """The `Defence`s of a comma-separated list; "all" stands for all, and the undefended classifier comes first.
+
+    Raises:
+        ValueError: an unknown name; the message lists all names.
+    """
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    wanted = list(DEFENCES) if wanted == ["all"] else list(dict.fromkeys(["undefended", *wanted]))
+    unknown = [name for name in wanted if name not in DEFENCES]
+    if unknown:
+        raise ValueError(f"defences must be of {', '.join(DEFENCES)}. Received: {', '.join(unknown)}")
+    return [DEFENCES[name] for name in wanted]

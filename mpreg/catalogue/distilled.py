@@ -1,0 +1,87 @@
+"""Models taught by others: by models that never saw a record, or on records that are nobody's secret."""
+
+import dataclasses
+
+import mpreg
+from mpreg.catalogue.defence import ANY, Defence
+from mpreg.catalogue.game import adversarial_around
+from mpreg.data.augmentations import ShiftsAndFlips
+from mpreg.data.copies import Erased
+
+
+def reference_distillation(task, temperature):
+    model = mpreg.DistillToReference(
+        task.build, task.split.reference, temperature=temperature, seed=task.seed
+    )
+    return _fit(task, model)
+
+
+def split_distillation(task, out, **options):
+    """Sub-models stop before they know their records by heart: a third of the epochs."""
+    model = mpreg.SplitDistillation(task.build, out=int(out), seed=task.seed, **options)
+    return _fit(task, model, share=1 / 3)
+
+
+def split_distillation_of_copies(task, out, **options):
+    """The student learns altered copies of the members, for longer and at a lower rate."""
+    epochs = max(1, round(0.4 * task.setting.epochs))
+    return split_distillation(
+        task, out, student_fn=task.build_student, distill_epochs=epochs, copies=_copies(task), **options
+    )
+
+
+def split_distillation_and_game(task, penalty):
+    """The game is played while the sub-models are distilled."""
+    return split_distillation_of_copies(task, 10, through=adversarial_around(task, penalty))
+
+
+def _copies(task):
+    if len(task.data.features.shape) == 4:
+        return ShiftsAndFlips()
+    return Erased(seed=task.seed)
+
+
+def _fit(task, model, *, share=1.0):
+    epochs = max(1, round(share * task.setting.epochs))
+    model.fit(*task.split.members, epochs=epochs, batch_size=task.setting.batch_size, verbose=0)
+    return model.target_model
+
+
+# Its options were compared on reference records of location30's split 0 alone, which are members or non-members in
+# other splits.
+_SELENA = Defence(
+    name="selena",
+    build=split_distillation,
+    source="Tang et al., USENIX Security 2022",
+    knob="sub-models that never saw a record, of 25",
+    strengths=(5, 10, 15),
+    usual={ANY: 10},
+)
+
+FAMILY = (
+    Defence(
+        name="dmp",
+        build=reference_distillation,
+        source="Shejwalkar and Houmansadr, AAAI 2021",
+        knob="temperature",
+        strengths=(1.0, 2.0, 4.0),
+        usual={ANY: 1.0},
+        consumes_reference=True,
+    ),
+    _SELENA,
+    dataclasses.replace(
+        _SELENA,
+        name="selena-copies",
+        build=split_distillation_of_copies,
+        source="Tang et al., USENIX Security 2022, and altered copies",
+    ),
+    Defence(
+        name="selena-advreg",
+        build=split_distillation_and_game,
+        source="Tang et al. 2022 and Nasr et al. 2018",
+        knob="penalty",
+        strengths=(0.5, 1.0, 3.0),
+        usual={ANY: 1.0},
+        consumes_reference=True,
+    ),
+)

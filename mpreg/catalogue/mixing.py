@@ -1,0 +1,43 @@
+"""Blended records, and answers of like distribution on members and on reference records."""
+
+import dataclasses
+import functools
+
+import mpreg
+from mpreg.catalogue.defence import ANY, Defence
+
+
+def mixup(task, alpha):
+    return task.trained(lambda target: mpreg.MixUpMMD(target, alpha=alpha, mmd_weight=0.0, seed=task.seed))
+
+
+def mmd(task, weight, *, alpha=0.0):
+    return task.trained(
+        lambda target: mpreg.MixUpMMD(
+            target, task.split.reference, alpha=alpha, mmd_weight=weight, seed=task.seed
+        )
+    )
+
+
+_MMD = Defence(
+    name="mmd",
+    build=mmd,
+    source="Li et al., CODASPY 2021",
+    knob="weight of the MMD",
+    strengths=(0.5, 1.0, 3.0, 10.0),
+    usual={ANY: 3.0},
+    consumes_reference=True,
+)
+
+FAMILY = (
+    Defence(
+        name="mixup",
+        build=mixup,
+        source="Zhang et al., ICLR 2018",
+        knob="alpha",
+        strengths=(0.2, 0.5, 1.0, 4.0),
+        usual={ANY: 1.0},
+    ),
+    _MMD,
+    dataclasses.replace(_MMD, name="mixup-mmd", build=functools.partial(mmd, alpha=1.0)),
+)

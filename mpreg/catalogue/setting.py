@@ -1,0 +1,110 @@
+"""A setting: a data set, how it is split, and how its classifier is trained."""
+
+import dataclasses
+import random
+from collections.abc import Callable
+
+import keras
+
+from mpreg import datasets
+from mpreg.catalogue.networks import network_of
+from mpreg.data import MembershipSplit, take
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Setting:
+    """How a data set is split and its classifier trained.
+
+    Attributes:
+        name: as commands take it; that of the data set where it is empty.
+        dataset: a name of `mpreg.datasets`.
+        members, reference, nonmembers: records a role; None takes all that are left as non-members.
+        network: a name of `mpreg.catalogue.NETWORKS`, or a function `(record shape, classes, seed)` of a Keras
+            classifier with softmax answers.
+        learning_rate: of Adam, for the classifier without and with defence.
+        epochs: without and with defence, so that stopping early is not taken for the defence's doing.
+        penalty: weight of the gain, for the defended classifier.
+        batch_size: members a step.
+
+    Example:
+    ```python
+    setting = Setting(
+        dataset="digits", members=400, reference=400, network="small_mlp", learning_rate=1e-3, epochs=30
+    )
+    data, split = setting.draw(seed=0)
+    model = setting.compiled(setting.target(data, seed=0))
+    ```
+    """
+
+    name: str = ""
+    dataset: str
+    members: int
+    reference: int
+    nonmembers: int | None = None
+    network: str | Callable
+    learning_rate: float
+    epochs: int
+    penalty: float = 0.0
+    batch_size: int = 128
+
+    def __post_init__(self):
+        object.__setattr__(self, "name", self.name or self.dataset)
+
+    def but(self, **changes):
+        """A copy with some values changed; None keeps the value."""
+        return dataclasses.replace(
+            self, **{name: value for name, value in changes.items() if value is not None}
+        )
+
+    def draw(self, seed, *, validation=False):
+        """The data set and its split.
+
+        Args:
+            seed: of the draw.
+            validation: whether to choose options by it: half of the reference records then stand for the
+                non-members, which nobody looks at before the options are chosen.
+        """
+        data = datasets.load(self.dataset)
+        split = MembershipSplit.from_arrays(
+            data.features,
+            data.labels,
+            members=self.members,
+            reference=self.reference,
+            nonmembers=self.nonmembers,
+            seed=seed,
+            duplicates="drop",
+        )
+        return data, validation_part(split) if validation else split
+
+    def target(self, data, seed):
+        """A fresh classifier for the data."""
+        return network_of(self.network)(data.features.shape[1:], data.classes, seed)
+
+    def compiled(self, model):
+        """The classifier, ready to be trained."""
+        model.compile(
+            keras.optimizers.Adam(self.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
+        )
+        return model
+
+    def fresh(self, data):
+        """A classifier with weights of its own at each call, which follow Keras' global seed."""
+        return self.target(data, random.randrange(2**31))
+
+
+def validation_part(split):
+    """A split of the same members whose reference is the first half of the reference, its non-members the other."""
+    half = len(split.reference[1]) // 2
+    first, second = slice(None, half), slice(half, None)
+    return MembershipSplit(split.members, take(split.reference, first), take(split.reference, second))
+
+
+def setting_of(settings, name):
+    """The setting of a name, mostly that of a data set, of a dict by name.
+
+    Raises:
+        ValueError: there is none; the message lists those there are.
+    """
+    if name not in settings:
+        raise ValueError(f"dataset must be one of {', '.join(settings)}. Received: {name!r}")
+    return settings[name]

@@ -1,0 +1,50 @@
+"""Options that the commands of recipes share."""
+
+import click
+
+
+class Named(click.ParamType):
+    """One of the names in a dict, as they are when the option is read: plugins have added theirs by then.
+
+    Args:
+        entries: the dict.
+    """
+
+    name = "name"
+
+    def __init__(self, entries):
+        self._entries = entries
+
+    def get_metavar(self, *_, **__):
+        return f"[{'|'.join(self._entries)}]"
+
+    def convert(self, value, param, ctx):
+        if value not in self._entries:
+            self.fail(f"{value!r} is not one of {', '.join(map(repr, self._entries))}.", param, ctx)
+        return value
+
+
+def dataset(settings, default="location30", **options):
+    """`--dataset`, of a dict of settings by name."""
+    options = {"type": Named(settings), "default": default, "show_default": True, **options}
+    return click.option("--dataset", **options)
+
+
+def datasets(settings, default, **options):
+    """`--dataset`, which may be given several times."""
+    return click.option(
+        "--dataset",
+        "datasets",
+        type=Named(settings),
+        multiple=True,
+        default=default,
+        show_default=True,
+        **options,
+    )
+
+
+epochs = click.option("--epochs", type=click.IntRange(min=1), help="Epochs of all trainings.")
+out = click.option("--out", type=click.Path(file_okay=False), help="Folder for what is written.")
+seed = click.option(
+    "--seed", default=0, show_default=True, help="Seed of the splits, the weights and the attacks."
+)

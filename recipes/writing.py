@@ -1,0 +1,45 @@
+"""What recipes share in telling: tables on the screen, reports in a folder, and errors as messages."""
+
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mpreg.reports.figures import plot_histograms, plot_roc
+
+console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140)
+
+
+def write_comparison(comparison, out, *, title, notes=()):
+    """Writes `report.html`, `report.json`, `report.md`, `roc.png` and `histograms.png` into the folder `out`."""
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    comparison.to_json(out / "report.json")
+    comparison.to_html(out / "report.html", title=title)
+    parts = [f"# {title}", *notes, comparison.to_markdown()]
+    parts += [f"## {name}\n\n{report.to_markdown()}" for name, report in comparison.reports.items()]
+    parts += ["![ROC curves](roc.png)", "![Score histograms](histograms.png)"]
+    (out / "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    plot_roc(comparison, out / "roc.png")
+    plot_histograms(comparison, out / "histograms.png")
+
+
+def print_table(title, header, rows):
+    """A table on standard output."""
+    table = Table(title=title, title_justify="left")
+    for name in header:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*map(Text, row))  # Text, because intervals are not markup
+    console.print(table)
+
+
+def run_command(function, **options):
+    """Runs a command; what the user can mend is a message, not a traceback."""
+    try:
+        function(**options)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from error
