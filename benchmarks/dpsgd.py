@@ -170,7 +170,7 @@ def open_ways(make, batches):
 def vectorized(target):
     """A `DPSGD` that runs the whole model on each record, whatever rules its layers have."""
     model = mpreg.DPSGD(target, noise_multiplier=1.0, l2_norm_clip=1.0)
-    model._plan = ClippingPlan(target, [], whole=VECTORIZED, why="for comparison")
+    model._preparation.plan = ClippingPlan(target, [], whole=VECTORIZED, why="for comparison")
     return model
 
 

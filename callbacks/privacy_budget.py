@@ -3,15 +3,16 @@
 import keras
 
 from mpreg.private import DPSGD
-from mpreg.private.accounting import check_delta, check_epsilon, steps_within
+from mpreg.private.accounting import check_delta, check_epsilon, steps_within, warn_of_delta
 
 
 class PrivacyBudget(keras.callbacks.Callback):
     """Adds `epsilon` to `logs` each epoch, and stops a `DPSGD` before its budget is exceeded.
 
     `epsilon` is what all training of the model has cost so far at `delta`, the smaller of the bounds by Renyi
-    differential privacy and by privacy loss distributions; `epsilon_rdp` is the former alone. Training ends within an
-    epoch where the next step would exceed the budget. The number of steps that fit is found ahead, in a few seconds.
+    differential privacy and by privacy loss distributions; `epsilon_rdp` is the former alone. Steps count whose weights
+    were put back since, such as by `EarlyStopping(restore_best_weights=True)`. Training ends within an epoch where the
+    next step would exceed the budget. The number of steps that fit is found ahead, in a few seconds.
 
     Put it ahead of callbacks that use its keys.
 
@@ -40,21 +41,43 @@ class PrivacyBudget(keras.callbacks.Callback):
             raise TypeError(
                 f"PrivacyBudget counts the noisy steps of an mpreg.DPSGD; wrap the model in one. Received: {model!r}"
             )
-        history = model.privacy_history()
-        left = steps_within(
-            history, model.sampling, model.noise_multiplier, epsilon=self.epsilon, delta=self.delta
-        )
-        if left < model.steps_per_execution:
-            spent = model.privacy_spent(self.delta).epsilon
-            raise ValueError(
-                f"the budget does not allow another {model.steps_per_execution} steps: of epsilon={self.epsilon!r} at "
-                f"delta={self.delta!r}, {spent:.4g} is spent"
-            )
-        self._last = int(model.noisy_steps.numpy()) + left
+        warn_of_delta(self.delta, model.sampling)
+        self._begin()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self._changed():
+            self._begin()
 
     def on_train_batch_end(self, batch, logs=None):
-        if int(self.model.noisy_steps.numpy()) + self.model.steps_per_execution > self._last:
+        if self._changed():
+            self._look_ahead()
+        if self.model.noisy_steps + self.model.steps_per_execution > self._last:
             self.model.stop_training = True
+
+    def _begin(self):
+        self._look_ahead()
+        steps = self.model.steps_per_execution
+        if self.model.noisy_steps + steps > self._last:
+            spent = self.model.privacy_spent(self.delta).epsilon
+            raise ValueError(
+                f"the budget does not allow another {steps} steps: of epsilon={self.epsilon!r} at "
+                f"delta={self.delta!r}, {spent:.4g} is spent"
+            )
+
+    def _changed(self):
+        """Whether steps were booked, or cost, otherwise than was foreseen.
+
+        Another callback may have loaded a file or trained on batches of its own, or a batch held a record twice.
+        """
+        return (self.model.ledger.elsewhere, self.model.sampling) != self._foreseen
+
+    def _look_ahead(self):
+        """Finds the last step that fits."""
+        model = self.model
+        self._foreseen = model.ledger.elsewhere, model.sampling
+        budget = {"epsilon": self.epsilon, "delta": self.delta}
+        left = steps_within(model.privacy_history(), model.sampling, model.noise_multiplier, **budget)
+        self._last = model.noisy_steps + left
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:

@@ -9,6 +9,7 @@ imported where it is first asked: it takes longer to import than the rest of mpr
 import dataclasses
 import functools
 import math
+import warnings
 
 from mpreg._validate import check_number
 
@@ -49,6 +50,16 @@ class Sampling:
     def repeats_unseen(self):
         """Whether a record may have stood in one batch more often than `copies`, which only counts equal rows."""
         return self.kind == "arbitrary" and not self.distinct
+
+    @property
+    def expected_size(self):
+        """Expected records a batch under Poisson sampling, where the actual number would tell something; else None."""
+        return self.batch_size if self.kind == "poisson" else None
+
+    @property
+    def steps_per_epoch(self):
+        """Number of steps in which as many records are drawn as there are."""
+        return math.ceil(self.examples / self.batch_size)
 
     def event(self, noise_multiplier, exposures):
         """The `dp_accounting.DpEvent` of so many exposures."""
@@ -194,9 +205,30 @@ def _next(low, high, limit):
     return math.exp(x0 + share * (x1 - x0))
 
 
-def check_delta(delta):
+def check_delta(delta, examples=None):
+    """Raises a `ValueError` for a delta out of range or, of so many records, one that allows to publish a record."""
     what = "strictly between 0 and 1, well below 1 / records"
     check_number("delta", delta, above=0, below=1, what=what)
+    if examples is not None and publishes(delta, examples):
+        raise ValueError(
+            f"delta must be below 1 / records, here 1 / {examples} = {1 / examples:.2g}: publishing one record, drawn "
+            f"at random, would keep within it. Received: delta={delta!r}"
+        )
+
+
+def publishes(delta, examples):
+    """Whether publishing one of so many records, drawn at random, would keep within delta."""
+    return delta >= 1 / examples
+
+
+def warn_of_delta(delta, sampling):
+    """Warns of a delta that allows to publish one of the records that batches are drawn from."""
+    if sampling.examples is not None and publishes(delta, sampling.examples):
+        warnings.warn(
+            f"delta={delta:g} is not below 1 / {sampling.examples} records: publishing one of them, drawn at random, "
+            "would keep within it, so no epsilon at this delta protects anybody. Take a delta well below that",
+            stacklevel=3,
+        )
 
 
 def check_epsilon(epsilon):

@@ -1,30 +1,24 @@
 """DP-SGD: gradients clipped record by record, and noise."""
 
-import concurrent.futures
 import inspect
-import math
 
 import keras
 import tensorflow as tf
 
 from mpreg._validate import check_count
-from mpreg.gradients.mapped import answer_specs
-from mpreg.gradients.plan import make_plan
 from mpreg.private import accounting, guards, sampling
-from mpreg.private.accounting import Sampling
+from mpreg.private.accounted import Accounted
 from mpreg.private.adaptive import AdaptiveClip, FixedClip
 from mpreg.private.batches import PrivateBatch
-from mpreg.private.ledger import Ledger
+from mpreg.private.budget import Budget
 from mpreg.private.mechanism import gaussian_sum
 from mpreg.private.noise import NoiseSource
-from mpreg.private.repeats import RepeatCounter
-from mpreg.private.statement import write_statement
+from mpreg.private.preparation import Preparation
 from mpreg.training.core.batch import finite_weights
-from mpreg.training.core.wrapping import Wrapper
 
 
 @keras.saving.register_keras_serializable("mpreg")
-class DPSGD(Wrapper):
+class DPSGD(Accounted):
     """Trains a classifier, or any Keras model, with differential privacy for each record.
 
     Each step clips the gradient of every record to a norm, sums them, adds Gaussian noise of `noise_multiplier` times
@@ -94,27 +88,22 @@ class DPSGD(Wrapper):
         for option, value, least in (("microbatch_size", microbatch_size, 1), ("seed", seed, 0)):
             if value is not None:
                 check_count(option, value, least)
-        if delta is not None:
-            accounting.check_delta(delta)
         guards.check_target(target)
         guards.check_augment(augment)
         gradient_noise = clip.gradient_noise(noise_multiplier)
-        super().__init__(target, name=name)
-        self.noise_multiplier = float(noise_multiplier)
+        super().__init__(target, noise_multiplier=noise_multiplier, delta=delta, name=name)
         self.microbatch_size, self.augment, self.augmentations = microbatch_size, augment, augmentations
-        self.delta, self.seed = delta, seed
+        self.seed = seed
         self._clip_rule, self._gradient_noise = clip, gradient_noise
-        self.clip_norm = self._state("clip_norm", clip.initial, "float32")
-        self.noisy_steps = self._state("noisy_steps", 0, "int64")
+        initial = keras.initializers.Constant(clip.initial)
+        self.clip_norm = self.add_weight(
+            name="clip_norm", shape=(), dtype="float32", initializer=initial, trainable=False, autocast=False
+        )
         self._noise = NoiseSource(seed)
         self._query = gaussian_sum(clip.initial, gradient_noise * clip.initial, self._noise)
-        self._ledger = Ledger(self.noise_multiplier)
-        self._repeats = RepeatCounter()
-        self._plan, self._budget = None, None
-        self._checked_loss = None
-        self.supports_jit = (
-            False  # jit_compile="auto" never means XLA, which cannot leave padding out of metrics
-        )
+        self._preparation = Preparation(self)
+        # jit_compile="auto" never means XLA, which cannot leave padding out of metrics
+        self.supports_jit = False
         self.built = True
 
     @classmethod
@@ -147,28 +136,19 @@ class DPSGD(Wrapper):
             ValueError: an option out of range, or a budget that no noise keeps. `fit` later raises one if records or
                 batches are others than was said here.
         """
-        accounting.check_epsilon(epsilon)
-        accounting.check_delta(delta)
-        for name, value in (("examples", examples), ("batch_size", batch_size), ("epochs", epochs)):
-            check_count(name, value, 1)
-        if batch_size > examples:
-            raise ValueError(
-                f"batch_size must be at most examples, {examples}. Received: batch_size={batch_size!r}"
-            )
-        if sampling not in ("poisson", "shuffled"):
-            raise ValueError(f"sampling must be 'poisson' or 'shuffled'. Received: sampling={sampling!r}")
-        passes_in = math.ceil(examples / batch_size)
-        planned = Sampling(sampling, examples, batch_size, passes_in if sampling == "shuffled" else None)
-        noise = accounting.noise_for_budget(planned, epochs * passes_in, epsilon=epsilon, delta=delta)
-        model = cls(target, noise_multiplier=noise, l2_norm_clip=l2_norm_clip, delta=delta, **options)
-        model._budget = planned
-        return model
-
-    def _state(self, name, value, dtype):
-        initializer = keras.initializers.Constant(value)
-        return self.add_weight(
-            name=name, shape=(), dtype=dtype, initializer=initializer, trainable=False, autocast=False
+        budget = Budget.plan(
+            epsilon=epsilon,
+            delta=delta,
+            examples=examples,
+            batch_size=batch_size,
+            epochs=epochs,
+            sampling=sampling,
         )
+        model = cls(
+            target, noise_multiplier=budget.noise(), l2_norm_clip=l2_norm_clip, delta=delta, **options
+        )
+        model.budget = budget
+        return model
 
     def clipping_plan(self, x=None):
         """How each layer is clipped, and why: print it.
@@ -177,47 +157,47 @@ class DPSGD(Wrapper):
             x: a batch of records, needed only where the target does not know its inputs yet.
 
         Raises:
-            ValueError: the target does not know its inputs.
+            ValueError: the target does not know its inputs, or cannot be trained privately.
         """
-        if self._plan is None:
-            if x is None:
-                inputs = getattr(self.target_model, "inputs", None)
-                if inputs is None:
-                    raise ValueError(
-                        "the target does not know its inputs yet: call clipping_plan(x) with some records"
-                    )
-                x = inputs[0] if len(inputs) == 1 else inputs
-            spec = keras.tree.map_structure(
-                lambda part: tf.TensorSpec((None, *part.shape[1:]), tf.as_dtype(part.dtype)), x
-            )
-            self._plan = _eagerly(make_plan, self.target_model, spec)
-        return self._plan
+        return self._preparation.plan_for(self, x)
+
+    def make_train_function(self, force=False):
+        """As `keras.Model` has it, but one program for each way of drawing is kept until the model changes."""
+        if force or self.train_function is None:  # which is what compile leaves
+            self._preparation.forget()
+            self.train_function = self._run_step
+        self._preparation.follow(self)
+
+    def _run_step(self, iterator):
+        drawn = self.ledger.sampling
+        key = drawn.expected_size, drawn.repeats_unseen  # all that a step takes from it
+        return self._preparation.trace(key, self._make_step)(iterator)
+
+    def _make_step(self):
+        chosen = self.train_function
+        super().make_train_function(force=True)
+        made, self.train_function = self.train_function, chosen
+        return made
 
     def train_step(self, data):
         x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
-        guards.check_compiled(self)
-        plan = self.clipping_plan(x)
-        if self._checked_loss is not self.loss:
-            # Alone, a record cannot be mixed with others.
-            if not plan.whole:
-                _eagerly(guards.check_loss, self, y, answer_specs(self.target_model, x, 3))
-            self._checked_loss = self.loss
+        plan = self._preparation.ready(self, x, y)
+        number = self.ledger.count()
         batch = PrivateBatch(self, plan, x, y, finite_weights(weights))
-        if self._ledger.sampling.repeats_unseen:
-            self._repeats.see((x, y), batch.weights)
-        expected = batch.expected_size(self._ledger.sampling)
+        self.ledger.see((x, y), batch.weights)
+        expected = batch.expected_size(self.ledger.sampling)
         divisor = 1.0 if guards.loss_reduction(self.loss) == "sum" else expected
         totals, answers, below = batch.clipped(divisor)
         shares = [below / expected] if self._clip_rule.extra_noise else []
-        gradients = self._noised(totals, shares, divisor, expected)
+        gradients = self._noised(totals, shares, divisor, expected, number)
         penalties = self._add_regularizers(gradients)
-        self.optimizer.apply(gradients, self.trainable_variables)
-        self.noisy_steps.assign_add(1)
-        loss, rows = batch.logged_loss(answers, self._ledger.sampling)
+        with tf.control_dependencies([number]):  # no release that was not counted
+            self.optimizer.apply(gradients, self.trainable_variables)
+        loss, rows = batch.logged_loss(answers, self.ledger.sampling)
         self._loss_tracker.update_state(tf.add_n([loss, *penalties]), sample_weight=rows)
         return self._measure(x, y, answers, weights)
 
-    def _noised(self, totals, shares, divisor, expected):
+    def _noised(self, totals, shares, divisor, expected, number):
         """Gradients with noise, of clipped sums over the divisor; moves the clip by a noised share, if there is one."""
         clip, rule = tf.convert_to_tensor(self.clip_norm), self._clip_rule
         if self.noise_multiplier > 0:
@@ -225,7 +205,7 @@ class DPSGD(Wrapper):
             # The share's noise is drawn with the gradients', in units of their standard deviation.
             units = [state.stddev * expected / rule.count_noise for _ in shares]
             scaled = [share * unit for share, unit in zip(shares, units, strict=True)]
-            noised = self._query.noised([*totals, *scaled], state, self.noisy_steps.value)
+            noised = self._query.noised([*totals, *scaled], state, number)
             totals, scaled = noised[: len(totals)], noised[len(totals) :]
             shares = [part / unit for part, unit in zip(scaled, units, strict=True)]
         for share in shares:
@@ -245,7 +225,7 @@ class DPSGD(Wrapper):
 
     def _measure(self, x, y, answers, weights):
         """The compiled metrics, without padding."""
-        if self._ledger.sampling.kind == "poisson":
+        if self.ledger.sampling.kind == "poisson":
             present = weights != 0
             y, answers, weights = keras.tree.map_structure(
                 lambda part: tf.boolean_mask(part, present), (y, answers, weights)
@@ -253,119 +233,48 @@ class DPSGD(Wrapper):
         return self.compute_metrics(x, y, answers, sample_weight=weights)
 
     def fit(self, x=None, y=None, *args, **kwargs):
-        """As `keras.Model.fit`; records in the ledger how the batches were drawn."""
+        """As `keras.Model.fit`; books in the ledger how the batches were drawn."""
         bound = inspect.signature(super().fit).bind(x, y, *args, **kwargs).arguments
         known = ("batch_size", "validation_split", "steps_per_epoch")
         drawn = sampling.describe(x, **{name: bound[name] for name in known if name in bound})
-        self._check_budget(drawn)
+        if self.delta is not None:
+            accounting.warn_of_delta(self.delta, drawn)
+        if self.budget is not None:
+            self.budget.check(drawn)
+            epochs = bound.get("epochs", 1) - bound.get("initial_epoch", 0)
+            steps = epochs * (bound.get("steps_per_epoch") or drawn.steps_per_epoch)
+            self.budget.warn(self.privacy_history(), self.noise_multiplier, steps)
         if isinstance(x, tf.data.Dataset) and "shuffle" not in bound:
             kwargs["shuffle"] = False  # Keras warns that it cannot
-        self._open(drawn)
-        self._noise.rekey()
-        try:
+        with self.ledger.drawn(drawn):
+            self._noise.rekey()
             return super().fit(x, y, *args, **kwargs)
-        finally:
-            self._open(Sampling("arbitrary"))
 
-    def _open(self, drawn):
-        self._charge_repeats()
-        self._ledger.settle(int(self.noisy_steps.numpy()))
-        self._repeats.clear()
-        if drawn != self._ledger.sampling:
-            self.train_function = None  # it is traced with the divisor
-        self._ledger.sampling = drawn
-
-    def _charge_repeats(self):
-        """Has the open segment count with the equal rows that its batches held so far."""
-        self._ledger.sampling = self._repeats.charged(self._ledger.sampling)
-
-    def _check_budget(self, drawn):
-        planned = self._budget
-        if planned is None or drawn == planned:
-            return
-        raise ValueError(
-            f"for_budget found the noise for {planned.kind} batches of {planned.batch_size} out of {planned.examples} "
-            f"records, but fit was given {_describe(drawn)}. Give fit mpreg.poisson_batches of those records, or "
-            "arrays with sampling='shuffled'; or build the model with noise_multiplier"
-        )
-
-    def privacy_history(self):
-        """The noisy steps so far, a list of `Segment`s: how batches were drawn, noise, number of steps."""
-        self._charge_repeats()
-        return self._ledger.segments(int(self.noisy_steps.numpy()))
-
-    def privacy_spent(self, delta=None):
-        """What training has cost so far: a `PrivacySpent` with `epsilon`, `rdp`, `pld` and `delta`.
-
-        Raises:
-            ValueError: no delta here and none in the model.
-        """
-        return accounting.spent(self.privacy_history(), self._delta(delta))
-
-    def privacy_statement(self, delta=None):
-        """What may be claimed of the trained model, in plain words and numbers.
-
-        Raises:
-            ValueError: no delta here and none in the model.
-        """
-        return write_statement(self, self.privacy_history(), self._delta(delta))
-
-    def _delta(self, delta):
-        delta = self.delta if delta is None else delta
-        if delta is None:
-            raise ValueError("say at which delta, well below 1 / records: privacy_statement(delta=1e-5)")
-        accounting.check_delta(delta)
-        return delta
-
-    @property
-    def sampling(self):
-        """How the batches of the `fit` under way are drawn, a `Sampling`."""
-        self._charge_repeats()
-        return self._ledger.sampling
-
-    def save_own_variables(self, store):
-        super().save_own_variables(store)
-        self._charge_repeats()
-        store["privacy_history"] = self._ledger.to_array(int(self.noisy_steps.numpy()))
+    def train_on_batch(self, *args, **kwargs):
+        """As `keras.Model.train_on_batch`; nothing is known of how the batch was drawn, also in the midst of `fit`."""
+        with self.ledger.drawn_outside():
+            return super().train_on_batch(*args, **kwargs)
 
     def load_own_variables(self, store):
-        history = store["privacy_history"]
-        own = {name: store[name] for name in store.keys() if name != "privacy_history"}  # noqa: SIM118, an H5 file
-        super().load_own_variables(own)
-        self._ledger.restore(history)
-        self._noise.rekey()  # steps may be counted again, and noise must never be
+        super().load_own_variables(store)
+        self._noise.rekey()  # another process may have taken the steps that follow, with this key
 
     def get_config(self):
+        clip = self._clip_rule
         return {
-            "name": self.name,
-            "target": keras.saving.serialize_keras_object(self.target_model),
-            "noise_multiplier": self.noise_multiplier,
+            **super().get_config(),
             "l2_norm_clip": keras.saving.serialize_keras_object(
-                self._clip_rule if isinstance(self._clip_rule, AdaptiveClip) else self._clip_rule.initial
+                clip if isinstance(clip, AdaptiveClip) else clip.initial
             ),
             "microbatch_size": self.microbatch_size,
             "augment": keras.saving.serialize_keras_object(self.augment),
             "augmentations": self.augmentations,
-            "delta": self.delta,
             "seed": self.seed,
         }
 
     @classmethod
     def from_config(cls, config):
         parts = {
-            name: keras.saving.deserialize_keras_object(config[name])
-            for name in ("target", "l2_norm_clip", "augment")
+            name: keras.saving.deserialize_keras_object(config[name]) for name in ("l2_norm_clip", "augment")
         }
-        return cls(**{**config, **parts})
-
-
-def _eagerly(function, *args):
-    """`function(*args)`, in a thread of its own: a step that is being traced has put eager execution aside."""
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        return pool.submit(function, *args).result()
-
-
-def _describe(drawn):
-    if drawn.kind == "arbitrary":
-        return "a source that mpreg cannot look into"
-    return f"{drawn.kind} batches of {drawn.batch_size} out of {drawn.examples} records"
+        return super().from_config({**config, **parts})

@@ -164,7 +164,7 @@ class TestFiles:
         game = AdversarialRegularization(mlp(), records(16, seed=5), penalty=1.0, reference_batch_size=8)
         game.compile("adam", SPARSE)
         model = Stacking([private, game], meta_network).fit(*members, epochs=2, verbose=0)
-        assert int(private.noisy_steps.numpy()) == 2  # two epochs of one batch: its part and no more
+        assert private.noisy_steps == 2  # two epochs of one batch: its part and no more
         path = tmp_path / "stacking.zip"
         model.save(path)
         with zipfile.ZipFile(path) as file:

@@ -1,0 +1,124 @@
+"""What a private step rests on: plan, guards and traced programs, made anew whenever the model has changed."""
+
+import concurrent.futures
+
+import keras
+import tensorflow as tf
+
+from mpreg.gradients.leaves import all_layers
+from mpreg.gradients.mapped import answer_specs
+from mpreg.gradients.plan import make_plan
+from mpreg.private import guards
+
+
+class Preparation:
+    """Plan, guards and traced steps of a `DPSGD`.
+
+    A model may change at any time: layers are frozen, unfrozen or added, low-rank adaptation is switched on, another
+    loss is compiled. Plan and guards hold for the model that they have seen, and that is compared ahead of each `fit`,
+    of each `train_on_batch` and of each trace.
+
+    Args:
+        model: the `DPSGD`; its guards have just passed.
+    """
+
+    def __init__(self, model):
+        self.plan = None
+        self._seen = _structure(model)
+        self._checked = None
+        self._traces = {}
+
+    def follow(self, model):
+        """Runs the guards again if the model has changed, and drops what no longer holds; returns whether it did.
+
+        Raises:
+            ValueError: the model has become one that cannot be trained privately.
+        """
+        now = _structure(model)
+        if _same(now, self._seen):
+            return False
+        guards.check_target(model.target_model)
+        guards.check_augment(model.augment)
+        self._seen, self.plan, self._checked = now, None, None
+        self._traces.clear()
+        return True
+
+    def forget(self):
+        """Has the next step traced anew and the loss tried out again."""
+        self._checked = None
+        self._traces.clear()
+
+    def trace(self, key, make):
+        """The train function under a key, made by a function of nothing where there is none."""
+        if key not in self._traces:
+            self._traces[key] = make()
+        return self._traces[key]
+
+    def plan_for(self, model, x):
+        """The `ClippingPlan`, for records like `x`, nested tensors; None where they are the target's own inputs.
+
+        Raises:
+            ValueError: the target does not know its inputs, or no plan was found.
+        """
+        self.follow(model)
+        if self.plan is None:
+            plan = _eagerly(make_plan, model.target_model, _batch_spec(model.target_model, x))
+            traces, self._traces = (
+                self._traces,
+                {},
+            )  # the plan may have built the target: that is no change to it
+            self.follow(model)
+            self.plan, self._traces = plan, traces
+        return self.plan
+
+    def ready(self, model, x, y):
+        """The plan for a step on records and labels, whose loss is tried out where it was not.
+
+        Raises:
+            ValueError: something in the model, its loss or its optimizer cannot be trained privately.
+        """
+        guards.check_compiled(model)
+        plan = self.plan_for(model, x)
+        # Labels of another shape may be broadcast, and so mix records under the same loss.
+        tried = model.loss, [(part.dtype, part.shape[1:]) for part in keras.tree.flatten(y)]
+        if self._checked is None or self._checked[0] is not tried[0] or self._checked[1] != tried[1]:
+            # Alone, a record cannot be mixed with others.
+            if not plan.whole:
+                _eagerly(guards.check_loss, model, y, answer_specs(model.target_model, x, 3))
+            self._checked = tried
+        return plan
+
+
+def _structure(model):
+    """What plan and guards rest on. The things themselves: the address of one that is gone may be given anew."""
+    parts = [model.augment, *model.trainable_variables]
+    for layer in all_layers(model.target_model):
+        regularizer = getattr(layer, "activity_regularizer", None)
+        parts += [layer, bool(layer.trainable), layer.compute_dtype, layer.variable_dtype, regularizer]
+    return parts
+
+
+def _same(parts, others):
+    return len(parts) == len(others) and all(
+        part is other or (isinstance(part, str) and part == other)
+        for part, other in zip(parts, others, strict=True)
+    )
+
+
+def _batch_spec(target, x):
+    if x is None:
+        inputs = getattr(target, "inputs", None)
+        if inputs is None:
+            raise ValueError(
+                "the target does not know its inputs yet: call clipping_plan(x) with some records"
+            )
+        x = inputs[0] if len(inputs) == 1 else inputs
+    return keras.tree.map_structure(
+        lambda part: tf.TensorSpec((None, *part.shape[1:]), tf.as_dtype(part.dtype)), x
+    )
+
+
+def _eagerly(function, *args):
+    """`function(*args)`, in a thread of its own: a step that is being traced has put eager execution aside."""
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        return pool.submit(function, *args).result()
