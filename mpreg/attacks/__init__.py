@@ -18,7 +18,6 @@ from mpreg.attacks.shadow.attack import ShadowAttack as ShadowAttack
 from mpreg.attacks.shadow.bundles import AttackModelBundle as AttackModelBundle
 from mpreg.attacks.shadow.bundles import ShadowModelBundle as ShadowModelBundle
 from mpreg.attacks.shadow.bundles import prepare_attack_data as prepare_attack_data
-from mpreg.attacks.shadow.data import Randomize as Randomize
 from mpreg.attacks.shadow.data import Synthetic as Synthetic
 from mpreg.attacks.shadow.data import noisy as noisy
 from mpreg.attacks.shadow.data import synthesize as synthesize
@@ -31,6 +30,7 @@ from mpreg.attacks.threshold import ThresholdAttack as ThresholdAttack
 from mpreg.attacks.trained import TrainedAttack as TrainedAttack
 from mpreg.attacks.transfer import OneShadowAttack as OneShadowAttack
 from mpreg.attacks.transfer import TransferAttack as TransferAttack
-from mpreg.data.augmentations import BitFlips as BitFlips
-from mpreg.data.augmentations import GaussianNoise as GaussianNoise
-from mpreg.data.augmentations import ShiftsAndFlips as ShiftsAndFlips
+from mpreg.data import BitFlips as BitFlips
+from mpreg.data import GaussianNoise as GaussianNoise
+from mpreg.data import Randomize as Randomize
+from mpreg.data import ShiftsAndFlips as ShiftsAndFlips

@@ -4,7 +4,7 @@ import numpy as np
 
 from mpreg import signals
 from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
-from mpreg.attacks.likelihood_ratio import check_coverage, shadow_values, tame
+from mpreg.attacks.shadow.coverage import check_coverage, shadow_values, tame
 
 
 class InstanceThresholdAttack(PreparedAttack):

@@ -4,11 +4,11 @@ import numpy as np
 
 from mpreg import signals
 from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
+from mpreg.attacks.shadow.coverage import check_coverage, shadow_values, tame
 from mpreg.data.augmentations import altered, check_augment
 
 FEW = 64  # shadow models, below which one variance serves all records
 LEAST_SPREAD = 1e-3  # of a fitted normal: shadow models that agree exactly do not make a record a certainty
-SATURATED = 700.0  # beyond this a logit is that of a probability of exactly 0 or 1, as coarse answers hold
 
 
 class LikelihoodRatioAttack(PreparedAttack):
@@ -103,18 +103,6 @@ class _Normals:
         return -0.5 * self.standard_score(values) ** 2 - np.log(self.spread)
 
 
-def check_coverage(membership, *, online=True):
-    """Refuses records that shadow models tell nothing about: those in all of them, and online those in none."""
-    trained = membership.sum(axis=0)
-    for bad, what in ((trained == len(membership), "all"), ((trained == 0) & online, "none")):
-        if bad.any():
-            raise ValueError(
-                f"{int(bad.sum())} of {len(trained)} records were trained on by {what} of the {len(membership)} "
-                f"shadow models, the first is record {bad.argmax()}. Draw with mpreg.attacks.draw_membership, or "
-                "train more shadow models" + (", or attack offline" if what == "none" else "")
-            )
-
-
 def _queries(access, augment):
     """Confidences of the target (records,) and of the shadow models (models, records), query by query."""
     yield signals.logit_confidence(access.answers), shadow_values(access, signals.logit_confidence)
@@ -123,15 +111,3 @@ def _queries(access, augment):
             asked = access.shadows.ask(copies, access.labels)
             shadows = np.stack([signals.logit_confidence(answers) for answers in asked])
             yield signals.logit_confidence(access.ask(copies, access.labels)), shadows
-
-
-def shadow_values(access, signal):
-    """A signal of every shadow model's answers to the pool, (models, records)."""
-    return np.stack([signal(access.shadows.answers(model)) for model in range(len(access.shadows))])
-
-
-def tame(*values):
-    """The same, with saturated ones a unit beyond the others: they are extreme, but not by 700."""
-    usual = np.concatenate([array[np.abs(array) < SATURATED] for array in values])
-    low, high = (usual.min(), usual.max()) if len(usual) else (0.0, 0.0)
-    return [np.clip(array, low - 1.0, high + 1.0) for array in values]

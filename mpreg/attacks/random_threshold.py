@@ -5,8 +5,7 @@ import numpy as np
 from mpreg import signals
 from mpreg._validate import brief, check_count, check_number
 from mpreg.attacks.base import PreparedAttack
-from mpreg.attacks.shadow.data import Randomize
-from mpreg.data import map_arrays
+from mpreg.data import Randomize, map_arrays
 
 
 class RandomThresholdAttack(PreparedAttack):

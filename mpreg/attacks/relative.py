@@ -5,7 +5,7 @@ import numpy as np
 from mpreg import metrics, signals
 from mpreg._validate import check_number
 from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
-from mpreg.attacks.likelihood_ratio import check_coverage, shadow_values
+from mpreg.attacks.shadow.coverage import check_coverage, shadow_values
 
 SHARES = np.arange(11) / 10  # candidates for the share of p_OUT in p_IN
 USUAL_SHARE = 0.3  # where shadow models cannot tell

@@ -1,9 +1,14 @@
-"""Records, their labels, and who is a member."""
+"""Records, their labels, who is a member, and altered or random records."""
 
+from mpreg.data.augmentations import BitFlips as BitFlips
+from mpreg.data.augmentations import GaussianNoise as GaussianNoise
+from mpreg.data.augmentations import ShiftsAndFlips as ShiftsAndFlips
+from mpreg.data.copies import Erased as Erased
 from mpreg.data.groups import group_records as group_records
 from mpreg.data.groups import join_groups as join_groups
 from mpreg.data.labels import check_labels as check_labels
 from mpreg.data.labels import label_indices as label_indices
+from mpreg.data.randomize import Randomize as Randomize
 from mpreg.data.records import check_pair as check_pair
 from mpreg.data.records import flatten as flatten
 from mpreg.data.records import is_batched as is_batched

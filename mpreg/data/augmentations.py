@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 
 from mpreg._validate import brief, check_count
-from mpreg.data import flatten, map_arrays
+from mpreg.data.records import flatten, map_arrays
 
 
 class ShiftsAndFlips:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mpreg._validate import check_count, check_number
-from mpreg.data import flatten, map_arrays
+from mpreg.data.records import flatten, map_arrays
 
 
 class Erased:

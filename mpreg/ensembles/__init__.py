@@ -1,6 +1,6 @@
 """Defences that train several models and answer with one: split distillation, distillation to reference, stacking."""
 
-from mpreg.data.copies import Erased as Erased
+from mpreg.data import Erased as Erased
 from mpreg.ensembles.reference_distillation import DistillToReference as DistillToReference
 from mpreg.ensembles.split_distillation import SplitDistillation as SplitDistillation
 from mpreg.ensembles.stacking import Stacking as Stacking

@@ -12,9 +12,11 @@ from sklearn.naive_bayes import GaussianNB
 from threadpoolctl import threadpool_limits
 
 from mpreg import metrics
-from mpreg.attacks import Access, ShadowModels, ShadowTraining, cross_fit, draw_membership, shadow
+from mpreg.attacks import Access, ShadowModels, ShadowTraining, cross_fit, draw_membership
+from mpreg.attacks.shadow import attack as shadow
 from mpreg.attacks.shadow.attack import NetworkClassifier, ShadowAttack, member_probability
-from mpreg.attacks.shadow.data import Randomize, synthesize
+from mpreg.attacks.shadow.data import synthesize
+from mpreg.data import Randomize
 from mpreg.signals import read_both
 
 CLASSES = 3
@@ -57,8 +59,7 @@ def keep_highest(answers, count):
 
 
 def accuracy(attack, found):
-    attack.prepare(found)
-    verdicts = cross_fit(attack, found.members, found.nonmembers)
+    verdicts = cross_fit(attack, found.members, found.nonmembers, scores=attack.prepare(found))
     return metrics.balanced_accuracy(verdicts.member_decisions, verdicts.nonmember_decisions)
 
 

@@ -5,7 +5,6 @@ from mpreg.attacks.shadow.attack import ShadowAttack as ShadowAttack
 from mpreg.attacks.shadow.bundles import AttackModelBundle as AttackModelBundle
 from mpreg.attacks.shadow.bundles import ShadowModelBundle as ShadowModelBundle
 from mpreg.attacks.shadow.bundles import prepare_attack_data as prepare_attack_data
-from mpreg.attacks.shadow.data import Randomize as Randomize
 from mpreg.attacks.shadow.data import Synthetic as Synthetic
 from mpreg.attacks.shadow.data import noisy as noisy
 from mpreg.attacks.shadow.data import synthesize as synthesize

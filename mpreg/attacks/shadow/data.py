@@ -7,77 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mpreg import signals
-from mpreg._validate import brief, check_count, check_number
+from mpreg._validate import check_count, check_number
 from mpreg.data import check_labels, label_indices
-
-
-class Randomize:
-    """What values the features of a record can take, and how to draw and change records at random.
-
-    Features of two values are flipped where they change; others are drawn anew between their limits.
-
-    Source: Shokri et al., "Membership Inference Attacks Against Machine Learning Models", S&P 2017, section V-C,
-    the RANDRECORD of Algorithm 1.
-
-    Args:
-        shape: shape of a record.
-        low, high: least and greatest value of each feature, a number or an array of this shape.
-        whole: whether features take whole numbers only, a bool or an array of them of this shape.
-        dtype: NumPy type of the records.
-
-    Raises:
-        ValueError: limits or a shape that do not fit each other, or `low` above `high`.
-
-    Example:
-    ```python
-    bits = Randomize((600,), whole=True)                     # 0 or 1
-    pixels = Randomize((32, 32, 3), high=1.0)
-    table = Randomize((3,), low=[18, 0, 0], high=[99, 1, 2.5], whole=[True, True, False])
-    ```
-    """
-
-    def __init__(self, shape, *, low=0.0, high=1.0, whole=False, dtype=np.float32):
-        self.shape = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
-        for size in self.shape or (None,):
-            check_count("each size in shape", size, 1)
-        self.low, self.high = (
-            _limits(name, limits, self.shape) for name, limits in (("low", low), ("high", high))
-        )
-        self.whole = _spread("whole", whole, bool, self.shape)
-        self.dtype = np.dtype(dtype)
-        if (self.low > self.high).any():
-            raise ValueError(
-                f"low must not be above high for any feature. Received: low={brief(low)}, high={brief(high)}"
-            )
-        self._flips = self.whole & (self.high - self.low == 1)
-
-    @classmethod
-    def like(cls, x):
-        """The limits that records `x`, (n, ...), show: of each column of a table, of all values of other records."""
-        x = _numbers(x)
-        axes = (0,) if x.ndim == 2 else None
-        whole = (x == np.floor(x)).all(axis=axes)
-        return cls(x.shape[1:], low=x.min(axis=axes), high=x.max(axis=axes), whole=whole, dtype=x.dtype)
-
-    def draw(self, count, rng):
-        """Random records, (count, ...), each feature uniform and independent."""
-        values = self.low + (self.high - self.low + self.whole) * rng.random((count, *self.shape))
-        values = np.where(self.whole, np.floor(values), values)
-        return np.minimum(values, self.high).astype(self.dtype)  # rounding may step past the upper limit
-
-    def change(self, x, features, rng):
-        """Copies of records `x` in each of which so many features, drawn at random, are changed.
-
-        Args:
-            x: records, (n, ...).
-            features: how many to change, a whole number or one a record, (n,); more than there are means all.
-            rng: a NumPy generator.
-        """
-        chosen = _choose(np.broadcast_to(features, len(x)), int(np.prod(self.shape)), rng).reshape(x.shape)
-        fresh = self.low + self.high - x
-        if not self._flips.all():
-            fresh = np.where(self._flips, fresh, self.draw(len(x), rng))
-        return np.where(chosen, fresh.astype(self.dtype), x)
+from mpreg.data.randomize import check_numbers, choose_features
 
 
 class Synthetic(NamedTuple):
@@ -172,7 +104,7 @@ def noisy(x, *, flip=0.1, seed=0):
     x, y = noisy(attacker_x, flip=0.2), attacker_y
     ```
     """
-    x = _numbers(x)
+    x = check_numbers(x)
     check_number("flip", flip, least=0, most=1, what="a share, from 0 to 1")
     rng = np.random.default_rng(seed)
     flat = x.reshape(len(x), -1)
@@ -181,7 +113,7 @@ def noisy(x, *, flip=0.1, seed=0):
     rough[:, ~bits] = _blurred(flat[:, ~bits], flip, rng)
     count = round(flip * bits.sum())
     rough[:, bits] = np.where(
-        _choose(np.full(len(x), count), bits.sum(), rng), 1 - flat[:, bits], flat[:, bits]
+        choose_features(np.full(len(x), count), bits.sum(), rng), 1 - flat[:, bits], flat[:, bits]
     )
     return rough.reshape(x.shape)
 
@@ -253,45 +185,7 @@ def _checked(confidence, changes, rejections, iterations):
     return confidence, changes, rejections
 
 
-def _choose(counts, features, rng):
-    """So many features of each record, drawn at random: bool (n, features)."""
-    counts = np.minimum(counts, features)
-    keys = rng.random((len(counts), features))
-    wanted = np.unique(counts[counts > 0]) - 1
-    if not len(wanted):
-        return np.zeros(keys.shape, bool)
-    # The largest key that is still chosen, one a record; there are few different counts, so no full sort.
-    last = np.partition(keys, wanted, axis=1)[np.arange(len(keys)), counts - 1]
-    return (keys <= last[:, None]) & (counts > 0)[:, None]
-
-
 def _blurred(x, share, rng):
     blurred = x + share * x.std(axis=0) * rng.normal(size=x.shape)
     blurred = np.where((x == np.floor(x)).all(axis=0), np.rint(blurred), blurred)
     return np.clip(blurred, x.min(axis=0), x.max(axis=0)) if x.size else blurred
-
-
-def _numbers(x):
-    x = np.asarray(x)
-    if x.dtype.kind not in "biuf" or x.ndim < 2 or 0 in x.shape:
-        raise ValueError(
-            "records must be one array of numbers, (n, ...), with at least one record. "
-            f"Received: shape {x.shape}, type {x.dtype}"
-        )
-    return x
-
-
-def _limits(name, values, shape):
-    values = _spread(name, values, np.float64, shape)
-    if not np.isfinite(values).all():
-        raise ValueError(f"{name} must be finite. Received: {name}={brief(values)}")
-    return values
-
-
-def _spread(name, values, dtype, shape):
-    try:
-        return np.broadcast_to(np.asarray(values, dtype), shape)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{name} must be one value or one a feature, shape {shape}. Received: {brief(values)}"
-        ) from error

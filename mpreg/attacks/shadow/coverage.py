@@ -1,0 +1,29 @@
+"""What shadow models tell of each judged record: whether they tell anything, and the values of a signal."""
+
+import numpy as np
+
+SATURATED = 700.0  # beyond this a logit is that of a probability of exactly 0 or 1, as coarse answers hold
+
+
+def check_coverage(membership, *, online=True):
+    """Refuses records that shadow models tell nothing about: those in all of them, and online those in none."""
+    trained = membership.sum(axis=0)
+    for bad, what in ((trained == len(membership), "all"), ((trained == 0) & online, "none")):
+        if bad.any():
+            raise ValueError(
+                f"{int(bad.sum())} of {len(trained)} records were trained on by {what} of the {len(membership)} "
+                f"shadow models, the first is record {bad.argmax()}. Draw with mpreg.attacks.draw_membership, or "
+                "train more shadow models" + (", or attack offline" if what == "none" else "")
+            )
+
+
+def shadow_values(access, signal):
+    """A signal of every shadow model's answers to the pool, (models, records)."""
+    return np.stack([signal(access.shadows.answers(model)) for model in range(len(access.shadows))])
+
+
+def tame(*values):
+    """The same, with saturated ones a unit beyond the others: they are extreme, but not by 700."""
+    usual = np.concatenate([array[np.abs(array) < SATURATED] for array in values])
+    low, high = (usual.min(), usual.max()) if len(usual) else (0.0, 0.0)
+    return [np.clip(array, low - 1.0, high + 1.0) for array in values]
