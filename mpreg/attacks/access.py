@@ -67,17 +67,6 @@ class Access:
         self.queries += len(labels)
         return signals.read_answers(self._ask(x), labels, **self._read)
 
-    def note(self, name, scores):
-        """Keeps a score of each record of the pool, to be read by `answers.noted(name)`."""
-        scores = np.asarray(scores, np.float64)
-        if scores.shape != (len(self),):
-            raise ValueError(
-                f"attack {name!r} must give one score a record, shape ({len(self)},). "
-                f"Received: shape {scores.shape}"
-            )
-        self.members.note(name, scores[: len(self.members)])
-        self.nonmembers.note(name, scores[len(self.members) :])
-
 
 def pool(members_x, nonmembers_x):
     """Two sets of records as one, members first."""

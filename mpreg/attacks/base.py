@@ -2,8 +2,6 @@
 
 from abc import ABC, abstractmethod
 
-import numpy as np
-
 from mpreg.metrics import best_threshold
 
 TRAINS_ALIKE = (
@@ -17,7 +15,7 @@ class Attack(ABC):
     `prepare(access)` is called once, before any `fit`, where an attack needs more than the answers;
     `fit(members, nonmembers)` learns from `Answers` of known membership and sets `threshold`;
     `score(answers)` returns one float a record, higher for a more likely member, and calls a record a member
-    where the score is at least `threshold`.
+    where the score is at least `threshold`. Where `prepare` returns an array, rows of it stand in for the `Answers`.
 
     Attributes:
         name: unique among the attacks of an evaluation; readers see it.
@@ -54,16 +52,21 @@ class Attack(ABC):
     learns = True
     needs = frozenset()
 
-    def prepare(self, access):  # noqa: B027, for most attacks the answers are all there is
-        """Looks at what the attacker has beyond the answers: an `Access` with all that `needs` names."""
+    def prepare(self, access):
+        """Looks at what the attacker has beyond the answers: an `Access` with all that `needs` names.
+
+        Returns:
+            None, or an array with a row for each judged record, members first, to learn from and judge by.
+        """
+        return None
 
     @abstractmethod
     def fit(self, members, nonmembers, *, seed=0):
-        """Learns from `Answers` of known members and non-members; returns self."""
+        """Learns from `Answers` (or prepared rows) of known members and non-members; returns self."""
 
     @abstractmethod
     def score(self, answers):
-        """Scores of `Answers`, float (n,)."""
+        """Scores of `Answers` (or prepared rows), float (n,)."""
 
 
 class PreparedAttack(Attack):
@@ -73,16 +76,16 @@ class PreparedAttack(Attack):
     """
 
     def prepare(self, access):
-        access.note(self.name, self.score_all(access))
+        return self.score_all(access)
 
     @abstractmethod
     def score_all(self, access):
         """Scores of the judged records, float (members + non-members,), members first."""
 
-    def fit(self, members, nonmembers, *, seed=0):
+    def fit(self, member_scores, nonmember_scores, *, seed=0):
         if self.learns:
-            self.threshold = best_threshold(self.score(members), self.score(nonmembers))
+            self.threshold = best_threshold(member_scores, nonmember_scores)
         return self
 
-    def score(self, answers):
-        return np.asarray(answers.noted(self.name))
+    def score(self, scores):
+        return scores

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mpreg._validate import check_count
+from mpreg.attacks.base import PreparedAttack
 
 FOLDS = 5
+
+ALL = (slice(None), slice(None))
 
 # In cross-fitting two records in different folds judge each other, so chance likeness of the two counts twice:
 # where nothing leaks, the variance of the accuracy is up to twice that of independent records (exactly twice for
@@ -26,7 +29,7 @@ class Verdicts:
     nonmember_decisions: np.ndarray
 
 
-def cross_fit(attack, members, nonmembers, *, folds=FOLDS, seed=0):
+def cross_fit(attack, members, nonmembers, *, scores=None, folds=FOLDS, seed=0):
     """Judges all records, each fold by a copy of the attack fitted on the other folds.
 
     An attack that learns nothing from the known records judges all of them at once.
@@ -34,6 +37,7 @@ def cross_fit(attack, members, nonmembers, *, folds=FOLDS, seed=0):
     Args:
         attack: an `Attack`; it is copied, not changed.
         members, nonmembers: `Answers` of the records on either side.
+        scores: what the attack's `prepare` returned: None, or one score (or row) for each record, members first.
         folds: number of parts, at least 2; at most the records of the smaller side.
         seed: seed of the parts and of the attack.
 
@@ -41,55 +45,85 @@ def cross_fit(attack, members, nonmembers, *, folds=FOLDS, seed=0):
         ValueError: a side of fewer than two records, options out of range, or an attack whose scores are not
             one number a record.
     """
-    (verdicts,) = cross_fit_each([attack], members, nonmembers, folds=folds, seed=seed)
+    (verdicts,) = cross_fit_each([attack], members, nonmembers, scores=[scores], folds=folds, seed=seed)
     return verdicts
 
 
-def cross_fit_each(attacks, members, nonmembers, *, folds=FOLDS, seed=0):
-    """Yields the `Verdicts` of one attack after the other, as `cross_fit` does; all share the parts of the answers."""
+def cross_fit_each(attacks, members, nonmembers, *, scores=None, folds=FOLDS, seed=0):
+    """Yields the `Verdicts` of one attack after the other, as `cross_fit` does; all share the parts of the answers.
+
+    Args:
+        scores: for each attack what its `prepare` returned; None where no attack was prepared.
+    """
     check_count("folds", folds, 2)
     check_count("seed", seed, 0)
-    smaller = min(len(members), len(nonmembers))
+    sides = (members, nonmembers)
+    smaller = min(map(len, sides))
     if smaller < 2:
         raise ValueError(
             "an attack needs at least 2 members and 2 non-members: some to learn from and others to judge. "
             f"Received: {len(members)} members and {len(nonmembers)} non-members"
         )
-    sides = (members, nonmembers)
-    parts = _draw(sides, min(folds, smaller), seed)
-    whole = [_Fold(sides, sides, [slice(None)] * 2)]
-    for attack in attacks:
-        yield _verdicts(attack, sides, parts if attack.learns else whole, seed)
+    # By whether an attack learns.
+    drawn = {True: _draw(sides, min(folds, smaller), seed), False: [_Fold(ALL, ALL)]}
+    parts = {learns: [fold.of(sides) for fold in folds] for learns, folds in drawn.items()}
+    for attack, given in zip(attacks, scores or [None] * len(attacks), strict=True):
+        folds = drawn[bool(attack.learns)]
+        if given is not None:
+            rows = _by_side(attack, given, sides)
+            yield _verdicts(attack, sides, folds, [fold.of(rows) for fold in folds], seed)
+        elif isinstance(attack, PreparedAttack):
+            raise ValueError(
+                f"attack {attack.name!r} judges by more than the answers: give scores=attack.prepare(access)"
+            )
+        else:
+            yield _verdicts(attack, sides, folds, parts[bool(attack.learns)], seed)
 
 
 @dataclass(frozen=True, eq=False)
 class _Fold:
-    """Answers that an attack learns from, answers that it judges, and the rows of the latter, a pair each."""
+    """Rows that an attack learns from and rows that it judges, of members and of non-members."""
 
     known: tuple
     judged: tuple
-    rows: tuple
+
+    def of(self, sides):
+        """What is known and what is judged of anything that has a row for each record of either side."""
+        return [
+            [side[own] for side, own in zip(sides, rows, strict=True)] for rows in (self.known, self.judged)
+        ]
 
 
 def _draw(sides, folds, seed):
     rng = np.random.default_rng(seed)
     parts = [rng.permutation(len(side)) % folds for side in sides]
-    drawn = []
-    for fold in range(folds):
-        rows = [np.flatnonzero(part == fold) for part in parts]
-        known = [side[np.flatnonzero(part != fold)] for side, part in zip(sides, parts, strict=True)]
-        drawn.append(_Fold(known, [side[own] for side, own in zip(sides, rows, strict=True)], rows))
-    return drawn
+    return [
+        _Fold(
+            tuple(np.flatnonzero(part != fold) for part in parts),
+            tuple(np.flatnonzero(part == fold) for part in parts),
+        )
+        for fold in range(folds)
+    ]
 
 
-def _verdicts(attack, sides, parts, seed):
+def _by_side(attack, scores, sides):
+    scores, records = np.asarray(scores, np.float64), sum(map(len, sides))
+    if scores.ndim == 0 or len(scores) != records:
+        raise ValueError(
+            f"attack {attack.name!r} must give one score a record, shape ({records},). "
+            f"Received: shape {scores.shape}"
+        )
+    return scores[: len(sides[0])], scores[len(sides[0]) :]
+
+
+def _verdicts(attack, sides, folds, parts, seed):
     scores = [np.empty(len(side)) for side in sides]
     decisions = [np.empty(len(side), bool) for side in sides]
-    for part in parts:
+    for fold, (known, judged) in zip(folds, parts, strict=True):
         fitted = copy.deepcopy(attack)
-        fitted.fit(*part.known, seed=seed)
-        for side, (judged, rows) in enumerate(zip(part.judged, part.rows, strict=True)):
-            found = _scores(fitted, judged)
+        fitted.fit(*known, seed=seed)
+        for side, rows in enumerate(fold.judged):
+            found = _scores(fitted, judged[side])
             scores[side][rows] = found
             decisions[side][rows] = found >= fitted.threshold
     return Verdicts(*scores, *decisions)

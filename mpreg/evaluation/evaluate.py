@@ -193,7 +193,7 @@ def _check_shadows(shadows, records):
 
 def _judge(access, attacks, *, named):
     """The report of all attacks; of a named suite, those that need what is not there are left out, with a note."""
-    chosen, notes = [], []
+    chosen, prepared, notes = [], [], []
     for attack in attacks:
         missing = [need for need in NEEDS if need in attack.needs and not access.has(need)]
         if missing:
@@ -202,9 +202,9 @@ def _judge(access, attacks, *, named):
                 raise ValueError(f"attack {lacking}, which this evaluation has not. {_WHERE[missing[-1]]}")
             notes.append(f"Attack {lacking}: left out.")
             continue
-        attack.prepare(access)
+        prepared.append(attack.prepare(access))
         chosen.append(attack)
-    judged = cross_fit_each(chosen, access.members, access.nonmembers, seed=access.seed)
+    judged = cross_fit_each(chosen, access.members, access.nonmembers, scores=prepared, seed=access.seed)
     results = {
         attack.name: _result(attack, verdicts, access.seed)
         for attack, verdicts in zip(chosen, judged, strict=True)

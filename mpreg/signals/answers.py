@@ -22,7 +22,6 @@ class Answers:
         self.log_probabilities = _read_only(log_probabilities)
         self.labels = _read_only(labels)
         self._known = {}
-        self._notes = {}
 
     def __len__(self):
         return len(self.labels)
@@ -62,14 +61,6 @@ class Answers:
             for start in range(0, len(self), BLOCK)
         ]
 
-    def note(self, name, values):
-        """Keeps a value for each record that was found elsewhere, such as an attack's score."""
-        self._notes[name] = _read_only(values)
-
-    def noted(self, name):
-        """The values kept under a name, one a record."""
-        return self._notes[name]
-
 
 class _Part(Answers):
     """Rows of other answers, copied only when they are asked for."""
@@ -91,12 +82,6 @@ class _Part(Answers):
         if signal not in self._known:
             self._known[signal] = _read_only(self._whole.know(signal)[self._rows])
         return self._known[signal]
-
-    def note(self, name, values):
-        raise TypeError("values are noted for all records at once, not for a part of them")
-
-    def noted(self, name):
-        return _read_only(self._whole.noted(name)[self._rows])
 
 
 def per_record(signal):

@@ -8,7 +8,16 @@ from support import CLASSES, FEATURES, mlp, records
 
 import mpreg
 from mpreg import signals
-from mpreg.attacks import NEEDS, Access, Attack, PreparedAttack, ThresholdAttack, draw_membership, suite
+from mpreg.attacks import (
+    NEEDS,
+    Access,
+    Attack,
+    PreparedAttack,
+    ThresholdAttack,
+    cross_fit,
+    draw_membership,
+    suite,
+)
 
 
 def split_of(members=40, nonmembers=50, reference=20):
@@ -273,11 +282,36 @@ class TestAccess:
         access = Access(*both)
         assert len(access) == 90
         np.testing.assert_array_equal(access.answers.labels, [*split.members[1], *split.nonmembers[1]])
-        access.note("row", np.arange(90.0))
-        np.testing.assert_array_equal(both[0].noted("row"), np.arange(40))
-        np.testing.assert_array_equal(both[1][[3, 1]].noted("row"), [43, 41])
+        found = cross_fit(InShare(), *both, scores=np.arange(90.0))
+        np.testing.assert_array_equal(found.member_scores, np.arange(40))
+        np.testing.assert_array_equal(found.nonmember_scores[[3, 1]], [43, 41])
         with pytest.raises(ValueError, match="one score a record"):
-            access.note("row", np.arange(89.0))
+            cross_fit(InShare(), *both, scores=np.arange(89.0))
+        with pytest.raises(ValueError, match="'in share' judges by more than the answers: .*prepare"):
+            cross_fit(InShare(), *both)
+
+    def test_an_attack_may_learn_from_rows_that_it_prepared(self):
+        """Each fold is judged by rows of the others: the rows themselves come back, members first."""
+
+        class Signs(Attack):
+            name = "signs"
+
+            def fit(self, members, nonmembers, *, seed=0):
+                assert members.shape[1:] == nonmembers.shape[1:] == (2,)
+                self.known = {*members[:, 0], *nonmembers[:, 0]}
+                self.threshold = 0.0
+                return self
+
+            def score(self, rows):
+                assert not self.known & {*rows[:, 0]}
+                return rows[:, 1]
+
+        split = split_of()
+        both = [signals.read_answers(np.eye(CLASSES)[y], y) for _, y in (split.members, split.nonmembers)]
+        rows = np.column_stack([np.arange(90.0), np.tile([1.0, -1.0], 45)])
+        found = cross_fit(Signs(), *both, scores=rows)
+        np.testing.assert_array_equal([*found.member_scores, *found.nonmember_scores], rows[:, 1])
+        np.testing.assert_array_equal(found.member_decisions, rows[:40, 1] > 0)
 
 
 class TestRecords:

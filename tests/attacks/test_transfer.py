@@ -31,8 +31,8 @@ def access(shadows=None, *, seed=3, **options):
 
 
 def accuracy(attack, found):
-    attack.prepare(found)
-    verdicts = cross_fit(attack, found.members, found.nonmembers, seed=found.seed)
+    scores = attack.prepare(found)
+    verdicts = cross_fit(attack, found.members, found.nonmembers, scores=scores, seed=found.seed)
     return metrics.balanced_accuracy(verdicts.member_decisions, verdicts.nonmember_decisions)
 
 
