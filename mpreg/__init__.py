@@ -43,7 +43,7 @@ _SAVED_INSIDE = {
 }
 _EXPORTS = {
     **_SAVED,
-    "AttackResult": "mpreg.evaluation.report",
+    "AttackResult": "mpreg.evaluation.result",
     "Comparison": "mpreg.evaluation.comparison",
     "DistillToReference": "mpreg.ensembles",
     "Fleet": "mpreg.fleet",

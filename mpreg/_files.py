@@ -1,6 +1,8 @@
-"""Files that are written whole, or not at all."""
+"""Files that are written whole, or not at all, and JSON that people can read."""
 
+import json
 import os
+import re
 from pathlib import Path
 
 
@@ -26,3 +28,18 @@ def write_all(folder, contents):
         for part in waiting.values():
             part.unlink(missing_ok=True)
     return list(waiting)
+
+
+def write_json(content, path=None):
+    """JSON text of `content`, a list of numbers on one line; also written to `path` if given.
+
+    Raises:
+        ValueError: NaN or an infinite number in it, which JSON has not.
+    """
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    # Line breaks within text are escaped, so that these can only be those of the indentation.
+    text = re.sub(r"\[\n\s+([-+.\deE,\s]+)\n\s+\]", lambda found: f"[{' '.join(found[1].split())}]", text)
+    if path is not None:
+        path = Path(path)
+        write_all(path.parent, {path.name: text})
+    return text

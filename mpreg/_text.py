@@ -1,4 +1,6 @@
-"""Numbers and tables as text."""
+"""Numbers, tables and names as text."""
+
+import re
 
 
 def percent(rate):
@@ -18,6 +20,13 @@ def markdown_table(header, rows):
     """A Markdown table; bars and line breaks inside a cell cannot break it."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def plain_markdown(text):
+    """Text that Markdown shows as it is: on one line, without markup of its own."""
+    text = " ".join(str(text).split())
+    # Brackets alone, as of intervals, are no markup.
+    return re.sub(r"[\\`*_{}<>#|]|](?=[(\[:])", r"\\\g<0>", text)
 
 
 def _cell(content):

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,10 @@ class Source:
     sha256: str
     bytes: int
     records: int | None = None
+
+    def to_dict(self):
+        """JSON-ready."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, eq=False)

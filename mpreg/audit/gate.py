@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from mpreg.metrics import FPRS
+from mpreg.reports import words
 
 _RATES = {
     "attack_auc": lambda result: result.auc,
@@ -48,16 +49,12 @@ class Gate:
     @property
     def measured(self):
         """The value, and whose it is, as text."""
-        return f"{self.value:.4g}{f' ({self.attack})' if self.attack else ''}"
+        return words.measured(self.to_dict())
 
     @property
     def verdict(self):
         """The judgement as text."""
-        if not self.failed:
-            return "within the limit"
-        if self.certain:
-            return f"above the limit, and so is the low end of its interval, {self.low:.4g}"
-        return f"above the limit, but the low end of its interval, {self.low:.4g}, is not"
+        return words.verdict(self.to_dict())
 
     def to_dict(self):
         """JSON-ready."""

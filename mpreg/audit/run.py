@@ -1,25 +1,23 @@
 """`mpreg audit`: any model or its predictions in, a folder with a report for people and one for programs out."""
 
 import datetime
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
-from mpreg._files import write_all
-from mpreg._text import markdown_table
+from mpreg._files import write_all, write_json
 from mpreg.attacks.whitebox.gradient_norms import GradientNorms, gradient_norms
 from mpreg.audit.files import read_inputs, read_predictions, source
 from mpreg.audit.gate import judge
 from mpreg.audit.saved_model import load_model, shadow_fleet
 from mpreg.data import MembershipSplit
 from mpreg.evaluation.evaluate import evaluate, evaluate_predictions
-from mpreg.evaluation.member_scores import MemberRisk, member_risk, member_scores_file
-from mpreg.evaluation.report import PrivacyReport, plain_estimate, write_json
+from mpreg.evaluation.member_scores import member_scores_file
+from mpreg.evaluation.report import PrivacyReport
 from mpreg.progress import progress_bar
-from mpreg.reports.html.page import TITLE, markdown_text, render_html
-from mpreg.reports.html.sections import checked_names
-from mpreg.reports.html.words import certainty, headline
+from mpreg.reports.html import TITLE, render_html
 from mpreg.reports.impact import assessment
-
-SCHEMA = "mpreg.audit/1"
+from mpreg.reports.markdown import render_markdown
+from mpreg.reports.schema import AUDIT, checked_names, read
+from mpreg.reports.words import headline
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +30,6 @@ class Audit:
         title: heading of the pages.
         class_names: a name for each class; None numbers them.
         gates: `Gate`s that were judged.
-        risk: `MemberRisk` of the strongest attack.
         gradient_norms: `GradientNorms` where the model was there, else None.
         command: how it was asked for, as text.
         made: when, in UTC.
@@ -41,7 +38,6 @@ class Audit:
     report: PrivacyReport
     sources: tuple
     title: str
-    risk: MemberRisk
     class_names: list | None = None
     gates: tuple = ()
     gradient_norms: GradientNorms | None = None
@@ -55,45 +51,32 @@ class Audit:
         """Whether a figure is above the limit set for it."""
         return any(gate.failed for gate in self.gates)
 
+    @property
+    def risk(self):
+        """The `MemberRisk` of the strongest attack."""
+        return self.report.member_risk
+
     def to_dict(self):
-        """JSON-ready figures; the schema is named and versioned under `schema`, and in `docs/report-schema.md`."""
-        names = self.class_names
+        """All that the files say, JSON-ready: the document that `docs/report-schema.md` describes."""
+        report, norms = self.report.to_dict(), self.gradient_norms
         return {
-            "schema": SCHEMA,
+            "schema": AUDIT,
             "title": self.title,
-            "headline": headline(self.report),
+            "headline": headline(read(report)),
             "made": self.made,
             "command": self.command,
-            "files": [asdict(file) for file in self.sources],
-            "class_names": None if names is None else list(names),
+            "files": [file.to_dict() for file in self.sources],
+            "class_names": None if self.class_names is None else list(self.class_names),
             "gates": [gate.to_dict() for gate in self.gates],
-            "per_class": [_class_dict(leak) for leak in self.report.leakage_per_class()],
-            "gradient_norm_auc": None
-            if self.gradient_norms is None
-            else plain_estimate(self.gradient_norms.auc),
-            "report": self.report.to_dict(),
+            "per_class": report["per_class"],
+            "gradient_norm_auc": None if norms is None else norms.auc.to_dict(),
+            "gradient_norms": None if norms is None else norms.to_dict(),
+            "report": report,
         }
 
     def to_markdown(self):
         """The report as Markdown, with the limits and the files."""
-        parts = [f"# {markdown_text(self.title)}", headline(self.report), certainty(self.report)]
-        if self.gates:
-            rows = [[gate.figure, gate.measured, f"{gate.limit:g}", gate.verdict] for gate in self.gates]
-            parts.append(markdown_table(["figure", "measured", "limit", "verdict"], rows))
-        parts.append(self.report.to_markdown())
-        rows = [
-            [
-                file.role,
-                markdown_text(file.file),
-                "-" if file.records is None else f"{file.records:,}",
-                file.sha256,
-            ]
-            for file in self.sources
-        ]
-        parts.append(markdown_table(["role", "file", "records", "sha256"], rows))
-        versions = ", ".join(f"{package} {version}" for package, version in self.report.provenance.items())
-        parts.append(f"Made {self.made} with {versions}; seed {self.report.seed}.")
-        return "\n\n".join(parts) + "\n"
+        return render_markdown(self)
 
     def files(self, *, dpia=None):
         """The contents of the folder by file name, text or bytes.
@@ -101,34 +84,16 @@ class Audit:
         Args:
             dpia: `assessment` options as a dict, to add `dpia.html` and `dpia.md`; None leaves them out.
         """
-        page = render_html(
-            self.report,
-            title=self.title,
-            class_names=self.class_names,
-            provenance={"made": self.made, **({"command": self.command} if self.command else {})},
-            sources=self.sources,
-            gradient_norms=self.gradient_norms,
-            gates=self.gates,
-            risks=self.risk,
-        )
+        document = self.to_dict()
         contents = {
-            "report.html": page,
-            "report.json": write_json(self.to_dict()),
-            "report.md": self.to_markdown(),
-            "member_scores.npz": member_scores_file(self.report, self.risk),
+            "report.html": render_html(document),
+            "report.json": write_json(document),
+            "report.md": render_markdown(document),
+            "member_scores.npz": member_scores_file(self.report),
         }
         if dpia is not None:
-            document = assessment(
-                self.report,
-                title=self.title,
-                class_names=self.class_names,
-                gradient_norms=self.gradient_norms,
-                risk=self.risk,
-                sources=self.sources,
-                made=self.made,
-                **dpia,
-            )
-            contents |= {"dpia.html": document.to_html(), "dpia.md": document.to_markdown()}
+            paper = assessment(document, **dpia)
+            contents |= {"dpia.html": paper.to_html(), "dpia.md": paper.to_markdown()}
         return contents
 
     def write(self, out, *, dpia=None):
@@ -165,7 +130,7 @@ def audit_predictions(
             *sides[0].pair, *sides[1].pair, attacks=attacks, from_logits=from_logits, coarse=coarse, seed=seed
         )
         advance()
-    return _audit(report, [side.source for side in sides], seed=seed, **options)
+    return _audit(report, [side.source for side in sides], **options)
 
 
 def audit_model(
@@ -226,7 +191,7 @@ def audit_model(
         advance()
         norms = _norms(loaded, split, from_logits=from_logits, seed=seed)
         advance()
-    return _audit(report, sources, gradient_norms=norms, seed=seed, **options)
+    return _audit(report, sources, gradient_norms=norms, **options)
 
 
 def _norms(model, split, **options):
@@ -239,32 +204,15 @@ def _norms(model, split, **options):
     return gradient_norms(target, split, **options)
 
 
-def _audit(
-    report, sources, *, seed, title=TITLE, class_names=None, limits=(), command="", gradient_norms=None
-):
+def _audit(report, sources, *, title=TITLE, class_names=None, limits=(), command="", gradient_norms=None):
     if class_names is not None:
         checked_names(class_names, report.classes)
     return Audit(
         report=report,
         sources=tuple(sources),
         title=title,
-        risk=member_risk(report, seed=seed),
         class_names=class_names,
         gates=tuple(judge(report, limits)),
         gradient_norms=gradient_norms,
         command=command,
     )
-
-
-def _class_dict(leak):
-    def known(rate):
-        return None if rate != rate else rate  # NaN, where a side has no record
-
-    return {
-        "label": leak.label,
-        "members": leak.members,
-        "nonmembers": leak.nonmembers,
-        "train_accuracy": known(leak.train_accuracy),
-        "test_accuracy": known(leak.test_accuracy),
-        "attack_accuracy": plain_estimate(leak.attack_accuracy),
-    }

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from mpreg._text import markdown_table, percent, percent_with_interval
+from mpreg._files import write_json
 from mpreg._validate import brief
-from mpreg.evaluation.report import PrivacyReport, write_json
-
-SCHEMA = "mpreg.comparison/1"
+from mpreg.evaluation.report import PrivacyReport
+from mpreg.reports.markdown import comparison_rows, render_markdown
+from mpreg.reports.schema import COMPARISON
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,52 +24,38 @@ class Comparison:
 
     def rows(self):
         """Header and rows of the table, as text."""
-        header = [
-            "model",
-            "training accuracy",
-            "test accuracy",
-            "attack accuracy",
-            "strongest attack",
-            "gap bound",
-        ]
-        if any(report.reference is not None for report in self.reports.values()):
-            header.append("attack on reference")
-        rows = [
-            [
-                name,
-                percent_with_interval(report.train_accuracy),
-                percent_with_interval(report.test_accuracy),
-                percent_with_interval(report.attack_accuracy),
-                report.strongest_attack,
-                percent(report.gap_bound),
-                "-" if report.reference is None else percent_with_interval(report.reference.attack_accuracy),
-            ][: len(header)]
-            for name, report in self.reports.items()
-        ]
-        return header, rows
+        return comparison_rows(self.figures())
 
     def to_markdown(self):
         """The table "training / test / attack accuracy, without / with defence" as Markdown."""
-        sizes = sorted({(report.members, report.nonmembers) for report in self.reports.values()})
-        records = "; ".join(
-            f"{members:,} members and {nonmembers:,} non-members" for members, nonmembers in sizes
-        )
-        text = f"{markdown_table(*self.rows())}\n\nMeasured on {records}; 95 % intervals. Guessing: 50.0 %.\n"
-        if len({frozenset(report.attacks) for report in self.reports.values()}) > 1:
-            text += "\nThe models were not attacked alike: more attacks find more.\n"
-        return text
+        return render_markdown(self.figures())
 
     def to_html(self, path, **options):
         """Writes the comparison as one self-contained page; options as for `mpreg.reports.html.render_html`."""
-        from mpreg.reports.html import write_html
+        from mpreg.reports.html import write_html  # its templates are not needed before
 
         write_html(self, path, **options)
 
-    def to_dict(self):
-        """JSON-ready figures of all reports."""
+    def figures(self):
+        """The figures of `to_dict` alone, without what pictures and details need."""
+        first, *others = self.reports
         return {
-            "schema": SCHEMA,
+            "schema": COMPARISON,
+            "differences": {name: self._difference(name, first) for name in others},
+            "reports": {name: report.figures() for name, report in self.reports.items()},
+        }
+
+    def to_dict(self):
+        """All that a page shows of the comparison, JSON-ready: the document that `docs/report-schema.md` describes."""
+        return {
+            **self.figures(),
             "reports": {name: report.to_dict() for name, report in self.reports.items()},
+        }
+
+    def _difference(self, name, first):
+        return {
+            rate: float(getattr(self[name], rate)) - float(getattr(self[first], rate))
+            for rate in ("test_accuracy", "attack_accuracy")
         }
 
     def to_json(self, path=None):

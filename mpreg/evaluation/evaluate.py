@@ -14,7 +14,8 @@ from mpreg.attacks.shadow.models import ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet
 from mpreg.data import MembershipSplit, label_indices
 from mpreg.evaluation.headline import CONFIDENCE, headline
-from mpreg.evaluation.report import AttackResult, PrivacyReport
+from mpreg.evaluation.report import PrivacyReport
+from mpreg.evaluation.result import AttackResult
 from mpreg.metrics import Estimate
 
 

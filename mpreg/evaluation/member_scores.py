@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mpreg.attacks.crossfit import FOLDS
+from mpreg.metrics.shapes import histogram
 
 SCHEMA = "mpreg.member_scores/1"
 PRIOR = 0.5
+LIKELY = (0.5, 0.75, 0.9, 0.99)  # membership probabilities that records are counted above
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +25,18 @@ class MemberRisk:
     attack: str
     members: np.ndarray = field(repr=False)
     nonmembers: np.ndarray = field(repr=False)
+
+    def to_dict(self):
+        """JSON-ready, for all records together: how many lie above each of some probabilities, and shares in bins."""
+        sides = {"members": self.members, "nonmembers": self.nonmembers}
+        return {
+            "attack": self.attack,
+            "above": [
+                {"probability": level, **{name: int((side > level).sum()) for name, side in sides.items()}}
+                for level in LIKELY
+            ],
+            "histogram": histogram(*sides.values(), limits=(0.0, 1.0)),
+        }
 
 
 def calibrate(member_scores, nonmember_scores, *, folds=FOLDS, seed=0):
@@ -66,19 +80,18 @@ def calibrate(member_scores, nonmember_scores, *, folds=FOLDS, seed=0):
     return risk[: len(sides[0])], risk[len(sides[0]) :]
 
 
-def member_risk(report, *, seed=0):
-    """The `MemberRisk` of a report's strongest attack."""
-    result = report.strongest
+def member_risk(result, *, seed=0):
+    """The `MemberRisk` of an `AttackResult`."""
     return MemberRisk(result.name, *calibrate(result.member_scores, result.nonmember_scores, seed=seed))
 
 
-def member_scores_file(report, risk):
+def member_scores_file(report):
     """The bytes of `member_scores.npz`: plain arrays with a row for each record, members first, and no pickles.
 
     `index` (row in the file of its side), `is_member`, `label`, `score`, `called_member`, `risk`, and the scalars
     `attack`, `prior` and `schema`. `docs/report-schema.md` describes them.
     """
-    result = report.strongest
+    result, risk = report.strongest, report.member_risk
     sides = (len(result.member_scores), len(result.nonmember_scores))
     arrays = {
         "index": np.concatenate([np.arange(size) for size in sides]),

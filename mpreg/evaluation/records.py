@@ -48,6 +48,21 @@ class ClassLeakage:
     test_accuracy: float
     attack_accuracy: Estimate
 
+    def to_dict(self):
+        """JSON-ready; null where a side has no record."""
+        rates = {
+            "train_accuracy": self.train_accuracy,
+            "test_accuracy": self.test_accuracy,
+            "generalization_gap": self.train_accuracy - self.test_accuracy,
+        }
+        return {
+            "label": self.label,
+            "members": self.members,
+            "nonmembers": self.nonmembers,
+            **{name: None if math.isnan(rate) else rate for name, rate in rates.items()},
+            "attack_accuracy": self.attack_accuracy.to_dict(),
+        }
+
 
 def most_vulnerable(result, labels, count):
     """The `count` members that score highest, as `VulnerableRecord`s, highest first.

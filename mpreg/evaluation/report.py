@@ -1,73 +1,18 @@
-"""The frozen results of an evaluation: `AttackResult` and `PrivacyReport`."""
+"""`PrivacyReport`: what a model gives away about its members, frozen."""
 
-import json
-import math
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cached_property
 
 import numpy as np
 
-from mpreg._text import markdown_table, percent, percent_with_interval
+from mpreg._files import write_json
 from mpreg._validate import check_count
 from mpreg.evaluation import records
+from mpreg.evaluation.details import details
+from mpreg.evaluation.member_scores import member_risk
 from mpreg.metrics import Estimate
-
-SCHEMA = "mpreg.report/1"
-
-
-@dataclass(frozen=True, eq=False)
-class AttackResult:
-    """What one attack learns. Every rate is at equal weight of members and non-members, with a 95 % interval.
-
-    Attributes:
-        name: the attack.
-        key: what kind of attack it is, as in `Attack`; None where it says nothing.
-        threat_model: who carries it out, as in `Attack`; None where it says nothing.
-        accuracy, precision, recall: of its decisions, each made by a copy that never saw the record. The limits
-            of accuracy, recall and AUC allow for records that taught the copies they were judged by.
-        auc: area under the ROC of its scores.
-        advantage: max TPR - FPR over all thresholds; chosen on the records it is judged on, so it leans upward,
-            which its interval covers.
-        tpr_at_fpr: true positive rate at a false positive rate, `{0.001: ..., 0.01: ...}`.
-        epsilon_lower_bound: empirical lower bound on epsilon, 95 % confidence; a bound on differential privacy
-            only where membership was drawn at random for each record.
-        member_scores, nonmember_scores: float (n,), in the order of the records; higher means member.
-        member_decisions, nonmember_decisions: bool (n,), True where the attack says "member".
-        learns: whether it learned from records of known membership.
-        notes: what a reader must know, such as too few non-members for a low FPR.
-    """
-
-    name: str
-    accuracy: Estimate
-    precision: Estimate
-    recall: Estimate
-    auc: Estimate
-    advantage: Estimate
-    tpr_at_fpr: dict
-    epsilon_lower_bound: float
-    member_scores: np.ndarray = field(repr=False)
-    nonmember_scores: np.ndarray = field(repr=False)
-    member_decisions: np.ndarray = field(repr=False)
-    nonmember_decisions: np.ndarray = field(repr=False)
-    learns: bool = True
-    notes: tuple = ()
-    key: str | None = None
-    threat_model: str | None = None
-
-    def to_dict(self):
-        """JSON-ready figures, without the scores of single records."""
-        rates = ("accuracy", "precision", "recall", "auc", "advantage")
-        return {
-            "name": self.name,
-            "key": self.key,
-            "threat_model": self.threat_model,
-            **{rate: plain_estimate(getattr(self, rate)) for rate in rates},
-            "tpr_at_fpr": {str(fpr): plain_estimate(tpr) for fpr, tpr in self.tpr_at_fpr.items()},
-            "epsilon_lower_bound": self.epsilon_lower_bound,
-            "members": len(self.member_scores),
-            "nonmembers": len(self.nonmember_scores),
-            "notes": list(self.notes),
-        }
+from mpreg.reports.markdown import render_markdown
+from mpreg.reports.schema import REPORT
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +67,16 @@ class PrivacyReport:
         """The `AttackResult` of the strongest attack."""
         return self.attacks[self.strongest_attack]
 
+    @property
+    def scores(self):
+        """Scores of members and of non-members, by attack, as pairs of float (n,)."""
+        return {name: (found.member_scores, found.nonmember_scores) for name, found in self.attacks.items()}
+
+    @cached_property
+    def member_risk(self):
+        """The `MemberRisk` of the strongest attack: for each record the probability that it is a member."""
+        return member_risk(self.strongest, seed=self.seed)
+
     def most_vulnerable(self, count=10, *, attack=None):
         """The members that an attack is surest of, as `VulnerableRecord`s, surest first.
 
@@ -150,7 +105,7 @@ class PrivacyReport:
         Raises:
             ValueError: an unknown attack.
         """
-        gap = self.attacks["gap"]
+        gap = next(result for result in self.attacks.values() if result.key == "gap")
         return records.leakage_per_class(
             self._attack(attack),
             self.member_labels,
@@ -166,17 +121,17 @@ class PrivacyReport:
             raise ValueError(f"attack must be one of {list(self.attacks)}. Received: {name!r}")
         return self.attacks[name]
 
-    def to_dict(self):
-        """JSON-ready figures; the schema is named and versioned under `schema`."""
+    def figures(self):
+        """The figures of `to_dict` alone, without what pictures and details need."""
         return {
-            "schema": SCHEMA,
-            "train_accuracy": plain_estimate(self.train_accuracy),
-            "test_accuracy": plain_estimate(self.test_accuracy),
+            "schema": REPORT,
+            "train_accuracy": self.train_accuracy.to_dict(),
+            "test_accuracy": self.test_accuracy.to_dict(),
             "generalization_gap": self.generalization_gap,
             "gap_bound": self.gap_bound,
-            "attack_accuracy": plain_estimate(self.attack_accuracy),
+            "attack_accuracy": self.attack_accuracy.to_dict(),
             "strongest_attack": self.strongest_attack,
-            "attacks": {name: result.to_dict() for name, result in self.attacks.items()},
+            "attacks": {name: result.figures() for name, result in self.attacks.items()},
             "members": self.members,
             "nonmembers": self.nonmembers,
             "classes": self.classes,
@@ -184,7 +139,19 @@ class PrivacyReport:
             "cost": dict(self.cost),
             "notes": list(self.notes),
             "provenance": dict(self.provenance),
+            "reference": None if self.reference is None else self.reference.figures(),
+        }
+
+    def to_dict(self):
+        """All that a page shows of the report, JSON-ready: the document that `docs/report-schema.md` describes.
+
+        It names its schema and version under `schema`, and holds no score of a single record.
+        """
+        return {
+            **self.figures(),
+            "attacks": {name: result.to_dict() for name, result in self.attacks.items()},
             "reference": None if self.reference is None else self.reference.to_dict(),
+            **details(self),
         }
 
     def to_json(self, path=None):
@@ -193,76 +160,13 @@ class PrivacyReport:
 
     def to_html(self, path, **options):
         """Writes the report as one self-contained page; options as for `mpreg.reports.html.render_html`."""
-        from mpreg.reports.html import write_html
+        from mpreg.reports.html import write_html  # its templates are not needed before
 
         write_html(self, path, **options)
 
     def to_markdown(self):
         """The report as Markdown: the headline, then a row an attack, strongest first."""
-        headline = (
-            f"**Strongest attack: {self.strongest_attack}, accuracy {percent_with_interval(self.attack_accuracy)}** "
-            f"(guessing: 50.0 %; gap bound: {percent(self.gap_bound)}). Training accuracy "
-            f"{percent_with_interval(self.train_accuracy)} on {self.members:,} members, test accuracy "
-            f"{percent_with_interval(self.test_accuracy)} on {self.nonmembers:,} non-members."
-        )
-        ranked = sorted(self.attacks.values(), key=lambda result: -result.accuracy)
-        fprs = list(ranked[0].tpr_at_fpr)
-        header = [
-            "attack",
-            "accuracy",
-            "AUC",
-            "advantage",
-            *(f"TPR at {percent(fpr)} FPR" for fpr in fprs),
-            "ε ≥",
-        ]
-        rows = [
-            [
-                result.name,
-                percent_with_interval(result.accuracy),
-                format(result.auc, ".3f"),
-                format(result.advantage, ".3f"),
-                *(percent_with_interval(result.tpr_at_fpr[fpr]) for fpr in fprs),
-                f"{result.epsilon_lower_bound:.2f}",
-            ]
-            for result in ranked
-        ]
-        if self.reference is not None:
-            headline += f" {self._reference_headline()}"
-        found = [*self.notes, *(note for result in ranked for note in result.notes), *self._spent()]
-        notes = [f"- {note}" for note in dict.fromkeys(found)]
-        return "\n".join([headline, "", markdown_table(header, rows), *(["", *notes] if notes else []), ""])
-
-    def _reference_headline(self):
-        report = self.reference
-        return (
-            f"The {report.members:,} reference records that the defence consumed are told from non-members with "
-            f"accuracy {percent_with_interval(report.attack_accuracy)} ({report.strongest_attack})."
-        )
-
-    def _spent(self):
-        if self.cost.get("shadow_models"):
-            yield (
-                f"The attacker trained {self.cost['shadow_models']} shadow models in "
-                f"{self.cost['shadow_seconds']:,.1f} s ({self.cost['shadow_training']})."
-            )
-        if self.cost.get("queries"):
-            yield f"The attacker asked the model about {self.cost['queries']:,} more records."
+        return render_markdown(self.figures())
 
     def __str__(self):
         return self.to_markdown()
-
-
-def write_json(content, path=None):
-    """JSON text of `content`, also written to `path` if given."""
-    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    if path is not None:
-        Path(path).write_text(text, encoding="utf-8")
-    return text
-
-
-def plain_estimate(estimate):
-    """An estimate as a JSON object; null where it is undefined."""
-    value, low, high = (
-        None if math.isnan(number) else number for number in (float(estimate), *estimate.interval)
-    )
-    return {"value": value, "low": low, "high": high}

@@ -1,5 +1,7 @@
 """A number with the interval that belongs to it."""
 
+import math
+
 
 class Estimate(float):
     """A float that also carries the `low` and `high` limits of its confidence interval.
@@ -37,6 +39,17 @@ class Estimate(float):
     def interval(self):
         """The limits, `(low, high)`."""
         return self.low, self.high
+
+    def to_dict(self):
+        """JSON-ready: `{"value": ..., "low": ..., "high": ...}`, the value null where it is undefined."""
+        value = None if math.isnan(self) else float(self)
+        return {"value": value, "low": self.low, "high": self.high}
+
+    @classmethod
+    def from_dict(cls, numbers):
+        """The estimate of which `numbers` is the `to_dict`."""
+        value = numbers["value"]
+        return cls(math.nan if value is None else value, numbers["low"], numbers["high"])
 
     def widened(self, factor):
         """The same rate with both limits `factor` times as far away, within [0, 1]."""

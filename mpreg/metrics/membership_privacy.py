@@ -12,6 +12,8 @@ import math
 
 from mpreg._validate import check_number
 
+PRIORS = (0.01, 0.1, 0.5)  # beliefs beforehand that an assessment reckons with
+
 
 def posterior(prior, *, tpr, fpr):
     """The belief that a record is a member once an attack has called it one, by Bayes' rule; NaN if it never does.

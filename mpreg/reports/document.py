@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mpreg.reports.html.page import rendered
+from mpreg.reports.html.rendering import rendered
 
 
 @dataclass(frozen=True)

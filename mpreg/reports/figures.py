@@ -1,48 +1,52 @@
-"""Pictures of a comparison: ROC curves and score histograms, as PNG."""
+"""Pictures of a comparison: ROC curves and histograms, as PNG."""
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from mpreg.metrics import roc
+from mpreg.reports.schema import models_of, ranked, rates, read, strongest_of
 
-SHOWN = "loss threshold"  # the signal that people know: the probability of the true class
-BINS = 20
 LOWEST_RATE = 1e-3
 
 
-def plot_roc(comparison, path):
+def plot_roc(subject, path):
     """The ROC of each report's strongest attack, linear and log-log, written to `path`.
 
     The log-log half is where a few records that leak for certain show up (Carlini et al., S&P 2022, section III).
+
+    Args:
+        subject: a document of `docs/report-schema.md`, or what gives one by `to_dict()`, such as a `Comparison`.
+        path: the PNG to write.
     """
-    curves = {name: report.strongest for name, report in comparison.reports.items()}
-    labels = {
-        f"{name}: {result.name}, AUC {float(result.auc):.3f}": result for name, result in curves.items()
+    found = {name: strongest_of(report) for name, report in models_of(read(subject)).items()}
+    curves = {
+        f"{name}: {attack['name']}, AUC {float(attack['auc']):.3f}": attack["roc"]
+        for name, attack in found.items()
     }
-    _draw_curves(labels, path, title="Strongest attack")
+    _draw_curves(curves, path, title="Strongest attack")
 
 
-def plot_attacks(report, path, *, attacks=None):
+def plot_attacks(subject, path, *, attacks=None):
     """The ROC of several attacks on one model, linear and log-log, written to `path`.
 
     Args:
-        report: a `PrivacyReport`.
+        subject: a report, as for `plot_roc`.
         path: the PNG to write.
         attacks: names of its attacks, in the order of the legend; None draws all, strongest first.
     """
+    report = read(subject)
     if attacks is None:
-        attacks = sorted(report.attacks, key=lambda name: -report.attacks[name].accuracy)
-    labels = {f"{name}, AUC {float(report.attacks[name].auc):.3f}": report.attacks[name] for name in attacks}
-    _draw_curves(labels, path, title=f"{report.members:,} members, {report.nonmembers:,} non-members")
+        attacks = [attack["name"] for attack in ranked(report)]
+    found = [report["attacks"][name] for name in attacks]
+    curves = {f"{attack['name']}, AUC {float(attack['auc']):.3f}": attack["roc"] for attack in found}
+    _draw_curves(curves, path, title=f"{report['members']:,} members, {report['nonmembers']:,} non-members")
 
 
-def _draw_curves(results, path, *, title):
+def _draw_curves(curves, path, *, title):
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     linear, logarithmic = figure.subplots(1, 2)
-    for label, result in results.items():
-        fpr, tpr, _ = roc(result.member_scores, result.nonmember_scores)
+    for label, curve in curves.items():
         for axes in (linear, logarithmic):
-            axes.plot(fpr, tpr, label=label)
+            axes.plot(*rates(curve), label=label)
     guessing = np.geomspace(LOWEST_RATE / 10, 1, 50)
     for axes in (linear, logarithmic):
         axes.plot(guessing, guessing, color="gray", linestyle=":", label="guessing")
@@ -54,25 +58,27 @@ def _draw_curves(results, path, *, title):
     figure.savefig(path, dpi=120)
 
 
-def plot_histograms(comparison, path):
-    """What members and non-members look like to an attacker, a panel for each report, written to `path`."""
-    reports = comparison.reports
-    figure = Figure(figsize=(4.8 * len(reports), 3.8), layout="constrained")
-    panels = figure.subplots(1, len(reports), sharey=True, squeeze=False)[0]
-    for axes, (name, report) in zip(panels, reports.items(), strict=True):
-        result = report.attacks.get(SHOWN)
-        sides, label = _shown_scores(result or report.strongest, as_probability=result is not None)
-        edges = np.histogram_bin_edges(np.concatenate(sides), bins=BINS)
-        for side, role in zip(sides, ("members", "non-members"), strict=True):
-            axes.hist(side, edges, weights=np.full(len(side), 1 / len(side)), alpha=0.55, label=role)
-        axes.set(title=f"{name} (attack {100 * report.attack_accuracy:.1f} %)", xlabel=label)
+def plot_histograms(subject, path):
+    """What members and non-members look like to an attacker, a panel for each report, written to `path`.
+
+    It is the probability of the true class, which people know, or, where no attack looked at that, the membership
+    probability that the strongest attack's scores stand for.
+
+    Args:
+        subject, path: as for `plot_roc`.
+    """
+    models = models_of(read(subject))
+    figure = Figure(figsize=(4.8 * len(models), 3.8), layout="constrained")
+    panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
+    for axes, (name, report) in zip(panels, models.items(), strict=True):
+        found, label = report["true_class_probability"], "probability of the true class"
+        if found is None:
+            risk = report["risk"]
+            found, label = risk["histogram"], f"membership probability of {risk['attack']}"
+        edges = np.linspace(found["low"], found["high"], len(found["members"]) + 1)
+        for side, role in (("members", "members"), ("nonmembers", "non-members")):
+            axes.hist(edges[:-1], edges, weights=found[side], alpha=0.55, label=role)
+        axes.set(title=f"{name} (attack {100 * report['attack_accuracy']:.1f} %)", xlabel=label)
         axes.legend(fontsize="small")
     panels[0].set_ylabel("share of records")
     figure.savefig(path, dpi=120)
-
-
-def _shown_scores(result, *, as_probability):
-    sides = [result.member_scores, result.nonmember_scores]
-    if as_probability:
-        return [np.exp(side) for side in sides], "probability of the true class"
-    return sides, f"score of {result.name}"

@@ -11,11 +11,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import mpreg
+from mpreg._files import write_json
 from mpreg._text import markdown_table, percent, percent_with_interval
 from mpreg._validate import check_count
 from mpreg.callbacks import PrivacyMeter
 from mpreg.catalogue import DEFENCES, SETTINGS, chosen, setting_of
-from mpreg.evaluation.report import write_json
 from mpreg.metrics import Estimate
 from mpreg.progress import progress_bar
 from mpreg.recipes.studies.cells import Cell

@@ -10,9 +10,9 @@ import pytest
 import mpreg
 from mpreg._text import percent, percent_with_interval
 from mpreg.attacks.whitebox.gradient_norms import GradientNorms
-from mpreg.metrics.membership_privacy import implied_gamma, posterior, posterior_bound
+from mpreg.evaluation.member_scores import MemberRisk
+from mpreg.metrics.membership_privacy import PRIORS, implied_gamma, posterior, posterior_bound
 from mpreg.reports.impact import assessment
-from mpreg.reports.impact.person import PRIORS
 
 
 def report_on(margins=(4.0, 2.0), seed=0):
@@ -123,12 +123,8 @@ class TestAssessment:
             assert float(least) >= 100 * prior
 
     def test_records_are_counted_by_their_probability(self, report):
-        risk = type(
-            "Risk",
-            (),
-            {"attack": "a", "members": np.r_[0.6, 0.8, np.full(148, 0.1)], "nonmembers": np.full(120, 0.55)},
-        )
-        text = text_of(assessment(report, title="T", risk=risk))
+        risk = MemberRisk("a", np.r_[0.6, 0.8, np.full(148, 0.1)], np.full(120, 0.55))
+        text = text_of(assessment({**report.to_dict(), "risk": risk.to_dict()}, title="T"))
         assert "above 50 % 2 of 150 120 of 120" in text and "above 75 % 1 of 150 0 of 120" in text
 
     def test_a_guarantee_bounds_every_attacker(self, report, document):

@@ -14,8 +14,12 @@ from mpreg._files import write_all
 from mpreg._text import percent, percent_with_interval
 from mpreg.attacks.whitebox.gradient_norms import GradientNorms
 from mpreg.audit.gate import judge
+from mpreg.evaluation.details import unusual
 from mpreg.evaluation.records import ClassLeakage
-from mpreg.reports.html import charts, pictures, render_html, sections, words, write_html
+from mpreg.metrics import shapes
+from mpreg.reports import words
+from mpreg.reports.html import charts, pictures, render_html, write_html
+from mpreg.reports.schema import by_risk, read
 
 HOSTILE = (
     "<script>document.title='x'</script>",
@@ -117,11 +121,11 @@ class TestPage:
 
     def test_every_class_is_there_most_certain_leak_first(self):
         found = report_on(members=600, nonmembers=600, classes=20)
-        rows = sections.by_risk(found.leakage_per_class())
+        rows = by_risk(read(found)["per_class"])
         text = Page(render_html(found)).words
-        places = [text.index(f"class {row.label} {row.members} {row.nonmembers}") for row in rows]
+        places = [text.index(f"class {row['label']} {row['members']} {row['nonmembers']}") for row in rows]
         assert places == sorted(places) and len(places) == 20
-        lows = [row.attack_accuracy.low for row in rows]
+        lows = [row["attack_accuracy"].low for row in rows]
         assert lows == sorted(lows, reverse=True)
 
     def test_a_class_counts_as_unusual_with_its_whole_interval(self, report):
@@ -130,7 +134,7 @@ class TestPage:
 
         whole = float(report.attack_accuracy)
         leaks = [leak(whole + 0.01, 0.9, 1.0), leak(whole - 0.01, 0.9, 1.0), leak(0.0, float("nan"), 1.0)]
-        assert sections.unusual(leaks, report) == (1, 2)
+        assert unusual(leaks, whole) == {"above": 1, "judged": 2}
 
     def test_the_most_exposed_members_are_those_of_the_report(self, report, page):
         for record in report.most_vulnerable(10):
@@ -157,8 +161,9 @@ class TestPage:
     def test_gradient_norms_and_limits_are_shown_where_there_are_any(self, report, page):
         rng = np.random.default_rng(0)
         norms = GradientNorms(rng.lognormal(0, 1, 50), np.r_[0.0, rng.lognormal(1, 1, 59)])
-        gates = judge(report, [("attack_accuracy", 0.5), ("attack_auc", 1.0)])
-        text = Page(render_html(report, gradient_norms=norms, gates=gates)).words
+        gates = [gate.to_dict() for gate in judge(report, [("attack_accuracy", 0.5), ("attack_auc", 1.0)])]
+        audit = {"schema": "mpreg.audit/1", "report": report.to_dict(), "gates": gates}
+        text = Page(render_html(audit, gradient_norms=norms)).words
         assert f"{norms.auc:.3f}" in text and "50 members and 60 non-members" in text
         assert "within the limit" in text and "above the limit" in text
         assert "Limits that were set" not in page.words and "gradient" not in page.words
@@ -220,8 +225,8 @@ class TestWords:
     def test_what_cannot_be_told_from_guessing_is_said_so(self):
         same = report_on(margins=(2.0, 2.0), members=40, nonmembers=40)
         assert same.attack_accuracy.low <= 0.5
-        assert "not distinguishable from guessing" in words.certainty(same)
-        assert "not distinguishable" not in words.certainty(report_on(margins=(6.0, 0.0)))
+        assert "not distinguishable from guessing" in words.certainty(read(same))
+        assert "not distinguishable" not in words.certainty(read(report_on(margins=(6.0, 0.0))))
 
     def test_every_attack_of_the_suites_has_words_of_its_own(self):
         from mpreg.attacks import suite
@@ -254,6 +259,10 @@ class Scores:
     nonmember_scores: np.ndarray
 
 
+def shape_of(scores):
+    return shapes.roc_shape(scores.member_scores, scores.nonmember_scores)
+
+
 @pytest.fixture(scope="module")
 def many():
     rng = np.random.default_rng(0)
@@ -262,7 +271,7 @@ def many():
 
 class TestCurves:
     def test_the_linear_roc_is_the_whole_one_to_a_grain(self, many):
-        curve = vertices(pictures.roc_linear({"a": many}).marks[1].path)
+        curve = vertices(pictures.roc_linear({"a": shape_of(many)}).marks[1].path)
         fpr, tpr, _ = metrics.roc(many.member_scores, many.nonmember_scores)
         x, y = charts.across(0, 1), charts.upward(0, 1)
         assert len(curve) < 3000 < len(fpr)
@@ -271,7 +280,7 @@ class TestCurves:
         assert np.abs(np.interp(at, curve[:, 0], curve[:, 1]) - exact).max() < 0.6
 
     def test_the_logarithmic_roc_shows_the_tpr_at_each_low_fpr(self, many):
-        chart = pictures.roc_logarithmic({"a": many})
+        chart = pictures.roc_logarithmic({"a": shape_of(many)})
         curve = vertices(chart.marks[1].path)
         lowest = 0.5 / 20_000
         x, y = charts.across(lowest, 1, log=True), charts.upward(lowest, 1, log=True)
@@ -286,7 +295,7 @@ class TestCurves:
         assert curve[curve[:, 0] == charts.LEFT][-1, 1] == pytest.approx(float(y(certain)), abs=0.6)
 
     def test_an_attack_that_gives_one_score_is_a_single_step(self):
-        chart = pictures.roc_logarithmic({"a": Scores(np.ones(10), np.ones(20))})
+        chart = pictures.roc_logarithmic({"a": shape_of(Scores(np.ones(10), np.ones(20)))})
         curve = vertices(chart.marks[1].path)
         assert (curve[-1] == [charts.RIGHT, charts.TOP]).all()
         assert set(curve[:-2, 1]) == {charts.BOTTOM}
@@ -294,18 +303,19 @@ class TestCurves:
     def test_a_histogram_has_the_shares_of_a_naive_count(self):
         rng = np.random.default_rng(1)
         members, others = rng.normal(0.6, 0.3, 300), rng.normal(0.4, 0.3, 500)
-        chart = pictures.histogram("t", members, others, label="x", limits=(0.0, 1.0), top=1.0)
+        shares = shapes.histogram(members, others, limits=(0.0, 1.0))
+        chart = pictures.histogram("t", shares, label="x", top=1.0)
         y = charts.upward(0, 1)
         for values, mark in zip((members, others), chart.marks, strict=True):
-            naive = np.zeros(pictures.BINS)
+            naive = np.zeros(shapes.BINS)
             for value in values:
-                naive[min(max(int(value * pictures.BINS), 0), pictures.BINS - 1)] += 1 / len(values)
+                naive[min(max(int(value * shapes.BINS), 0), shapes.BINS - 1)] += 1 / len(values)
             tops = [float(number) for number in re.findall(r"V([\d.]+)H", mark.path)]
             np.testing.assert_allclose(tops, y(naive), atol=0.051)
             assert naive.sum() == pytest.approx(1)
 
     def test_values_without_spread_or_infinite_are_drawn(self):
-        chart = pictures.histogram("t", np.zeros(3), np.array([0.0, -np.inf]), label="x")
+        chart = pictures.histogram("t", shapes.histogram(np.zeros(3), np.array([0.0, -np.inf])), label="x")
         assert "nan" not in chart.marks[0].path + chart.marks[1].path
 
     @pytest.mark.parametrize("limits", [(0.0, 1.0), (0.0, 0.37), (-0.15, 0.8), (0.4, 1.05), (-3.2, 900.0)])
@@ -326,7 +336,7 @@ class TestCurves:
 
     def test_overfitting_puts_the_gap_attack_on_its_line(self, report):
         on_line = dataclasses.replace(report, attack_accuracy=metrics.Estimate(report.gap_bound, 0, 1))
-        chart = pictures.overfitting({"m": on_line}, {"m": []})
+        chart = pictures.overfitting({"m": read({**on_line.to_dict(), "per_class": []})})
         ((x, y, _, label),) = chart.points
         line = vertices(chart.marks[1].path)
         assert label == "m" and np.interp(x, line[:, 0], line[:, 1]) == pytest.approx(y, abs=0.3)

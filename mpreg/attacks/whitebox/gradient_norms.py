@@ -8,6 +8,7 @@ from mpreg import metrics, signals
 from mpreg._validate import check_count
 from mpreg.data import label_indices, take
 from mpreg.metrics import Estimate
+from mpreg.metrics.shapes import histogram
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,17 @@ class GradientNorms:
     def auc(self):
         sides = -self.members, -self.nonmembers
         return Estimate(metrics.auc(*sides), *metrics.auc_interval(*sides))
+
+    def to_dict(self):
+        """JSON-ready, without the norms of single records: `gradient_norms` in `docs/report-schema.md`."""
+        with np.errstate(divide="ignore"):
+            sides = [np.log10(side) for side in (self.members, self.nonmembers)]
+        return {
+            "auc": self.auc.to_dict(),
+            "members": len(self.members),
+            "nonmembers": len(self.nonmembers),
+            "histogram": histogram(*sides),
+        }
 
 
 def gradient_norms(model, split, *, from_logits=None, records=500, seed=0):

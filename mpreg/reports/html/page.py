@@ -1,26 +1,20 @@
-"""`write_html`: a report or a comparison as one page that needs no network and no script."""
+"""A report, a comparison or an audit as one page that needs no network and no script."""
 
-import functools
-import re
 from pathlib import Path
 
-import jinja2
-
 from mpreg._files import write_all
-from mpreg._text import percent, percent_with_interval
-from mpreg._validate import brief
-from mpreg.evaluation.comparison import Comparison
-from mpreg.evaluation.report import PrivacyReport
-from mpreg.reports.html import charts, sections
+from mpreg.reports.html import sections
+from mpreg.reports.html.rendering import rendered
+from mpreg.reports.schema import COMPARISON, class_names_of, models_of, part_of, read
 
 TITLE = "What this model gives away about its training data"
 
 
 def write_html(subject, path, **options):
-    """Writes a report or a comparison as one HTML file; whole, or not at all.
+    """Writes a report, a comparison or an audit as one HTML file; whole, or not at all.
 
     Args:
-        subject: a `PrivacyReport` or a `Comparison`.
+        subject: a document as `render_html` takes it.
         path: the file to write.
         **options: as for `render_html`.
 
@@ -33,89 +27,40 @@ def write_html(subject, path, **options):
     write_all(path.parent, {path.name: render_html(subject, **options)})
 
 
-def render_html(
-    subject,
-    *,
-    title=TITLE,
-    class_names=None,
-    provenance=None,
-    sources=(),
-    gradient_norms=None,
-    gates=(),
-    risks=None,
-):
+def render_html(subject, *, title=None, class_names=None, provenance=None, gradient_norms=None):
     """The page as text: names in it may come from anyone, for nothing of them is taken for markup.
 
+    What the document does not hold, such as the curves in one that an older version kept, is left out.
+
     Args:
-        subject: a `PrivacyReport` or a `Comparison`.
-        title: heading of the page.
-        class_names: a name for each class, class 0 first; None numbers them.
+        subject: a document of `docs/report-schema.md`, as `json.loads` gives it, or what gives one by `to_dict()`: a
+            `PrivacyReport`, a `Comparison` or an `Audit`.
+        title: heading of the page; None takes the document's.
+        class_names: a name for each class, class 0 first; None takes the document's, or numbers them.
         provenance: further lines of "Where these figures come from", text by name.
-        sources: the `Source` of each file the figures rest on.
-        gradient_norms: `GradientNorms`, or for a comparison a dict of them by model.
-        gates: `Gate`s that were judged.
-        risks: `MemberRisk`, or for a comparison a dict of them by model; None calibrates them here.
+        gradient_norms: `GradientNorms`, or for a comparison a dict of them by model; None takes the document's.
 
     Raises:
-        ValueError: neither report nor comparison, or fewer class names than classes.
+        ValueError: no such document, or fewer class names than classes.
     """
-    models = models_of(subject)
-    norms, risks = (_by_model(given, models) for given in (gradient_norms, risks))
-    page = sections.page(
-        models,
-        class_names=sections.checked_names(class_names, max(report.classes for report in models.values())),
-        norms=norms,
-        risks=risks,
-    )
+    document = read(subject)
+    models = models_of(document)
+    names = class_names_of(models, document.get("class_names") if class_names is None else class_names)
+    kept = {name: document[name] for name in ("made", "command") if document.get(name)}
     return rendered(
-        "report.html", **page, title=title, provenance=dict(provenance or {}), sources=sources, gates=gates
+        "report.html",
+        **sections.page(models, differences=document.get("differences", {}), class_names=names),
+        norms=sections.norms(_by_model(document, models, gradient_norms)),
+        title=title or document.get("title") or TITLE,
+        provenance={**kept, **(provenance or {})},
+        sources=document.get("files", []),
+        gates=document.get("gates", []),
     )
 
 
-def models_of(subject):
-    """The `PrivacyReport`s of a report or a comparison, by name.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    if isinstance(subject, Comparison):
-        return dict(subject.reports)
-    if isinstance(subject, PrivacyReport):
-        return {"model": subject}
-    raise ValueError(f"a page needs a PrivacyReport or a Comparison. Received: {brief(subject)}")
-
-
-def rendered(name, **values):
-    """A template of this package with values in it; on a page, no line breaks between a number and its sign."""
-    text = _environment().get_template(name).render(**values)
-    return text.replace(" %", "\u00a0%") if name.endswith(".html") else text
-
-
-@functools.cache
-def _environment():
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=lambda name: not name.endswith(".md"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=lambda rate: percent(float(rate)), interval=percent_with_interval, plain=markdown_text
-    )
-    environment.globals.update(box=charts)
-    return environment
-
-
-def markdown_text(text):
-    """Text that Markdown shows as it is: on one line, without markup of its own."""
-    text = " ".join(str(text).split())
-    return re.sub(
-        r"[\\`*_{}<>#|]|](?=[(\[:])", r"\\\g<0>", text
-    )  # brackets alone, as of intervals, are no markup
-
-
-def _by_model(given, models):
-    if given is None:
-        return {}
-    return given if isinstance(given, dict) else {name: given for name in models}
+def _by_model(document, models, gradient_norms):
+    """The gradient norms of the models that have them, by name."""
+    found = document.get("gradient_norms") if gradient_norms is None else gradient_norms
+    if document["schema"] != COMPARISON:
+        found = dict.fromkeys(models, found)
+    return {name: part_of(norms) for name, norms in (found or {}).items() if norms is not None}

@@ -4,37 +4,24 @@ It follows Article 35(7) of the General Data Protection Regulation: what the pro
 what it risks, and what is done about it. What a measurement cannot know is marked to be filled in.
 """
 
-from mpreg.evaluation.member_scores import member_risk
 from mpreg.reports.document import Document
-from mpreg.reports.html import sections
-from mpreg.reports.html.page import models_of
+from mpreg.reports.html import TITLE
 from mpreg.reports.impact import exposure, measures, person, processing
+from mpreg.reports.schema import class_names_of, models_of, part_of, read
 
 
 def assessment(
-    subject,
-    *,
-    title,
-    chosen=None,
-    class_names=None,
-    gradient_norms=None,
-    risk=None,
-    sources=(),
-    made="",
-    epsilon=None,
-    delta=0.0,
+    subject, *, title=None, chosen=None, class_names=None, gradient_norms=None, epsilon=None, delta=0.0
 ):
     """The impact assessment of a model as a `Document`.
 
     Args:
-        subject: a `PrivacyReport`, or a `Comparison` of the defences that were considered.
-        title: heading.
+        subject: a document of `docs/report-schema.md`, as `json.loads` gives it, or what gives one by `to_dict()`: a
+            `PrivacyReport`, an `Audit`, or a `Comparison` of the defences that were considered.
+        title: heading; None takes the document's.
         chosen: name of the model of the comparison that is to be used; None takes the last.
-        class_names: a name for each class; None numbers them.
-        gradient_norms: `GradientNorms` of the chosen model, where they were measured.
-        risk: its `MemberRisk`; None calibrates it here.
-        sources: the `Source` of each file the figures rest on.
-        made: when, as text.
+        class_names: a name for each class; None takes the document's, or numbers them.
+        gradient_norms: `GradientNorms` of the chosen model, where they were measured; None takes the document's.
         epsilon, delta: the guarantee of differential privacy that the training states; None where there is none.
 
     Raises:
@@ -46,29 +33,32 @@ def assessment(
     Path("dpia.html").write_text(document.to_html(), "utf-8")
     ```
     """
-    models = models_of(subject)
+    document = read(subject)
+    models = models_of(document)
     chosen = list(models)[-1] if chosen is None else chosen
     if chosen not in models:
         raise ValueError(f"chosen must be one of {list(models)}. Received: {chosen!r}")
     person.check_guarantee(epsilon, delta)
     report = models[chosen]
-    names = sections.checked_names(class_names, max(one.classes for one in models.values()))
-    risk = risk or member_risk(report, seed=report.seed)
+    names = class_names_of(models, document.get("class_names") if class_names is None else class_names)
+    norms = document.get("gradient_norms") if gradient_norms is None else gradient_norms
     parts = [
-        *processing.opening(report, sources, made),
+        *processing.opening(report, document.get("files", []), document.get("made", "")),
         *processing.need(report),
         exposure.threat(),
-        exposure.access(report, gradient_norms),
+        exposure.access(report, part_of(norms)),
         exposure.method(report),
         exposure.aggregate(report),
         person.person(report, epsilon, delta),
-        exposure.records(report, risk),
+        exposure.records(report),
         exposure.classes(report, names),
-        *measures.measures(models, chosen),
+        *measures.measures(models, chosen, document.get("differences", {})),
         measures.residual(report),
         measures.limits(report),
         *measures.people(),
     ]
     return Document(
-        title, "Data protection impact assessment: the part on what a model reveals", tuple(parts)
+        title or document.get("title") or TITLE,
+        "Data protection impact assessment: the part on what a model reveals",
+        tuple(parts),
     )

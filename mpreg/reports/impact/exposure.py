@@ -1,12 +1,13 @@
 """Chapter 3 of the assessment: the threat, who can carry it out, and what was measured, together and by groups."""
 
 from mpreg._text import percent, percent_with_interval
+from mpreg.reports import words
 from mpreg.reports.document import Ask, Points, Section, Table, Text
-from mpreg.reports.html import sections, words
 from mpreg.reports.impact.person import chosen_rate
+from mpreg.reports.schema import by_risk, ranked, strongest_of
 
 CLASSES = 10  # listed, of those that leak most
-LIKELY = (0.5, 0.75, 0.9, 0.99)  # membership probabilities that members are counted above
+NOT_KEPT = Text("Not in the file that this was made from, which an older version kept.")
 
 
 def threat():
@@ -30,9 +31,9 @@ def threat():
 
 
 def access(report, norms):
-    names = ", ".join(report.attacks)
+    names = ", ".join(report["attacks"])
     white = (
-        f"Measured in part: the norm of each record's gradient tells members apart with an AUC of {norms.auc:.3f} "
+        f"Measured in part: the norm of each record's gradient tells members apart with an AUC of {norms['auc']:.3f} "
         f"(guessing: 0.500)."
         if norms is not None
         else "Not measured here."
@@ -67,15 +68,15 @@ def access(report, norms):
 
 def method(report):
     spent = []
-    if report.cost.get("shadow_models"):
-        spent.append(f"The attacker trained {report.cost['shadow_models']} models like this one.")
+    if report["cost"].get("shadow_models"):
+        spent.append(f"The attacker trained {report['cost']['shadow_models']} models like this one.")
     return Section(
         "3.2 How it was measured",
         (
             Text(
                 " ".join(
                     [
-                        f"{len(report.attacks)} attacks were carried out. The attacker is given the membership of "
+                        f"{len(report['attacks'])} attacks were carried out. The attacker is given the membership of "
                         "four fifths of the records and judges the rest, in turn. That is more than most attackers "
                         "have, so that the figures lean to caution. Members and non-members weigh the same: guessing "
                         "is right in 50 of 100 cases. The figure that counts is that of the strongest attack; "
@@ -84,7 +85,7 @@ def method(report):
                     ]
                 )
             ),
-            Points(report.notes) if report.notes else Text("No attack was left out."),
+            Points(tuple(report["notes"])) if report["notes"] else Text("No attack was left out."),
         ),
         3,
     )
@@ -93,14 +94,14 @@ def method(report):
 def aggregate(report):
     rows = [
         (
-            result.name,
-            percent_with_interval(result.accuracy),
-            f"{result.auc:.3f}",
-            *(percent_with_interval(tpr) for tpr in result.tpr_at_fpr.values()),
+            attack["name"],
+            percent_with_interval(attack["accuracy"]),
+            f"{attack['auc']:.3f}",
+            *(percent_with_interval(tpr) for tpr in attack["tpr_at_fpr"].values()),
         )
-        for result in sections.ranked(report)
+        for attack in ranked(report)
     ]
-    fprs = report.strongest.tpr_at_fpr
+    fprs = strongest_of(report)["tpr_at_fpr"]
     few = words.few_but_certain(report)
     return Section(
         "3.3 All members together",
@@ -112,7 +113,7 @@ def aggregate(report):
                     "attack",
                     "accuracy",
                     "AUC",
-                    *(f"members found at {chosen_rate(fpr)} false alarms" for fpr in fprs),
+                    *(f"members found at {chosen_rate(float(fpr))} false alarms" for fpr in fprs),
                 ),
                 tuple(rows),
             ),
@@ -121,21 +122,25 @@ def aggregate(report):
     )
 
 
-def records(report, risk):
+def records(report):
+    title = "3.5 Which records are exposed"
+    if "risk" not in report:
+        return Section(title, (NOT_KEPT,), 3)
+    risk = report["risk"]
     rows = [
         (
-            f"above {chosen_rate(level)}",
-            f"{int((risk.members > level).sum()):,} of {report.members:,}",
-            f"{int((risk.nonmembers > level).sum()):,} of {report.nonmembers:,}",
+            f"above {chosen_rate(level['probability'])}",
+            f"{level['members']:,} of {report['members']:,}",
+            f"{level['nonmembers']:,} of {report['nonmembers']:,}",
         )
-        for level in LIKELY
+        for level in risk["above"]
     ]
     return Section(
-        "3.5 Which records are exposed",
+        title,
         (
             Text(
                 f"Each record has a probability of being a member, where half of all records are, fitted to the scores "
-                f"of “{risk.attack}” on other records. member_scores.npz holds it for every record, for those who "
+                f"of “{risk['attack']}” on other records. member_scores.npz holds it for every record, for those who "
                 "decide what is removed or trained again. Treat that file like the training data: it says who is in it."
             ),
             Table(("membership probability", "members", "non-members"), tuple(rows)),
@@ -146,24 +151,27 @@ def records(report, risk):
 
 
 def classes(report, names):
-    leaks = report.leakage_per_class()
-    above, judged = sections.unusual(leaks, report)
+    title = "3.6 Whether some groups are exposed more"
+    if "per_class" not in report:
+        return Section(title, (NOT_KEPT,), 3)
+    found = report["unusual_classes"]
     rows = [
         (
-            names[leak.label],
-            f"{leak.members:,}",
-            percent(leak.train_accuracy) if leak.members else "-",
-            percent(leak.test_accuracy) if leak.nonmembers else "-",
-            percent_with_interval(leak.attack_accuracy),
+            names[row["label"]],
+            f"{row['members']:,}",
+            "-" if row["train_accuracy"] is None else percent(row["train_accuracy"]),
+            "-" if row["test_accuracy"] is None else percent(row["test_accuracy"]),
+            percent_with_interval(row["attack_accuracy"]),
         )
-        for leak in sections.by_risk(leaks)[:CLASSES]
+        for row in by_risk(report["per_class"])[:CLASSES]
     ]
     return Section(
-        "3.6 Whether some groups are exposed more",
+        title,
         (
             Text(
-                f"{above} of {judged} classes lie above the whole model's figure with their entire interval; chance "
-                f"alone would put about one in forty there. The {len(rows)} classes that leak most for certain:"
+                f"{found['above']} of {found['judged']} classes lie above the whole model's figure with their entire "
+                f"interval; chance alone would put about one in forty there. The {len(rows)} classes that leak most "
+                "for certain:"
             ),
             Table(("class", "members", "training accuracy", "test accuracy", "attack accuracy"), tuple(rows)),
             Ask(

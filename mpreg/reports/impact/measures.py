@@ -1,23 +1,22 @@
 """Chapters 4 and 5 of the assessment: defences and their cost, what remains, what was not measured, and people."""
 
 from mpreg._text import percent_with_interval
+from mpreg.reports import words
 from mpreg.reports.document import Ask, Points, Section, Table, Text
-from mpreg.reports.html import words
+from mpreg.reports.markdown import attack_on_reference
 
 
-def measures(models, chosen):
-    (first_name, first), *_ = models.items()
+def measures(models, chosen, differences):
+    first_name, *_ = models
     blocks = []
     if len(models) > 1:
         rows = [
             (
                 f"{name} (chosen)" if name == chosen else name,
-                percent_with_interval(report.test_accuracy),
-                _cost(report, first),
-                percent_with_interval(report.attack_accuracy),
-                percent_with_interval(report.reference.attack_accuracy)
-                if report.reference is not None
-                else "-",
+                percent_with_interval(report["test_accuracy"]),
+                _cost(differences.get(name)),
+                percent_with_interval(report["attack_accuracy"]),
+                attack_on_reference(report),
             )
             for name, report in models.items()
         ]
@@ -104,9 +103,9 @@ def limits(report):
                 (
                     "It is a lower bound: attacks that were not tried, and future ones, may find more. A figure near "
                     "50 % is no proof of safety.",
-                    f"It holds for these {report.members:,} members and {report.nonmembers:,} non-members. If the "
-                    "non-members come from other sources or times than the members, the attack may tell the sources "
-                    "apart, and the figure is not about the model.",
+                    f"It holds for these {report['members']:,} members and {report['nonmembers']:,} non-members. If "
+                    "the non-members come from other sources or times than the members, the attack may tell the "
+                    "sources apart, and the figure is not about the model.",
                     "It is about membership. Whether attributes of people or whole records can be reconstructed was "
                     "not tried.",
                     "It is about this model. One that is trained again is to be measured again.",
@@ -128,7 +127,5 @@ def people():
     )
 
 
-def _cost(report, first):
-    if report is first:
-        return "-"
-    return f"{100 * (float(report.test_accuracy) - float(first.test_accuracy)):+.1f} points"
+def _cost(difference):
+    return "-" if difference is None else f"{100 * difference['test_accuracy']:+.1f} points"

@@ -2,6 +2,7 @@
 
 from mpreg._text import percent_with_interval
 from mpreg.reports.document import Ask, Section, Table, Text
+from mpreg.reports.markdown import versions
 
 
 def opening(report, sources, made):
@@ -17,10 +18,14 @@ def opening(report, sources, made):
         ),
     )
     rows = [
-        (file.role, file.file, "-" if file.records is None else f"{file.records:,}", file.sha256)
+        (
+            file["role"],
+            file["file"],
+            "-" if file["records"] is None else f"{file['records']:,}",
+            file["sha256"],
+        )
         for file in sources
     ]
-    versions = ", ".join(f"{package} {version}" for package, version in report.provenance.items())
     yield Section(
         "1. The processing (Article 35(7)(a))",
         (
@@ -32,11 +37,11 @@ def opening(report, sources, made):
             ),
             Ask("Who can query the model, who receives the model itself, in which countries."),
             Text(
-                f"The model sorts records into {report.classes} classes. It was judged on {report.members:,} records "
-                f"that it was trained on (members) and {report.nonmembers:,} that it was not (non-members)."
+                f"The model sorts records into {report['classes']} classes. It was judged on {report['members']:,} "
+                f"records that it was trained on (members) and {report['nonmembers']:,} that it was not (non-members)."
             ),
             *([Table(("used as", "file", "records", "SHA-256"), tuple(rows))] if rows else []),
-            Text(f"Measured {made + ' ' if made else ''}with {versions}; seed {report.seed}."),
+            Text(f"Measured {made + ' ' if made else ''}with {versions(report)}; seed {report['seed']}."),
         ),
     )
 
@@ -49,9 +54,9 @@ def need(report):
                 "Why a model is needed for the purpose, and why it needs these data and not fewer or less telling ones."
             ),
             Text(
-                f"What it is good for: it is right on {percent_with_interval(report.test_accuracy)} of records that it "
-                f"has not seen, and on {percent_with_interval(report.train_accuracy)} of those it was trained on. The "
-                "difference is fitted to single people and serves no purpose."
+                f"What it is good for: it is right on {percent_with_interval(report['test_accuracy'])} of records "
+                f"that it has not seen, and on {percent_with_interval(report['train_accuracy'])} of those it was "
+                "trained on. The difference is fitted to single people and serves no purpose."
             ),
             Ask(
                 "Lawful basis; information given to the people concerned; how access, erasure and objection work once "

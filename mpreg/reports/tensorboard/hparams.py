@@ -8,7 +8,8 @@ from tensorboard.plugins.hparams import api_pb2, summary
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
 from mpreg._validate import brief
-from mpreg.reports.tensorboard.report import FOLDER, check_report
+from mpreg.reports.schema import strongest_of
+from mpreg.reports.tensorboard.report import FOLDER, read_report
 from mpreg.reports.tensorboard.run import Run
 from mpreg.reports.tensorboard.summaries import scalars
 
@@ -32,7 +33,7 @@ def write_hparams(log_dir, *, hparams, report, choices=None):
     Args:
         log_dir: the folder of the point's logs.
         hparams: what was chosen, a dict from name to number, text or bool.
-        report: the `PrivacyReport` of what came of it.
+        report: the `PrivacyReport` of what came of it, or its document.
         choices: for a text among them the list of all that the sweep chooses from, by name: boxes to tick in HParams.
 
     Returns:
@@ -49,15 +50,15 @@ def write_hparams(log_dir, *, hparams, report, choices=None):
         write_hparams(f"logs/penalty-{penalty}", hparams={"penalty": penalty}, report=report)
     ```
     """
-    check_report(report)
+    report = read_report(report)
     infos = _infos(hparams, choices or {})
-    strongest = report.strongest
+    strongest = strongest_of(report)
     reached = (
-        report.test_accuracy,
-        report.attack_accuracy,
-        report.train_accuracy,
-        strongest.tpr_at_fpr[FPR],
-        strongest.auc,
+        report["test_accuracy"],
+        report["attack_accuracy"],
+        report["train_accuracy"],
+        strongest["tpr_at_fpr"][str(FPR)],
+        strongest["auc"],
     )
     metrics = [
         api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=shown)

@@ -3,8 +3,8 @@
 import os
 
 from mpreg._validate import brief
-from mpreg.evaluation.report import PrivacyReport
-from mpreg.reports.figures import SHOWN
+from mpreg.reports.markdown import render_markdown
+from mpreg.reports.schema import REPORT, ranked, read
 from mpreg.reports.tensorboard.pictures import roc_pictures
 from mpreg.reports.tensorboard.run import Run
 from mpreg.reports.tensorboard.summaries import attack_scores, image, pr_curve, text, true_class
@@ -13,7 +13,7 @@ FOLDER = "report"
 MOST_CURVES = 6
 
 
-def write_report(log_dir, report):
+def write_report(log_dir, report, *, scores=None):
     """Writes a report for TensorBoard, as the run `report` in a folder.
 
     It shows the table (Text), precision and recall of the strongest attack (PR Curves), ROC of the strongest few,
@@ -22,38 +22,52 @@ def write_report(log_dir, report):
 
     Args:
         log_dir: the folder of the model's logs, such as that of `PrivacyMeter` and `keras.callbacks.TensorBoard`.
-        report: a `PrivacyReport`.
+        report: a `PrivacyReport`, or its document.
+        scores: scores of members and of non-members by attack, which a document has not; None takes the report's.
 
     Returns:
         The path of the run.
 
     Raises:
-        TypeError: something that is not a report.
+        TypeError: something that is not a report, or a document without scores.
 
     Example:
     ```python
     write_report("logs/advreg", mpreg.evaluate(model, split))
     ```
     """
-    check_report(report)
-    ranked = sorted(report.attacks.values(), key=lambda result: -result.accuracy)[:MOST_CURVES]
-    curves = {result.name: (result.member_scores, result.nonmember_scores) for result in ranked}
-    strongest = ranked[0].name, *curves[ranked[0].name]
+    document = read_report(report)
+    scores = getattr(report, "scores", None) if scores is None else scores
+    if scores is None:
+        raise TypeError("a document holds no scores of single records: give scores=report.scores too")
+    attacks = [attack["name"] for attack in ranked(document)]
+    strongest = attacks[0], *scores[attacks[0]]
+    pictures = roc_pictures({name: scores[name] for name in attacks[:MOST_CURVES]})
     summaries = [
-        text("report", report.to_markdown()),
+        text("report", render_markdown(document)),
         pr_curve(*strongest),
-        *(image(f"ROC/{scale}", png) for scale, png in roc_pictures(curves).items()),
+        *(image(f"ROC/{scale}", png) for scale, png in pictures.items()),
         attack_scores(*strongest),
     ]
-    if SHOWN in report.attacks:
-        shown = report.attacks[SHOWN]
-        summaries.append(true_class(shown.member_scores, shown.nonmember_scores))
+    shown = document.get("true_class_probability")
+    if shown is not None:
+        summaries.append(true_class(*scores[shown["attack"]]))
     folder = os.path.join(log_dir, FOLDER)
     with Run(folder) as run:
         run.write(0, *summaries)
     return folder
 
 
-def check_report(report):
-    if not isinstance(report, PrivacyReport):
+def read_report(report):
+    """The document of a report.
+
+    Raises:
+        TypeError: something that is not a report.
+    """
+    try:
+        document = read(report)
+    except ValueError:
+        document = {}
+    if document.get("schema") != REPORT:
         raise TypeError(f"report must be an mpreg.PrivacyReport. Received: {brief(report)}")
+    return document

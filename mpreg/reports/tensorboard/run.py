@@ -1,7 +1,5 @@
 """A run of TensorBoard: a folder of event files."""
 
-import tensorflow as tf
-
 
 class Run:
     """Writes summaries into a folder; what is there already stays, and is shown with them.
@@ -19,10 +17,14 @@ class Run:
     """
 
     def __init__(self, folder):
+        import tensorflow as tf  # not before there is something to write
+
         self._writer = tf.summary.create_file_writer(str(folder))
 
     def write(self, step, *summaries):
         """Writes summaries of one step; TensorBoard can show them at once."""
+        import tensorflow as tf
+
         joined = b"".join(summary.SerializeToString() for summary in summaries)  # is one summary of all
         with self._writer.as_default(), tf.summary.record_if(True):
             tf.summary.experimental.write_raw_pb(joined, step=step)

@@ -1,0 +1,96 @@
+"""What readers of a report want to know beyond its figures, worked out for the pages that show it."""
+
+import math
+
+import numpy as np
+
+from mpreg.metrics.membership_privacy import PRIORS, implied_gamma, posterior
+from mpreg.metrics.shapes import histogram
+
+VULNERABLE = 10  # records
+LOG_PROBABILITY = (
+    "loss_threshold"  # the key of the attack whose scores are logarithms of the true class's probability
+)
+
+
+def details(report):
+    """The details of a `PrivacyReport`, JSON-ready, as `docs/report-schema.md` describes them."""
+    leaks = report.leakage_per_class()
+    return {
+        "epsilon_lower_bound": max(result.epsilon_lower_bound for result in report.attacks.values()),
+        "per_class": [leak.to_dict() for leak in leaks],
+        "unusual_classes": unusual(leaks, float(report.attack_accuracy)),
+        "most_vulnerable": [_vulnerable(record, report) for record in report.most_vulnerable(VULNERABLE)],
+        "risk": report.member_risk.to_dict(),
+        "true_class_probability": _true_class(report),
+        "best_at_fpr": [
+            {"fpr": fpr, "attack": best.name, "tpr": best.tpr_at_fpr[fpr].to_dict()}
+            for fpr, best in _best_at_fpr(report)
+        ],
+        "beliefs": list(_beliefs(report)),
+    }
+
+
+def unusual(leaks, whole):
+    """How many classes leak more than the whole model by more than their interval, and of how many.
+
+    Args:
+        leaks: `ClassLeakage`s; those without an attack accuracy are not judged.
+        whole: the attack's accuracy on all records.
+    """
+    judged = [leak for leak in leaks if not math.isnan(leak.attack_accuracy)]
+    return {"above": sum(leak.attack_accuracy.low > whole for leak in judged), "judged": len(judged)}
+
+
+def _vulnerable(record, report):
+    return {
+        "index": record.index,
+        "label": record.label,
+        "risk": float(report.member_risk.members[record.index]),
+        "called_member": record.called_member,
+        "alike": round(record.fpr * report.nonmembers),
+    }
+
+
+def _true_class(report):
+    """What the model says of the true class, for members and others; None where no attack looked at it."""
+    for result in report.attacks.values():
+        if result.key == LOG_PROBABILITY:
+            sides = np.exp(result.member_scores), np.exp(result.nonmember_scores)
+            return {"attack": result.name, **histogram(*sides, limits=(0.0, 1.0))}
+    return None
+
+
+def _best_at_fpr(report):
+    """`(fpr, AttackResult)`: which attack finds most members at each low false positive rate."""
+    for fpr in report.strongest.tpr_at_fpr:
+        able = [result for result in report.attacks.values() if fpr in result.tpr_at_fpr]
+        yield fpr, max(able, key=lambda result: float(result.tpr_at_fpr[fpr]))
+
+
+def _beliefs(report):
+    """What an attacker believes of a record that was called a member, by way of calling."""
+    strongest = report.strongest
+    if not math.isnan(strongest.precision):
+        # At even odds the precision is the belief itself, so that its odds are the likelihood ratio.
+        yield _belief(strongest.name, None, strongest.precision, strongest.precision.low)
+    for fpr, best in _best_at_fpr(report):
+        tpr = best.tpr_at_fpr[fpr]
+        if tpr > 0:
+            yield _belief(best.name, fpr, tpr / (tpr + fpr), tpr.low / (tpr.low + fpr))
+
+
+def _belief(attack, fpr, *precisions):
+    """From the precision at even odds and its low end: beliefs at other priors, and the gamma that they refute."""
+
+    def after(prior):
+        value, low = (posterior(prior, tpr=even, fpr=1.0 - even) for even in map(float, precisions))
+        return {"prior": prior, "value": value, "low": max(prior, low)}
+
+    gamma = implied_gamma(0.5, posterior(0.5, tpr=float(precisions[1]), fpr=1.0 - float(precisions[1])))
+    return {
+        "attack": attack,
+        "fpr": fpr,
+        "after": [after(prior) for prior in PRIORS],
+        "gamma": gamma if math.isfinite(gamma) else None,
+    }

@@ -1,0 +1,156 @@
+"""Documents as Markdown: a report, reports side by side, an audit."""
+
+from mpreg._text import markdown_table, percent, percent_with_interval, plain_markdown
+from mpreg.reports import words
+from mpreg.reports.schema import AUDIT, COMPARISON, ranked, read
+
+
+def render_markdown(subject):
+    """A document as Markdown.
+
+    Args:
+        subject: a document of `docs/report-schema.md`, as `json.loads` gives it, or what gives one by `to_dict()`.
+
+    Raises:
+        ValueError: no such document.
+    """
+    document = read(subject)
+    forms = {AUDIT: _audit, COMPARISON: _comparison}
+    return forms.get(document["schema"], _report)(document)
+
+
+def comparison_rows(subject):
+    """Header and rows, as text, of the table that people decide by: training, test and attack accuracy of each model.
+
+    Args:
+        subject: a comparison, as for `render_markdown`.
+    """
+    reports = read(subject)["reports"]
+    header = [
+        "model",
+        "training accuracy",
+        "test accuracy",
+        "attack accuracy",
+        "strongest attack",
+        "gap bound",
+    ]
+    if any(report["reference"] is not None for report in reports.values()):
+        header.append("attack on reference")
+    rows = [
+        [
+            name,
+            percent_with_interval(report["train_accuracy"]),
+            percent_with_interval(report["test_accuracy"]),
+            percent_with_interval(report["attack_accuracy"]),
+            report["strongest_attack"],
+            percent(report["gap_bound"]),
+            attack_on_reference(report),
+        ][: len(header)]
+        for name, report in reports.items()
+    ]
+    return header, rows
+
+
+def attack_on_reference(report):
+    """The accuracy of the strongest attack on reference records; a dash where they were not attacked."""
+    reference = report.get("reference")
+    return "-" if reference is None else percent_with_interval(reference["attack_accuracy"])
+
+
+def versions(report):
+    """Each package and its version, in a line."""
+    return ", ".join(f"{package} {version}" for package, version in report["provenance"].items())
+
+
+def _report(report):
+    """The headline, then a row an attack, strongest first, then what a reader must know."""
+    headline = (
+        f"**Strongest attack: {report['strongest_attack']}, "
+        f"accuracy {percent_with_interval(report['attack_accuracy'])}** "
+        f"(guessing: 50.0 %; gap bound: {percent(report['gap_bound'])}). Training accuracy "
+        f"{percent_with_interval(report['train_accuracy'])} on {report['members']:,} members, test accuracy "
+        f"{percent_with_interval(report['test_accuracy'])} on {report['nonmembers']:,} non-members."
+    )
+    if report["reference"] is not None:
+        headline += f" {_reference_headline(report['reference'])}"
+    attacks = ranked(report)
+    fprs = list(attacks[0]["tpr_at_fpr"])
+    header = [
+        "attack",
+        "accuracy",
+        "AUC",
+        "advantage",
+        *(f"TPR at {percent(float(fpr))} FPR" for fpr in fprs),
+        "ε ≥",
+    ]
+    rows = [
+        [
+            attack["name"],
+            percent_with_interval(attack["accuracy"]),
+            format(attack["auc"], ".3f"),
+            format(attack["advantage"], ".3f"),
+            *(percent_with_interval(attack["tpr_at_fpr"][fpr]) for fpr in fprs),
+            f"{attack['epsilon_lower_bound']:.2f}",
+        ]
+        for attack in attacks
+    ]
+    found = [
+        *report["notes"],
+        *(note for attack in attacks for note in attack["notes"]),
+        *_spent(report["cost"]),
+    ]
+    notes = [f"- {note}" for note in dict.fromkeys(found)]
+    return "\n".join([headline, "", markdown_table(header, rows), *(["", *notes] if notes else []), ""])
+
+
+def _reference_headline(reference):
+    return (
+        f"The {reference['members']:,} reference records that the defence consumed are told from non-members with "
+        f"accuracy {percent_with_interval(reference['attack_accuracy'])} ({reference['strongest_attack']})."
+    )
+
+
+def _spent(cost):
+    if cost.get("shadow_models"):
+        yield (
+            f"The attacker trained {cost['shadow_models']} shadow models in "
+            f"{cost['shadow_seconds']:,.1f} s ({cost['shadow_training']})."
+        )
+    if cost.get("queries"):
+        yield f"The attacker asked the model about {cost['queries']:,} more records."
+
+
+def _comparison(document):
+    reports = document["reports"].values()
+    sizes = sorted({(report["members"], report["nonmembers"]) for report in reports})
+    records = "; ".join(f"{members:,} members and {others:,} non-members" for members, others in sizes)
+    table = markdown_table(*comparison_rows(document))
+    text = f"{table}\n\nMeasured on {records}; 95 % intervals. Guessing: 50.0 %.\n"
+    if len({frozenset(report["attacks"]) for report in reports}) > 1:
+        text += "\nThe models were not attacked alike: more attacks find more.\n"
+    return text
+
+
+def _audit(document):
+    """The report, with the limits and the files."""
+    report = document["report"]
+    parts = [f"# {plain_markdown(document['title'])}", words.headline(report), words.certainty(report)]
+    if document["gates"]:
+        rows = [
+            [gate["figure"], words.measured(gate), f"{gate['limit']:g}", words.verdict(gate)]
+            for gate in document["gates"]
+        ]
+        parts.append(markdown_table(["figure", "measured", "limit", "verdict"], rows))
+    parts.append(_report(report))
+    rows = [
+        [
+            file["role"],
+            plain_markdown(file["file"]),
+            "-" if file["records"] is None else f"{file['records']:,}",
+            file["sha256"],
+        ]
+        for file in document["files"]
+    ]
+    parts.append(markdown_table(["role", "file", "records", "sha256"], rows))
+    parts.append(f"Made {document['made']} with {versions(report)}; seed {report['seed']}.")
+    return "\n\n".join(parts) + "\n"
