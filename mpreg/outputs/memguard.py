@@ -11,7 +11,8 @@ from mpreg.outputs.keyed import secret_seed, toss
 from mpreg.outputs.noise import find_noise
 
 HIDDEN = (256, 128, 64)
-FINENESS = 100.0  # a query is known by its log-probabilities in hundredths, which float errors rarely move
+KNOWN_BY = 3  # most probable classes that a query is known by
+CELL = 1.0  # nats: width of the cells of their log-probabilities, which small moves of a query rarely leave
 FURTHEST = -50.0
 MOST = 2.0  # no two distributions are further apart in L1
 
@@ -25,10 +26,13 @@ class MemGuard(OutputDefence):
     only where it brings the classifier nearer to .5; else the answer stays. So the expected L1 distortion of no
     answer exceeds the budget. All queries of a batch are worked on together, in one traced program.
 
-    The noise and its chance depend on the answer and a secret seed alone: asking again, or averaging over repeated
-    queries, tells nothing new. The seed is stored with the model, so keep the file as secret as its training data.
-    Attackers who train on defended answers see through part of the noise, and those who only look at labels
-    through all of it: attack the defended model itself.
+    Whether an answer gets its noise depends on a secret seed and on the neighbourhood of the query alone: on which
+    three classes are most probable, in order, and on the cells, one nat wide, in which their log-probabilities lie. So
+    whoever asks again, or asks copies moved by a little, mostly meets the same coin. Whoever asks copies moved so far
+    that the answers differ by nats meets others, and may keep the surest answer: `attacks="strong"` asks this way too.
+    The seed is stored with the model, so keep the file as secret as its training data. Attackers who train on defended
+    answers see through part of the noise, and those who only look at labels through all of it: attack the defended
+    model itself.
 
     Cost: some hundred passes through the small classifier a batch, whatever its length: serve batches, not single
     queries, and compile the served model with `jit_compile=True`. No gradient flows through the noise.
@@ -56,6 +60,8 @@ class MemGuard(OutputDefence):
         what = f"a number from 0 to {MOST:g}"
         self.budget = check_number("budget", budget, least=0, most=MOST, what=what)
         self.seed = secret_seed(seed)
+        # Secret, for whoever knew where cells end would know where to ask.
+        self._offsets = np.random.default_rng(self.seed).random(KNOWN_BY, np.float32)[None]
         self.fitted = False
         self.trainable = False  # by the loss of the classifier that it protects
 
@@ -146,9 +152,12 @@ class MemGuard(OutputDefence):
         return ops.where(chosen[:, None], ops.stop_gradient(noisy), probabilities)
 
     def _toss(self, logs):
-        """A number in [0, 1) for each query, (n,)."""
-        words = ops.cast(ops.round(ops.maximum(logs, FURTHEST) * FINENESS), "int32")
-        return toss(words, self.seed)
+        """A number in [0, 1) for each query, (n,): the same for all queries of a neighbourhood."""
+        highest, classes = ops.top_k(logs, min(KNOWN_BY, logs.shape[-1]))
+        cells = ops.cast(
+            ops.floor(ops.maximum(highest, FURTHEST) / CELL + self._offsets[:, : highest.shape[-1]]), "int32"
+        )
+        return toss(ops.concatenate([ops.cast(classes, "int32"), cells], axis=-1), self.seed)
 
     def _chance(self, probabilities, noisy):
         """The probability of adding its noise to each answer, (n,): theorem 1."""

@@ -254,3 +254,31 @@ class TestMistakes:
 
     def test_it_is_public(self):
         assert mpreg.MemGuard is MemGuard
+
+
+class TestNeighbourhoods:
+    """Asking moved copies of a query, and keeping the surest answer, is the way around a coin that each query has."""
+
+    def tosses(self, logits, seed=7):
+        return np.asarray(
+            MemGuard(0.4, seed=seed)._toss(special.log_softmax(logits, axis=1).astype("float32"))
+        )
+
+    @pytest.mark.parametrize("classes", [2, 3, 10])
+    def test_queries_that_are_moved_a_little_mostly_meet_the_same_coin(self, classes):
+        rng = np.random.default_rng(0)
+        logits = 4 * rng.normal(size=(4000, classes))
+        moved = self.tosses(logits + 1e-3 * rng.normal(size=logits.shape))
+        assert np.mean(moved == self.tosses(logits)) > 0.99
+
+    def test_queries_whose_answers_differ_by_nats_meet_coins_of_their_own(self):
+        logits = 4 * np.random.default_rng(0).normal(size=(4000, 10))
+        tosses = self.tosses(logits)
+        assert len(np.unique(tosses)) > 2000
+        assert np.histogram(tosses, 10, (0, 1))[0] == pytest.approx(400, abs=100)
+
+    @pytest.mark.parametrize("classes", [2, 10])
+    def test_over_seeds_the_coin_of_a_query_is_fair(self, classes):
+        logits = np.random.default_rng(1).normal(size=(1, classes))
+        tosses = np.concatenate([self.tosses(logits, seed) for seed in range(1000)])
+        assert np.histogram(tosses, 5, (0, 1))[0] == pytest.approx(200, abs=50)
