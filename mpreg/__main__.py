@@ -1,6 +1,6 @@
 """`python -m mpreg` is the `mpreg` command."""
 
-from mpreg.cli.main import main
+from mpreg.cli import main
 
 if __name__ == "__main__":
     main()

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 import mpreg
 from mpreg.callbacks import AdversarialTraining, PrivacyMeter
-from mpreg.cli import main as cli
+from mpreg.cli import main as command
 
 
 def main():
@@ -91,9 +91,7 @@ def defences_that_compose(split):
         files = [str(folder / name) for name in ("model.keras", "members.npz", "nonmembers.npz")]
         model, members, nonmembers = files
         options = ["--members", members, "--nonmembers", nonmembers, "--dpia", "--out", str(folder / "audit")]
-        done = CliRunner().invoke(
-            cli.main, ["audit", model, *options, "--fail-above", "attack_accuracy=0.99"]
-        )
+        done = CliRunner().invoke(command, ["audit", model, *options, "--fail-above", "attack_accuracy=0.99"])
         assert done.exit_code == 0, done.output
         written = {path.name for path in (folder / "audit").iterdir()}
         assert {"report.html", "report.json", "member_scores.npz", "dpia.html"} <= written, written

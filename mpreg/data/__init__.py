@@ -14,4 +14,5 @@ from mpreg.data.records import flatten as flatten
 from mpreg.data.records import is_batched as is_batched
 from mpreg.data.records import map_arrays as map_arrays
 from mpreg.data.records import take as take
+from mpreg.data.split import DuplicateRecords as DuplicateRecords
 from mpreg.data.split import MembershipSplit as MembershipSplit

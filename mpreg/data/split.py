@@ -13,6 +13,20 @@ DUPLICATES = ("error", "drop", "allow")
 NAMED = 3  # duplicates that an error names
 
 
+class DuplicateRecords(ValueError):
+    """Records stand in two roles.
+
+    Args:
+        found: which do, and what is wrong with it; whoever has options of another name says the remedy in these.
+    """
+
+    def __init__(self, found):
+        self.found = found
+        super().__init__(
+            f'{found}: pass duplicates="drop" to remove the copies, or "allow" if distinct people have equal records'
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class MembershipSplit:
     """Records by role: members train the model, reference records may serve a defence, non-members do neither.
@@ -36,7 +50,8 @@ class MembershipSplit:
 
     Raises:
         ValueError: an empty role, unequal lengths, NaN, labels that are not class indices or one-hot, shapes or
-            label kinds that differ between roles, or duplicates across roles.
+            label kinds that differ between roles.
+        DuplicateRecords: duplicates across roles; a `ValueError` too.
 
     Example:
     ```python
@@ -134,8 +149,8 @@ def _without_duplicates(roles, *, drop):
     """Roles whose records stand in no earlier role.
 
     Raises:
-        ValueError: with `drop` false, where records stand in two roles; with `drop`, where nothing is left of a
-            role.
+        DuplicateRecords: with `drop` false, where records stand in two roles.
+        ValueError: with `drop`, where nothing is left of a role.
     """
     names, sizes = list(roles), [len(y) for _, y in roles.values()]
     first = first_equal(np.concatenate([digest_records(x) for x, _ in roles.values()]))
@@ -150,10 +165,9 @@ def _without_duplicates(roles, *, drop):
             f"{names[original[row]]}[{first[row] - starts[original[row]]}]"
             for row in copies[:NAMED]
         ]
-        raise ValueError(
+        raise DuplicateRecords(
             f"records that stand in an earlier role too: {len(copies):,} ({', '.join(named)}"
-            f"{', ...' if len(copies) > NAMED else ''}). A record in two roles makes every figure wrong: pass "
-            'duplicates="drop" to remove the copies, or "allow" if distinct people have equal records'
+            f"{', ...' if len(copies) > NAMED else ''}). A record in two roles makes every figure wrong"
         )
     clean = {}
     for name, begin, end in zip(names, starts, starts[1:], strict=False):

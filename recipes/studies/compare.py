@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import click
 import keras
 
 import mpreg
-from mpreg.catalogue import DEFENCES, SETTINGS, chosen, setting_of
+from mpreg.catalogue import SETTINGS, chosen, setting_of
 from mpreg.progress import progress_bar
-from mpreg.recipes.writing import console, print_table, run_command, write_comparison
+from mpreg.recipes.writing import console, print_table, write_comparison
 
 
 def run(defences, *, dataset="location30", epochs=None, out=None, seed=0):
@@ -57,18 +56,3 @@ def run(defences, *, dataset="location30", epochs=None, out=None, seed=0):
 
 def _described(defence):
     return f"{defence.name}: {defence.source}{f'; strength: {defence.knob}' if defence.knob else ''}."
-
-
-@click.command(help=__doc__.partition("\n")[0])
-@click.option(
-    "--defences",
-    default="advreg,selena-copies",
-    show_default=True,
-    help=f"Of {', '.join(DEFENCES)}, with commas; or all.",
-)
-@click.option("--dataset", type=click.Choice(list(SETTINGS)), default="location30", show_default=True)
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of all trainings.")
-@click.option("--out", type=click.Path(file_okay=False), help="Folder for the report.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the split, the weights and the attacks.")
-def command(**options):
-    run_command(run, **options)

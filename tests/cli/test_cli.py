@@ -1,6 +1,7 @@
 """The command: what it lists without importing it, how it ends, and what it leaves."""
 
 import json
+import os
 import subprocess
 import sys
 import types
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from mpreg.cli.main import main
+from mpreg.cli import main
 from mpreg.recipes import RECIPES
+from mpreg.recipes.studies.quickstart import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,7 +39,13 @@ def files(tmp_path_factory):
 
 class TestHelp:
     @pytest.mark.parametrize(
-        ("command", "lists"), [("", "quickstart audit compare recipe"), ("recipe", "nasr2018")]
+        ("command", "lists"),
+        [
+            ("", "quickstart audit compare recipe"),
+            ("recipe", "nasr2018"),
+            ("quickstart", "location30"),
+            ("audit", "--fail-above"),
+        ],
     )
     def test_help_imports_nothing_heavy(self, command, lists):
         code = (
@@ -58,16 +66,132 @@ class TestHelp:
     def test_an_unknown_recipe_is_a_usage_error(self):
         assert run("recipe", "experiment").exit_code == 2
 
-    def test_compare_is_imported_when_it_is_used(self, monkeypatch):
-        @click.command()
-        @click.option("--sets")
-        def command(sets):
-            click.echo(f"compared {sets}")
+    def test_every_recipe_and_every_command_has_a_line_of_help(self):
+        listed = " ".join(run("recipe", "--help").output.split())
+        assert all(f"{name} {text}" in listed for name, (_, text) in RECIPES.items())
+        listed = " ".join(run("--help").output.split())
+        for name, command in main.commands.items():
+            assert f"{name} {command.help.partition(chr(10))[0]}" in listed
 
+    def test_compare_is_imported_when_it_is_used(self, monkeypatch):
         module = types.ModuleType("mpreg.recipes.studies.compare")
-        module.command = command
+        module.run = lambda **options: click.echo(f"compared {options}")
         monkeypatch.setitem(sys.modules, "mpreg.recipes.studies.compare", module)
-        assert run("compare", "--sets", "digits").output == "compared digits\n"
+        given = {"defences": "l2", "dataset": "digits", "epochs": 2, "out": None, "seed": 0}
+        said = run("compare", "--defences", "l2", "--dataset", "digits", "--epochs", 2).output
+        assert said == f"compared {given}\n"
+
+    def test_the_help_of_compare_lists_defences_and_data_sets(self):
+        listed = run("compare", "--help").output
+        assert "selena" in listed and "location30" in listed
+
+    def test_the_help_of_quickstart_names_its_data_sets(self):
+        assert ", ".join(SETTINGS) in run("quickstart", "--help").output
+
+
+class TestEnd:
+    """0, 1 above a limit alone, 2 for wrong input, 3 for a fault of its own."""
+
+    @pytest.mark.parametrize(
+        ("command", "message"),
+        [
+            (["quickstart", "--dataset", "nowhere"], "dataset must be one of digits, location30"),
+            (["quickstart", "--epochs", "0"], "0 is not in the range"),
+            (["quickstart", "--seed", "-1"], "-1 is not in the range"),
+            (["compare", "--dataset", "nowhere"], "dataset must be one of digits, location30"),
+            (["compare", "--defences", "magic"], "Received: magic"),
+            (["recipe", "nasr2018", "--dataset", "nowhere"], "'nowhere' is not one of"),
+            (["recipe", "nothing"], "No such command 'nothing'"),
+            (["nothing"], "No such command 'nothing'"),
+        ],
+    )
+    def test_wrong_input_ends_with_2(self, command, message):
+        done = run(*command)
+        assert done.exit_code == 2
+        assert message in " ".join(done.output.split())
+
+    @pytest.mark.parametrize(
+        ("error", "code", "shown"),
+        [
+            (ValueError("epochs is wrong"), 2, "Error: epochs is wrong\n"),
+            (TypeError("x is a list"), 2, "Error: x is a list\n"),
+            (FileNotFoundError(2, "No such file", "x.npz"), 2, "Error: [Errno 2] No such file: 'x.npz'\n"),
+            (click.FileError("x.npz", "unreadable"), 2, "Error: Could not open file 'x.npz': unreadable\n"),
+            (KeyError("internal"), 3, "Traceback (most recent call last)"),
+            (MemoryError(), 3, "MemoryError"),
+            (KeyboardInterrupt(), 130, "Aborted!\n"),
+            (click.Abort(), 130, "Aborted!\n"),
+        ],
+    )
+    def test_an_error_of_any_command_never_ends_with_1(self, error, code, shown, monkeypatch):
+        def fail(**options):
+            raise error
+
+        module = types.ModuleType("mpreg.recipes.studies.quickstart")
+        module.run = fail
+        monkeypatch.setitem(sys.modules, "mpreg.recipes.studies.quickstart", module)
+        done = run("quickstart")
+        assert done.exit_code == code
+        assert shown in done.output
+        assert ("Traceback" in done.output) == (code == 3)
+
+    def test_a_reader_that_leaves_is_not_a_limit_exceeded(self, files, tmp_path):
+        options = [*map(str, files), "--attacks", "fast", "--out", str(tmp_path)]
+        command = subprocess.Popen(
+            [sys.executable, "-m", "mpreg", "audit", *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=-1
+        )
+        command.stdout.close()
+        assert command.stderr.read() == b""
+        assert command.wait(timeout=120) == 141
+
+
+class TestStandardError:
+    CODE = (
+        "import sys; from mpreg.cli.start_up import import_tensorflow; import_tensorflow()\n"
+        "print('tensorflow' in sys.modules)"
+    )
+
+    def imported(self, level, code=CODE):
+        environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+        if level is not None:
+            environment["TF_CPP_MIN_LOG_LEVEL"] = level
+        return subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=120,
+        )
+
+    def test_tensorflow_starts_in_silence(self):
+        done = self.imported("2")
+        assert (done.stdout, done.stderr) == ("True\n", "")
+
+    def test_the_command_sets_the_level_unless_the_user_has(self):
+        code = (
+            "import os; from mpreg.cli import main\n"
+            "try: main(['recipe', '--help'])\n"
+            "finally: print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
+        )
+        assert [self.imported(level, code).stdout[-2] for level in (None, "0", "2")] == ["3", "0", "2"]
+
+    def test_what_is_said_in_another_voice_is_shown(self, tmp_path):
+        (tmp_path / "tensorflow.py").write_text(
+            "import os\nos.write(2, b'I0000 noise\\nE0000 a fault\\nof two lines\\n')\nraise ImportError('broken')"
+        )
+        done = self.imported("3", f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{self.CODE}")
+        assert "noise" not in done.stderr
+        assert done.stderr.startswith("E0000 a fault\nof two lines\nTraceback")
+
+    def test_predictions_are_audited_without_tensorflow(self, files, tmp_path):
+        arguments = ["audit", *map(str, files), "--attacks", "fast", "--out", str(tmp_path)]
+        code = (
+            "import sys; from mpreg.cli import main\n"
+            f"try: main({arguments})\n"
+            "finally: print([name for name in ('tensorflow', 'keras') if name in sys.modules])"
+        )
+        assert self.imported(None, code).stdout.splitlines()[-1] == "[]"
 
 
 class TestAudit:

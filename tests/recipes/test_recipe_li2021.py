@@ -9,7 +9,7 @@ from support import mlp
 
 import mpreg
 from mpreg.catalogue import Setting
-from mpreg.cli.main import main
+from mpreg.cli import main
 from mpreg.recipes import li2021
 
 SMALL = Setting(

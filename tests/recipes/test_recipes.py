@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 import mpreg
 from mpreg.catalogue import Setting
-from mpreg.cli.main import main
+from mpreg.cli import main
 from mpreg.recipes import carlini2022, salem2019, shokri2017
 
 

@@ -1,97 +1,19 @@
-"""The `mpreg` command."""
+"""`mpreg audit`."""
 
-import importlib
-import os
 import shlex
 import sys
 
 import click
 
-import mpreg
+from mpreg.cli.group import WrongInput
+from mpreg.cli.start_up import import_tensorflow
 
 ATTACKS = ("fast", "standard", "strong")
-
-
-class LaterGroup(click.Group):
-    """A group that imports some of its commands, and what they need, only when they are used.
-
-    Args:
-        later: `(module, short help)` by command; the module has the command as `command`.
-    """
-
-    def __init__(self, *args, later=None, **options):
-        super().__init__(*args, **options)
-        self._later = later or {}
-
-    def list_commands(self, context):
-        return [*self.commands, *self._later]
-
-    def get_command(self, context, name):
-        if name not in self._later:
-            return super().get_command(context, name)
-        return importlib.import_module(self._later[name][0]).command
-
-    def format_commands(self, context, formatter):
-        # Without the commands themselves, because the help of some would import TensorFlow.
-        helps = {name: command.get_short_help_str(limit=80) for name, command in self.commands.items()}
-        helps |= {name: text for name, (_, text) in self._later.items()}
-        with formatter.section("Commands"):
-            formatter.write_dl([*helps.items()])
-
-
-class RecipeGroup(LaterGroup):
-    """The recipes as subcommands, as `mpreg.recipes.RECIPES` lists them; each is imported when it is used."""
-
-    def __init__(self, *args, **options):
-        from mpreg.recipes import RECIPES
-
-        super().__init__(*args, later=RECIPES, **options)
-
-
-class WrongInput(click.ClickException):
-    """What the user can mend; ends with 2, because 1 says that a limit was exceeded."""
-
-    exit_code = 2
-
-
-@click.group(
-    cls=LaterGroup,
-    later={
-        "compare": (
-            "mpreg.recipes.studies.compare",
-            "Train a classifier with several defences, and compare them.",
-        )
-    },
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-@click.version_option(mpreg.__version__, prog_name="mpreg")
-def main():
-    """Train Keras classifiers that do not betray who they were trained on, and prove it."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # a command's output is its own, not TensorFlow's
-
-
-@main.command()
-@click.option("--dataset", default="digits", show_default=True, help="digits, location30, purchase100-like")
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False),
-    help="Folder for the report. [default: mpreg-quickstart/DATASET]",
-)
-@click.option("--seed", default=0, show_default=True, help="Seed of the split, the weights and the attacks.")
-@click.option("--penalty", type=float, help="Weight of the membership gain. More privacy, less accuracy.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of both trainings.")
-def quickstart(**options):
-    """Train a classifier without and with defence, attack both, and compare."""
-    from mpreg.recipes.studies.quickstart import run
-    from mpreg.recipes.writing import run_command
-
-    run_command(run, **options)
-
-
+ABOVE_LIMIT = 1
 _FILE = click.Path(exists=True, dir_okay=False)
 
 
-@main.command()
+@click.command()
 @click.argument("model", type=_FILE, required=False)
 @click.option("--members", type=_FILE, help=".npz with x and y of records that MODEL was trained on.")
 @click.option("--nonmembers", type=_FILE, help=".npz with x and y of records that it was not trained on.")
@@ -120,29 +42,33 @@ _FILE = click.Path(exists=True, dir_okay=False)
 @click.option("--delta", type=float, default=0.0, show_default=True, help="Delta of that guarantee.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the attacks.")
 @click.option("--out", type=click.Path(file_okay=False), default="mpreg-audit", show_default=True)
-def audit(**given):
+def command(**given):
     """Attack a saved Keras model, or the predictions of any model, and report.
 
     \b
     mpreg audit model.keras --members a.npz --nonmembers b.npz --out report
     mpreg audit --member-predictions a.npz --nonmember-predictions b.npz --out report
 
-    Ends with 0; with 1 if a figure is above a limit set by --fail-above; with 2 if the input is wrong. FIGURE is
+    Ends with 0; with 1 if a figure is above a limit set by --fail-above; with 2 if the input is wrong; with 3 if
+    it failed itself. FIGURE is
     attack_accuracy, attack_auc, advantage, precision, recall, tpr_at_fpr_0.01, tpr_at_fpr_0.001,
     epsilon_lower_bound, gap_bound or generalization_gap. Nothing in the files is unpickled or run.
     """
+    from mpreg.data import DuplicateRecords
+
     try:
         found, paths = _audit(**given)
-    except (ValueError, TypeError, OSError) as error:
-        in_python = 'pass duplicates="drop" to remove the copies, or "allow" if'
-        here = "remove the copies from the file, or say --allow-duplicates if"
-        raise WrongInput(str(error).replace(in_python, here)) from error
+    except DuplicateRecords as error:
+        remedy = (
+            "remove the copies from the file, or say --allow-duplicates if distinct people have equal records"
+        )
+        raise WrongInput(f"{error.found}: {remedy}") from error
     click.echo(found.report.to_markdown())
     for gate in found.gates:
         click.echo(f"{gate.figure} {gate.measured}, limit {gate.limit:g}: {gate.verdict}")
     click.echo("\n".join(map(str, paths)))
     if found.failed:
-        sys.exit(1)
+        sys.exit(ABOVE_LIMIT)
 
 
 def _audit(
@@ -165,6 +91,8 @@ def _audit(
     **records,
 ):
     """The `Audit` that the options ask for, and the paths of what it wrote."""
+    if model is not None:
+        import_tensorflow()
     from mpreg.audit import run as audits
     from mpreg.audit.files import read_class_names
     from mpreg.audit.gate import parse_limit
@@ -224,12 +152,3 @@ def _shadows(attacks, records):
             "strong attacks train models like MODEL: say --shadow-epochs, as MODEL was trained"
         )
     return records["shadow_models"], records["shadow_epochs"], records["shadow_batch_size"]
-
-
-@main.group(cls=RecipeGroup)
-def recipe():
-    """Rebuild a paper's table, published figures beside measured ones."""
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,46 @@
+"""`mpreg compare`."""
+
+import click
+
+from mpreg.cli.start_up import import_tensorflow
+
+
+class Compare(click.Command):
+    """Its help ends with the names of defences and data sets, which take TensorFlow's import to know."""
+
+    def format_epilog(self, context, formatter):
+        import_tensorflow()
+        from mpreg.catalogue import DEFENCES, SETTINGS
+
+        for heading, names in (("Defences", DEFENCES), ("Data sets", SETTINGS)):
+            with formatter.section(heading):
+                formatter.write_text(", ".join(names))
+
+
+@click.command(cls=Compare)
+@click.option(
+    "--defences",
+    default="advreg,selena-copies",
+    show_default=True,
+    help="Of those below, with commas; or all.",
+)
+@click.option("--dataset", default="location30", show_default=True, help="One of those below.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of all trainings.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False),
+    help="Folder for the report. [default: mpreg-compare/DATASET]",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the split, the weights and the attacks.",
+)
+def command(**options):
+    """Train a classifier with several defences, and compare them."""
+    import_tensorflow()
+    from mpreg.recipes.studies.compare import run
+
+    run(**options)

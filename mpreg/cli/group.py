@@ -1,0 +1,51 @@
+"""How every command ends: what the user can mend is a message and ends with 2, a fault of its own ends with 3."""
+
+import os
+import sys
+import traceback
+
+import click
+
+WRONG_INPUT, FAULT, INTERRUPTED, NOBODY_READS = 2, 3, 130, 141
+
+
+class WrongInput(click.ClickException):
+    """What the user can mend."""
+
+    exit_code = WRONG_INPUT
+
+
+class CommandGroup(click.Group):
+    """Commands none of which ends with 1, unless it says so itself: to a script, 1 means that a limit was exceeded.
+
+    Errors of value, type or file are taken for wrong input, for that is what all of mpreg raises them for.
+    """
+
+    def list_commands(self, context):
+        return list(self.commands)  # in the order in which one meets them
+
+    def format_commands(self, context, formatter):
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, command.get_short_help_str(limit=200)) for name, command in self.commands.items()]
+            )
+
+    def invoke(self, context):
+        try:
+            return super().invoke(context)
+        except click.exceptions.Exit:
+            raise
+        except click.ClickException as error:
+            error.exit_code = WRONG_INPUT  # some of click's own end with 1
+            raise
+        except BrokenPipeError:  # such as `mpreg audit ... | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
+            context.exit(NOBODY_READS)
+        except (ValueError, TypeError, OSError) as error:
+            raise WrongInput(str(error)) from error
+        except (KeyboardInterrupt, EOFError, click.Abort):
+            click.echo("Aborted!", err=True)
+            context.exit(INTERRUPTED)
+        except Exception:
+            traceback.print_exc()
+            context.exit(FAULT)
