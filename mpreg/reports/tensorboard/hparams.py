@@ -4,7 +4,7 @@ import numbers
 import os
 
 import numpy as np
-from tensorboard.plugins.hparams import api_pb2, summary
+from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
 from mpreg._validate import brief
@@ -50,6 +50,8 @@ def write_hparams(log_dir, *, hparams, report, choices=None):
         write_hparams(f"logs/penalty-{penalty}", hparams={"penalty": penalty}, report=report)
     ```
     """
+    from tensorboard.plugins.hparams import summary  # imports TensorFlow
+
     report = read_report(report)
     infos = _infos(hparams, choices or {})
     strongest = strongest_of(report)
