@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import mpreg
 from mpreg.cli import main
 from mpreg.recipes import RECIPES
 from mpreg.recipes.studies.quickstart import SETTINGS
@@ -41,10 +42,11 @@ class TestHelp:
     @pytest.mark.parametrize(
         ("command", "lists"),
         [
-            ("", "quickstart audit compare recipe"),
+            ("", "quickstart audit compare report recipe"),
             ("recipe", "nasr2018"),
             ("quickstart", "location30"),
             ("audit", "--fail-above"),
+            ("report", "--format"),
         ],
     )
     def test_help_imports_nothing_heavy(self, command, lists):
@@ -278,4 +280,73 @@ class TestAudit:
         done = run("audit", *expanded, "--out", tmp_path / "new")
         assert done.exit_code == 2
         assert message in " ".join(done.output.split())
+        assert not (tmp_path / "new").exists()
+
+
+class TestReport:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def audit(cls, files, tmp_path_factory):
+        folder = tmp_path_factory.mktemp("audit")
+        limits = ["--fail-above", "gap_bound=1", "--dpia"]
+        assert run("audit", *files, "--attacks", "fast", "--out", folder, *limits).exit_code == 0
+        return folder
+
+    def test_it_writes_again_what_the_audit_wrote(self, audit, tmp_path):
+        formats = ["--format", "html", "--format", "md", "--format", "dpia"]
+        done = run("report", audit / "report.json", *formats, "--out", tmp_path / "new")
+        assert done.exit_code == 0, done.output
+        names = {"report.html", "report.md", "dpia.html", "dpia.md"}
+        assert {path.name for path in (tmp_path / "new").iterdir()} == names
+        for name in names:
+            assert (tmp_path / "new" / name).read_bytes() == (audit / name).read_bytes(), name
+            assert str(tmp_path / "new" / name) in done.output
+
+    def test_a_kept_comparison_gives_the_page_of_to_html_beside_it(self, tmp_path):
+        rng = np.random.default_rng(0)
+        labels = rng.integers(0, 3, 60)
+        sides = [rng.normal(size=(60, 3)) + margin * np.eye(3)[labels] for margin in (4.0, 1.0)]
+        report = mpreg.evaluate_predictions(sides[0], labels, sides[1], labels, attacks="fast")
+        comparison = mpreg.compare({"a": report, "b": report})
+        comparison.to_json(tmp_path / "kept.json")
+        comparison.to_html(tmp_path / "page.html", title="Two", class_names=["ant", "bee", "cat"])
+        (tmp_path / "names.txt").write_text("ant\nbee\ncat\n")
+        options = ["--title", "Two", "--class-names", tmp_path / "names.txt"]
+        assert run("report", tmp_path / "kept.json", *options).exit_code == 0
+        assert (tmp_path / "kept.html").read_bytes() == (tmp_path / "page.html").read_bytes()
+        chosen = ["--format", "dpia", "--chosen", "a", "--epsilon", 2]
+        assert run("report", tmp_path / "kept.json", *chosen).exit_code == 0
+        assert "a (chosen)" in (tmp_path / "dpia.md").read_text("utf-8")
+        assert "ε = 2" in (tmp_path / "dpia.md").read_text("utf-8")
+
+    def test_it_takes_neither_tensorflow_nor_scikit_learn(self, audit, tmp_path):
+        code = (
+            "import sys; sys.modules |= dict.fromkeys(('tensorflow', 'keras', 'sklearn'))  # not to be found\n"
+            f"from mpreg.cli import main; main(['report', {str(audit / 'report.json')!r}, '--format', 'dpia', "
+            f"'--format', 'html', '--out', {str(tmp_path)!r}])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "report.html").read_bytes() == (audit / "report.html").read_bytes()
+
+    @pytest.mark.parametrize(
+        ("content", "options", "message"),
+        [
+            ("{", [], "is no report.json of mpreg"),
+            ('{"schema": "mpreg.frontier/1"}', [], "Received: schema='mpreg.frontier/1'"),
+            (None, ["--format", "pdf"], "'pdf' is not one of"),
+            (None, ["--epsilon", "1"], "say --format dpia too"),
+            (None, ["--format", "dpia", "--chosen", "b"], "chosen must be one of ['model']. Received: 'b'"),
+            (None, ["--format", "dpia", "--epsilon", "0"], "epsilon must be above 0"),
+        ],
+    )
+    def test_wrong_input_ends_with_2_and_writes_nothing(self, audit, content, options, message, tmp_path):
+        file = audit / "report.json"
+        if content is not None:
+            file = tmp_path / "a.json"
+            file.write_text(content)
+        done = run("report", file, *options, "--out", tmp_path / "new")
+        assert done.exit_code == 2 and message in " ".join(done.output.split())
         assert not (tmp_path / "new").exists()
