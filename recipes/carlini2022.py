@@ -24,7 +24,7 @@ from mpreg.progress import progress_bar
 from mpreg.recipes import options
 from mpreg.recipes.studies import quickstart
 from mpreg.recipes.training import EpochBar, train_undefended
-from mpreg.recipes.writing import console, print_table, run_command
+from mpreg.recipes.writing import console, print_table
 from mpreg.reports.figures import plot_attacks
 
 # CIFAR-10 with a wide ResNet, 25,000 members and 256 shadow models: TPR at 0.1 % FPR and balanced accuracy, percent.
@@ -124,4 +124,4 @@ def rows_of(report):
 @options.out
 @options.seed
 def command(**given):
-    run_command(run, **given)
+    run(**given)

@@ -21,7 +21,7 @@ from mpreg.catalogue.settings import CIFAR10, DIGITS, LOCATION30
 from mpreg.progress import progress_bar
 from mpreg.recipes import options
 from mpreg.recipes.training import train_undefended
-from mpreg.recipes.writing import console, print_table, run_command
+from mpreg.recipes.writing import console, print_table
 
 NONE, HIGH_ACCURACY = "none", "high accuracy"
 EPSILONS = {f"epsilon {epsilon}": float(epsilon) for epsilon in (8, 4, 2, 1)}
@@ -194,4 +194,4 @@ def _made(out):
 @options.out
 @options.seed
 def command(**given):
-    run_command(run, **given)
+    run(**given)

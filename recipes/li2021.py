@@ -27,7 +27,7 @@ from mpreg.catalogue.settings import LOCATION30
 from mpreg.progress import progress_bar
 from mpreg.recipes import options
 from mpreg.recipes.training import EpochBar
-from mpreg.recipes.writing import console, print_table, run_command, write_comparison
+from mpreg.recipes.writing import console, print_table, write_comparison
 from mpreg.training import MixUpMMD
 
 ALPHA, MMD_WEIGHT = 1.0, 3.0
@@ -148,4 +148,4 @@ def rows_of(reports):
 @options.out
 @options.seed
 def command(**given):
-    run_command(run, **given)
+    run(**given)

@@ -22,7 +22,7 @@ from mpreg.recipes import options
 from mpreg.recipes.published_schedule import PublishedSchedule, train_published
 from mpreg.recipes.studies import quickstart
 from mpreg.recipes.training import train_defended, train_undefended, watch
-from mpreg.recipes.writing import console, print_table, run_command, write_comparison
+from mpreg.recipes.writing import console, print_table, write_comparison
 
 
 @dataclass(frozen=True)
@@ -185,4 +185,4 @@ def beside_published(comparison, published):
 @options.out
 @options.seed
 def command(**given):
-    run_command(run, **given)
+    run(**given)

@@ -1,4 +1,4 @@
-"""Options that the commands of recipes share."""
+"""Options that the commands of recipes share; light to import."""
 
 import click
 
@@ -48,3 +48,32 @@ out = click.option("--out", type=click.Path(file_okay=False), help="Folder for w
 seed = click.option(
     "--seed", default=0, show_default=True, help="Seed of the splits, the weights and the attacks."
 )
+attacks = click.option(
+    "--attack",
+    "attacks",
+    multiple=True,
+    help="Key of an attack beside those of the standard suite, such as likelihood_ratio; may be given several times.",
+)
+
+
+def plugins(before=lambda: None):
+    """`--plugin`, which may be given several times; `before` is called ahead of the first import."""
+
+    def load(context, parameter, names):
+        if names:
+            before()
+            from mpreg.catalogue import load_plugin
+
+            for name in names:
+                load_plugin(name)
+
+    return click.option(
+        "--plugin",
+        multiple=True,
+        metavar="MODULE",
+        is_eager=True,  # other options may name what it registers
+        expose_value=False,
+        callback=load,
+        help="Module, or path of a .py file, that registers defences, data sets, attacks or networks; may be given "
+        "several times.",
+    )

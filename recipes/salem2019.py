@@ -23,7 +23,7 @@ from mpreg.catalogue import Setting
 from mpreg.data import take
 from mpreg.progress import progress_bar
 from mpreg.recipes import options
-from mpreg.recipes.writing import console, print_table, run_command
+from mpreg.recipes.writing import console, print_table
 
 DROPOUT = 0.5
 # Dropout takes so many percent points of the target's accuracy and of adversary 1's precision and recall (slides).
@@ -210,4 +210,4 @@ def _precision_recall(result):
 @options.out
 @options.seed
 def command(**given):
-    run_command(run, **given)
+    run(**given)

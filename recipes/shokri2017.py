@@ -22,7 +22,7 @@ from mpreg.attacks.suites import standard
 from mpreg.catalogue import Setting, setting_of
 from mpreg.progress import progress_bar
 from mpreg.recipes import options
-from mpreg.recipes.writing import console, print_table, run_command
+from mpreg.recipes.writing import console, print_table
 
 # Mitigation: (what the answers pass through, L2), and published test accuracy, attack accuracy, precision, recall.
 ROWS = {
@@ -173,4 +173,4 @@ def rows_of(reports):
 @options.out
 @options.seed
 def command(**given):
-    run_command(run, **given)
+    run(**given)

@@ -1,9 +1,8 @@
-"""What recipes share in telling: tables on the screen, reports in a folder, and errors as messages."""
+"""What recipes share in telling: tables on the screen and reports in a folder."""
 
 import sys
 from pathlib import Path
 
-import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -35,11 +34,3 @@ def print_table(title, header, rows):
     for row in rows:
         table.add_row(*map(Text, row))  # Text, because intervals are not markup
     console.print(table)
-
-
-def run_command(function, **options):
-    """Runs a command; what the user can mend is a message, not a traceback."""
-    try:
-        function(**options)
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from error

@@ -608,10 +608,16 @@ ATTACKS = [
         "Received: <class 'mpreg.attacks.gap.GapAttack'>",
     ),
     (
-        "a name for an attack",
-        lambda: predictions(attacks=["gap"]),
+        "no attack",
+        lambda: predictions(attacks=[3]),
         ValueError,
-        "an attack must be an mpreg.attacks.Attack with a name, fit and score. Received: 'gap'",
+        "an attack must be an mpreg.attacks.Attack with a name, fit and score. Received: 3",
+    ),
+    (
+        "the key of no attack",
+        lambda: predictions(attacks=["gap", "gapp"]),
+        ValueError,
+        re.compile("attacks must be of fast, standard, strong, gap, .*, trained, .*Received: 'gapp'"),
     ),
     (
         "a threat model that is no text",

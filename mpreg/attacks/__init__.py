@@ -25,6 +25,7 @@ from mpreg.attacks.shadow.models import ShadowModels as ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet as ShadowFleet
 from mpreg.attacks.shadow.training import ShadowTraining as ShadowTraining
 from mpreg.attacks.shadow.training import draw_membership as draw_membership
+from mpreg.attacks.suites import register as register
 from mpreg.attacks.suites import suite as suite
 from mpreg.attacks.threshold import ThresholdAttack as ThresholdAttack
 from mpreg.attacks.trained import TrainedAttack as TrainedAttack

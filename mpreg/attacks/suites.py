@@ -1,5 +1,8 @@
-"""The named suites of attacks."""
+"""The named suites of attacks, and attacks by key."""
 
+import copy
+
+from mpreg._registry import Registry
 from mpreg.attacks.base import Attack
 from mpreg.attacks.gap import GapAttack
 from mpreg.attacks.instance_threshold import InstanceThresholdAttack
@@ -19,7 +22,8 @@ def suite(attacks):
     always among them, because no attacker does worse than it.
 
     Args:
-        attacks: `"fast"`, `"standard"`, `"strong"` or a list of `Attack` objects.
+        attacks: `"fast"`, `"standard"`, `"strong"` or a list of `Attack` objects, of keys of attacks such as
+            `"loss_threshold"` (those of `"strong"`, and registered ones), and of these three names.
 
     Raises:
         ValueError: an unknown name, an empty list, something that is not an attack or describes itself by what is
@@ -32,23 +36,64 @@ def suite(attacks):
         raise ValueError(f"attacks must be {names} or a list of attacks. Received: {attacks!r}")
     if not attacks:
         raise ValueError('attacks is empty. Use "standard", or list at least one attack')
+    attacks = [attack for given in attacks for attack in _meant(given)]
     for attack in attacks:
-        if not isinstance(attack, Attack) or not isinstance(getattr(attack, "name", None), str):
-            raise ValueError(
-                f"an attack must be an mpreg.attacks.Attack with a name, fit and score. Received: {attack!r}"
-            )
-        for said in ("key", "threat_model"):
-            if not isinstance(getattr(attack, said), str | None):
-                raise ValueError(
-                    f"the {said} of an attack must be text or None. "
-                    f"Received: {getattr(attack, said)!r} of {attack.name!r}"
-                )
+        _check(attack)
     has_gap = any(isinstance(attack, GapAttack) for attack in attacks)
     attacks = [*attacks] if has_gap else [GapAttack(), *attacks]
     names = [attack.name for attack in attacks]
     if len(set(names)) < len(names):
         raise ValueError(f"attacks must have different names. Received: {names}")
     return attacks
+
+
+def register(attack, *, replace=False):
+    """Adds an attack, which lists of attacks then name by its key; returns it.
+
+    Args:
+        attack: an `Attack` with a key, or its class where that is made without arguments. Each evaluation attacks
+            with a copy.
+        replace: whether it may take the place of one of the same key.
+
+    Raises:
+        ValueError: no attack, no key, or a key that is taken.
+
+    Example:
+    ```python
+    mpreg.attacks.register(Margin)
+    mpreg.evaluate(model, split, attacks=["standard", "margin"])
+    ```
+    """
+    made = attack() if isinstance(attack, type) and issubclass(attack, Attack) else attack
+    _check(made)
+    if made.key is None:
+        raise ValueError(f"an attack needs a key to be registered by. Received: {made.name!r} with key=None")
+    ATTACKS.register(made.key, made, replace=replace)
+    return attack
+
+
+def _check(attack):
+    if not isinstance(attack, Attack) or not isinstance(getattr(attack, "name", None), str):
+        raise ValueError(
+            f"an attack must be an mpreg.attacks.Attack with a name, fit and score. Received: {attack!r}"
+        )
+    for said in ("key", "threat_model"):
+        if not isinstance(getattr(attack, said), str | None):
+            raise ValueError(
+                f"the {said} of an attack must be text or None. "
+                f"Received: {getattr(attack, said)!r} of {attack.name!r}"
+            )
+
+
+def _meant(given):
+    """The attacks that one entry of a list stands for."""
+    if not isinstance(given, str):
+        return [given]
+    if given in SUITES:
+        return SUITES[given]()
+    if given not in ATTACKS:
+        raise ValueError(f"attacks must be of {', '.join([*SUITES, *ATTACKS])}. Received: {given!r}")
+    return [copy.deepcopy(ATTACKS[given])]
 
 
 def fast():
@@ -73,3 +118,6 @@ def strong():
 
 
 SUITES = {"fast": fast, "standard": standard, "strong": strong}
+ATTACKS = Registry("attack")  # by key
+for _attack in strong():
+    register(_attack)

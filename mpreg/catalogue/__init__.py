@@ -21,9 +21,13 @@ from mpreg.catalogue.defence import ANY as ANY
 from mpreg.catalogue.defence import Defence as Defence
 from mpreg.catalogue.defence import Task as Task
 from mpreg.catalogue.defence import chosen as chosen
+from mpreg.catalogue.defence import defence_of as defence_of
+from mpreg.catalogue.digest import digest_of as digest_of
 from mpreg.catalogue.networks import Network as Network
 from mpreg.catalogue.networks import images as images
 from mpreg.catalogue.networks import table as table
+from mpreg.catalogue.plugins import load_plugin as load_plugin
+from mpreg.catalogue.plugins import loaded_plugins as loaded_plugins
 from mpreg.catalogue.register import register as register
 from mpreg.catalogue.registries import DEFENCES as DEFENCES
 from mpreg.catalogue.registries import NETWORKS as NETWORKS

@@ -132,7 +132,20 @@ def chosen(names):
     """
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     wanted = list(DEFENCES) if wanted == ["all"] else list(dict.fromkeys(["undefended", *wanted]))
-    unknown = [name for name in wanted if name not in DEFENCES]
+    return _known(wanted)
+
+
+def defence_of(name):
+    """The `Defence` of a name.
+
+    Raises:
+        ValueError: an unknown name; the message lists all names.
+    """
+    return _known([name])[0]
+
+
+def _known(names):
+    unknown = [name for name in names if name not in DEFENCES]
     if unknown:
         raise ValueError(f"defences must be of {', '.join(DEFENCES)}. Received: {', '.join(unknown)}")
-    return [DEFENCES[name] for name in wanted]
+    return [DEFENCES[name] for name in names]

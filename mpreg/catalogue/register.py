@@ -1,19 +1,19 @@
 """Adding to the catalogue."""
 
+from mpreg import attacks, datasets
 from mpreg._validate import brief
 from mpreg.catalogue.defence import Defence
 from mpreg.catalogue.networks import Network
 from mpreg.catalogue.registries import DEFENCES, NETWORKS, SETTINGS
 from mpreg.catalogue.setting import Setting
 
-_KINDS = {Defence: DEFENCES, Network: NETWORKS, Setting: SETTINGS}
-
 
 def register(entry, *, replace=False):
-    """Adds a defence, a network or a setting, which commands then know by its name; returns it.
+    """Adds a defence, a network, a setting, a data set or an attack, which commands then know by name; returns it.
 
     Args:
-        entry: a `Defence`, `Network` or `Setting`.
+        entry: a `Defence`, a `Network`, a `Setting`, an `mpreg.datasets.Loader`, or an `mpreg.attacks.Attack` with a
+            key (or its class, where that is made without arguments; so `register` can decorate it).
         replace: whether it may take the place of one of the same name.
 
     Raises:
@@ -25,8 +25,13 @@ def register(entry, *, replace=False):
     mpreg.catalogue.register(Defence(name="mine", build=train_mine, source="us"))
     ```
     """
-    for kind, registry in _KINDS.items():
+    for kind, registry in ((Defence, DEFENCES), (Network, NETWORKS), (Setting, SETTINGS)):
         if isinstance(entry, kind):
             return registry.register(entry.name, entry, replace=replace)
-    known = ", ".join(kind.__name__ for kind in _KINDS)
-    raise TypeError(f"entry must be one of {known}. Received: {brief(entry)}")
+    if isinstance(entry, datasets.Loader):
+        return datasets.register(entry, replace=replace)
+    if isinstance(entry, attacks.Attack) or (isinstance(entry, type) and issubclass(entry, attacks.Attack)):
+        return attacks.register(entry, replace=replace)
+    raise TypeError(
+        f"entry must be a Defence, Network, Setting, datasets.Loader or Attack. Received: {brief(entry)}"
+    )

@@ -3,6 +3,7 @@
 import click
 
 from mpreg.cli.start_up import import_tensorflow
+from mpreg.recipes import options
 
 
 class Compare(click.Command):
@@ -18,6 +19,7 @@ class Compare(click.Command):
 
 
 @click.command(cls=Compare)
+@options.plugins(import_tensorflow)
 @click.option(
     "--defences",
     default="advreg,selena-copies",
@@ -25,7 +27,8 @@ class Compare(click.Command):
     help="Of those below, with commas; or all.",
 )
 @click.option("--dataset", default="location30", show_default=True, help="One of those below.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of all trainings.")
+@options.attacks
+@options.epochs
 @click.option(
     "--out",
     type=click.Path(file_okay=False),
@@ -38,9 +41,9 @@ class Compare(click.Command):
     show_default=True,
     help="Seed of the split, the weights and the attacks.",
 )
-def command(**options):
+def command(**given):
     """Train a classifier with several defences, and compare them."""
     import_tensorflow()
     from mpreg.recipes.studies.compare import run
 
-    run(**options)
+    run(**given)

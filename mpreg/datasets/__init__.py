@@ -12,41 +12,52 @@ Files are looked for in the folder named by the environment variable MPREG_DATA_
 only if its hash is right.
 """
 
-from dataclasses import dataclass, field
+import functools
 
 import numpy as np
 
+from mpreg._registry import Registry
 from mpreg.datasets import lookup, synthetic
+from mpreg.datasets.dataset import Dataset, Loader, described
 from mpreg.datasets.registry import SPECS
 
-__all__ = ["Dataset", "load", "names"]
+__all__ = ["Dataset", "Loader", "load", "loader_of", "names", "register"]
 
 _SYNTHETIC = "purchase100-like"
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Dataset:
-    """Records and their classes.
-
-    Attributes:
-        name: the name under which `load` knows it.
-        features: one record a row. Binary tables are uint8 of 0 and 1, because as float32 Texas-100 would
-            take 1.7 GB: Keras casts each batch. Everything else is float32 from 0 to 1.
-        labels: int64 `(records,)`, from 0 to `classes - 1`.
-        classes: how many classes there are.
-        description: one line: what it is, how many records, where it comes from, whether it is synthetic.
-    """
-
-    name: str
-    features: np.ndarray = field(repr=False)
-    labels: np.ndarray = field(repr=False)
-    classes: int
-    description: str
-
-
 def names():
     """The names that `load` knows, in the order in which they are documented."""
-    return ("digits", *SPECS, _SYNTHETIC)
+    return tuple(LOADERS)
+
+
+def register(loader, *, replace=False):
+    """Adds a data set of one's own, which `load` then knows by its name; returns the loader.
+
+    Args:
+        loader: a `Loader`.
+        replace: whether it may take the place of one of the same name.
+
+    Raises:
+        ValueError: the name is taken, or is none.
+    """
+    return LOADERS.register(_known_as(loader.name), loader, replace=replace)
+
+
+def loader_of(name):
+    """What loads a data set, called without arguments.
+
+    Raises:
+        ValueError: an unknown name; the message lists all.
+    """
+    known = _known_as(name)
+    if known not in LOADERS:
+        raise ValueError(f"There is no data set {name!r}. Choose one of: {', '.join(names())}")
+    return LOADERS[known]
+
+
+def _known_as(name):
+    return name.replace("_", "-") if isinstance(name, str) else name
 
 
 def load(name, *, cache_dir=None, records=None, seed=None):
@@ -88,42 +99,41 @@ def load(name, *, cache_dir=None, records=None, seed=None):
     Source: Shokri, Stronati, Song and Shmatikov, "Membership Inference Attacks Against Machine Learning
     Models", IEEE S&P 2017, introduced Location-30, Purchase-100 and Texas-100.
     """
-    known = name.replace("_", "-") if isinstance(name, str) else name
-    if known not in names():
-        raise ValueError(f"There is no data set {name!r}. Choose one of: {', '.join(names())}")
-    if known != _SYNTHETIC:
-        for option, value in (("records", records), ("seed", seed)):
-            if value is not None:
-                raise ValueError(
-                    f"{option} applies to {_SYNTHETIC!r} only: {known!r} is loaded whole. "
-                    f"Received: {option}={value!r}"
-                )
-    if known == _SYNTHETIC:
-        return _purchase100_like(60_000 if records is None else records, 0 if seed is None else seed)
-    if known == "digits":
-        return _digits()
-    spec = SPECS[known]
-    features, labels, provenance = lookup.read(known, spec, cache_dir=cache_dir)
-    return _dataset(known, features, labels, spec.classes, f"{spec.origin}; {provenance}")
+    loader, known = loader_of(name), _known_as(name)
+    asked = {option: value for option, value in (("records", records), ("seed", seed)) if value is not None}
+    if loader is not _purchase100_like:
+        for option, value in asked.items():
+            raise ValueError(
+                f"{option} applies to {_SYNTHETIC!r} only: {known!r} is loaded whole. "
+                f"Received: {option}={value!r}"
+            )
+    return loader(cache_dir=cache_dir, **asked)
 
 
-def _purchase100_like(records, seed):
+def _from_files(name, *, cache_dir=None):
+    spec = SPECS[name]
+    features, labels, provenance = lookup.read(name, spec, cache_dir=cache_dir)
+    return described(name, features, labels, spec.classes, f"{spec.origin}; {provenance}")
+
+
+def _purchase100_like(*, cache_dir=None, records=60_000, seed=0):
     features, labels = synthetic.purchase100_like(records=records, seed=seed)
     origin = (
         f"synthetic households shaped like Purchase-100, drawn by mpreg with seed {seed}, nobody's purchases"
     )
-    return _dataset(_SYNTHETIC, features, labels, synthetic.CLASSES, origin)
+    return described(_SYNTHETIC, features, labels, synthetic.CLASSES, origin)
 
 
-def _digits():
+def _digits(*, cache_dir=None):
     from sklearn.datasets import load_digits
 
     features, labels = load_digits(return_X_y=True)
     origin = "handwritten digits of 8 by 8 pixels (UCI), as shipped with scikit-learn"
-    return _dataset("digits", (features / 16).astype(np.float32), labels.astype(np.int64), 10, origin)
+    return described("digits", (features / 16).astype(np.float32), labels.astype(np.int64), 10, origin)
 
 
-def _dataset(name, features, labels, classes, origin):
-    shape = " × ".join(f"{size:,}" for size in features.shape[1:])
-    description = f"{name}: {len(labels):,} records of {shape} values in {classes} classes; {origin}"
-    return Dataset(name=name, features=features, labels=labels, classes=classes, description=description)
+LOADERS = Registry("data set")
+LOADERS.register("digits", _digits)
+for _name in SPECS:
+    LOADERS.register(_name, functools.partial(_from_files, _name))
+LOADERS.register(_SYNTHETIC, _purchase100_like)

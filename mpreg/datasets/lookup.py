@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mpreg.datasets.archives import DAMAGE, read_npz
+from mpreg.datasets.conform import conform
 from mpreg.datasets.download import fetch, replacing, verify
 from mpreg.datasets.images import prepared
 
@@ -91,52 +92,4 @@ def _digests(spec):
 
 
 def _conform(features, labels, spec, path):
-    """Checks shapes and values at the door and gives the arrays their promised types."""
-    if features.shape[1:] != spec.shape or len(features) == 0:
-        wanted = ", ".join(str(size) for size in spec.shape)
-        raise ValueError(
-            f"{path}: features must have the shape (records, {wanted}). Received: {features.shape}"
-        )
-    if features.dtype.kind not in "biuf":
-        raise ValueError(f"{path}: features must be numbers. Received: {features.dtype}")
-    if labels.shape != features.shape[:1] or labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"{path}: labels must be {len(features)} integers. "
-            f"Received: {labels.dtype} of shape {labels.shape}"
-        )
-    labels = labels.astype(np.int64)
-    if labels.min() < 0 or labels.max() >= spec.classes:
-        raise ValueError(
-            f"{path}: labels must lie from 0 to {spec.classes - 1}. "
-            f"Received: {labels.min()} to {labels.max()}"
-        )
-    return _VALUES[spec.values](features, path), labels
-
-
-def _binary(features, path):
-    with np.errstate(invalid="ignore"):  # NaN is refused below
-        bits = features.astype(np.uint8, copy=False)
-    if bits.max() > 1 or (bits is not features and not np.array_equal(bits, features)):
-        raise ValueError(f"{path}: features must be 0 or 1. Received: {features.min()} to {features.max()}")
-    return bits
-
-
-def _pixel(features, path):
-    if features.dtype == np.uint8:
-        return np.divide(features, np.float32(255), dtype=np.float32, order="C")
-    pixels = _real(features, path)
-    if pixels.min() < 0 or pixels.max() > 1:
-        raise ValueError(
-            f"{path}: pixels must be uint8, or lie from 0 to 1. "
-            f"Received: {features.dtype} from {features.min()} to {features.max()}"
-        )
-    return pixels
-
-
-def _real(features, path):
-    if not np.isfinite(features).all():
-        raise ValueError(f"{path}: features must be finite. Received: NaN or infinity")
-    return features.astype(np.float32, copy=False)
-
-
-_VALUES = {"binary": _binary, "pixel": _pixel, "real": _real}
+    return conform(features, labels, path, shape=spec.shape, classes=spec.classes, values=spec.values)

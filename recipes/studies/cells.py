@@ -2,16 +2,16 @@
 
 import dataclasses
 import functools
-import json
-import os
 import time
 from pathlib import Path
 
 import numpy as np
 
 import mpreg
-from mpreg.catalogue import DEFENCES, SETTINGS, setting_of
+from mpreg.attacks import suite
+from mpreg.catalogue import SETTINGS, defence_of, setting_of
 from mpreg.catalogue.networks import small_mlp
+from mpreg.recipes.studies.kept import keep, read_kept, stamp_of
 
 
 @functools.cache
@@ -33,6 +33,7 @@ class Cell:
         strength: of the defence; None is the usual one.
         epochs: of the training; None as in the setting.
         validation: whether the half of the reference records stands for the non-members.
+        attacks: keys of attacks beside those of the standard suite.
     """
 
     dataset: str
@@ -41,37 +42,67 @@ class Cell:
     strength: float | None = None
     epochs: int | None = None
     validation: bool = False
+    attacks: tuple = ()
 
     @property
     def name(self):
         """Unique among cells, and fit for a file."""
-        parts = [self.dataset, self.defence, None if self.strength is None else f"{self.strength:g}"]
-        parts += [
+        parts = [
+            self.dataset,
+            self.defence,
+            None if self.strength is None else f"{self.strength:g}",
             f"seed{self.seed}",
             self.epochs and f"{self.epochs}epochs",
             "validation" if self.validation else None,
+            *self.attacks,
         ]
         return "_".join(str(part) for part in parts if part)
 
+    @property
+    def setting(self):
+        """The `Setting`, with the cell's own epochs."""
+        return setting_of(SETTINGS, self.dataset).but(epochs=self.epochs)
+
+    @property
+    def suite(self):
+        """The attacks, as `mpreg.evaluate` takes them."""
+        return ["standard", *self.attacks] if self.attacks else "standard"
+
+    def stamp(self):
+        """What the figures are of, as kept beside them."""
+        return stamp_of(
+            defence_of(self.defence), self.setting, strength=self.strength, attacks=suite(self.suite)
+        )
+
+    def kept(self, folder):
+        """The figures in the folder; None where there are none, or none of today's defence, which it says."""
+        return read_kept(self._path(folder), self.stamp())
+
     def make(self, folder):
         """The figures of the cell, from its file where that is there; it is written at once, or not at all."""
-        path = Path(folder) / f"{self.name}.json"
-        if path.exists():
-            return json.loads(path.read_text("utf-8"))
-        figures = self._measure()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        unfinished.replace(path)
-        return figures
+        kept = self.kept(folder)
+        return self.make_anew(folder) if kept is None else kept
+
+    def make_anew(self, folder):
+        """The figures of the cell, measured, and kept in its file."""
+        stamp = self.stamp()
+        return keep(self._path(folder), self._measure(), stamp)
+
+    def _path(self, folder):
+        return Path(folder) / f"{self.name}.json"
 
     def _measure(self):
-        defence = DEFENCES[self.defence]
-        setting = setting_of(SETTINGS, self.dataset).but(epochs=self.epochs)
+        defence, setting = defence_of(self.defence), self.setting
         data, split = setting.draw(self.seed, validation=self.validation)
         _warm_up()
         began = time.process_time()
         model = defence.train(setting, data, split, seed=self.seed, strength=self.strength)
         spent = time.process_time() - began
-        report = mpreg.evaluate(model, split, reference=defence.consumes_reference, seed=self.seed)
+        report = mpreg.evaluate(
+            model,
+            split,
+            attacks=self.suite,
+            reference=defence.consumes_reference,
+            seed=self.seed,
+        )
         return {**dataclasses.asdict(self), "training_seconds": spent, "report": report.to_dict()}

@@ -14,21 +14,26 @@ import joblib
 import numpy as np
 
 from mpreg._text import markdown_table, percent
-from mpreg.catalogue import DEFENCES, SETTINGS, chosen, setting_of
+from mpreg.catalogue import DEFENCES, SETTINGS, chosen, load_plugin, loaded_plugins, setting_of
 from mpreg.progress import progress_bar
+from mpreg.recipes import options
 from mpreg.recipes.studies.cells import Cell
 from mpreg.recipes.studies.defence_picture import plot_table
-from mpreg.recipes.writing import console, print_table, run_command
+from mpreg.recipes.writing import console, print_table
 
 CURVE = ("undefended", None), *(("early-stopping", share) for share in DEFENCES["early-stopping"].strengths)
 
 
-def run(datasets=("location30",), *, defences="all", seeds=3, jobs=1, epochs=None, out=None):
+def run(datasets=("location30",), *, defences="all", attacks=(), seeds=3, jobs=1, epochs=None, out=None):
     """Makes the cells that are not there yet, prints a table a data set and writes them to the folder `out`.
+
+    A worker process loads the plugins that were loaded here by `mpreg.catalogue.load_plugin`, and knows by them what
+    they register.
 
     Args:
         datasets: names in `SETTINGS`.
         defences: names in `DEFENCES`, separated by commas, or "all".
+        attacks: keys of attacks beside those of the standard suite.
         seeds: trainings of each defence, each on a split of its own.
         jobs: cells at a time, each in a process.
         epochs: of all trainings; None as in `SETTINGS`.
@@ -38,40 +43,42 @@ def run(datasets=("location30",), *, defences="all", seeds=3, jobs=1, epochs=Non
         The rows of each data set, a dict from its name to dicts of figures, best first.
 
     Raises:
-        ValueError: an unknown data set or defence.
+        ValueError: an unknown data set, defence or attack.
     """
     out = Path(out) if out else Path("mpreg-defence-table")
     wanted = [defence.name for defence in chosen(defences)]
     for dataset in datasets:
         setting_of(SETTINGS, dataset)
-    made = make_cells(cells_of(datasets, wanted, seeds, epochs), out / "cells", jobs)
+    cells = cells_of(datasets, wanted, seeds, epochs, attacks)
+    made = make_cells(cells, out / "cells", jobs)
+    note = NOTE.format(seeds=seeds, suite=" and ".join(["the standard suite", *attacks]))
     tables = {}
     for dataset in datasets:
-        tables[dataset] = rank(made, dataset, wanted, range(seeds), epochs)
+        tables[dataset] = rank(made, dataset, wanted, range(seeds), epochs, attacks)
         print_table(f"{dataset}, {seeds} splits: mean [range]", *as_text(tables[dataset]))
-        text = f"# {dataset}\n\n{markdown_table(*as_text(tables[dataset]))}\n\n{NOTE.format(seeds=seeds)}\n"
+        text = f"# {dataset}\n\n{markdown_table(*as_text(tables[dataset]))}\n\n{note}\n"
         text += f"\n![Test accuracy and the strongest attack]({dataset}.png)\n"
-        stops = stops_of(made, dataset, range(seeds), epochs)
+        stops = stops_of(made, dataset, range(seeds), epochs, attacks)
         plot_table(tables[dataset], stops, out / f"{dataset}.png", title=f"{dataset}, {seeds} splits")
         (out / f"{dataset}.md").write_text(text, encoding="utf-8")
     (out / "table.json").write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
-    console.print(f"{NOTE.format(seeds=seeds)}\nCells and tables: {out}")
+    console.print(f"{note}\nCells and tables: {out}")
     return tables
 
 
 NOTE = (
-    "Means over {seeds} splits, lowest and highest in brackets. Attack: the strongest of the standard suite, which "
+    "Means over {seeds} splits, lowest and highest in brackets. Attack: the strongest of {suite}, which "
     "guesses right in 50 %. Over stopping early: attack accuracy minus that on plain training stopped at the same "
     "test accuracy, in percent points: below 0 the defence is worth something. Cost: processor time as a multiple of "
     "plain training."
 )
 
 
-def cells_of(datasets, defences, seeds, epochs):
+def cells_of(datasets, defences, seeds, epochs, attacks=()):
     """All cells of the tables, those of the early-stopping curve included."""
     wanted = dict.fromkeys([*CURVE, *((name, None) for name in defences)])
     return [
-        Cell(dataset, name, seed, strength, epochs)
+        Cell(dataset, name, seed, strength, epochs, attacks=tuple(attacks))
         for dataset in datasets
         for seed in range(seeds)
         for name, strength in wanted
@@ -79,34 +86,39 @@ def cells_of(datasets, defences, seeds, epochs):
 
 
 def make_cells(cells, folder, jobs):
-    """Figures by cell, made by so many processes."""
-    made = {}
+    """Figures by cell, kept ones or made by so many processes."""
+    made = {cell: cell.kept(folder) for cell in cells}
+    missing = [cell for cell, figures in made.items() if figures is None]
     with progress_bar("cells", len(cells)) as advance:
+        advance(steps=len(cells) - len(missing))
         found = joblib.Parallel(n_jobs=jobs, return_as="generator")(
-            joblib.delayed(_make)(cell, str(folder)) for cell in cells
+            joblib.delayed(_make)(cell, str(folder), loaded_plugins()) for cell in missing
         )
-        for cell, figures in zip(cells, found, strict=True):
+        for cell, figures in zip(missing, found, strict=True):
             made[cell] = figures
             advance(cell.name)
     return made
 
 
-def _make(cell, folder):
+def _make(cell, folder, plugins):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # a worker is a process of its own
-    return cell.make(folder)
+    for plugin in plugins:
+        load_plugin(plugin)
+    return cell.make_anew(folder)
 
 
-def rank(made, dataset, defences, seeds, epochs):
+def rank(made, dataset, defences, seeds, epochs, attacks=()):
     """Figures of each defence, a list of dicts, best first by what it is worth over stopping early."""
+
+    def figures_of(name, seed, strength=None):
+        return made[Cell(dataset, name, seed, strength, epochs, attacks=tuple(attacks))]
+
     rows = []
     for name in defences:
-        found = [made[Cell(dataset, name, seed, None, epochs)] for seed in seeds]
+        found = [figures_of(name, seed) for seed in seeds]
         reports = [figures["report"] for figures in found]
-        curves = [
-            [made[Cell(dataset, *point[:1], seed, point[1], epochs)]["report"] for point in CURVE]
-            for seed in seeds
-        ]
-        plain = [made[Cell(dataset, "undefended", seed, None, epochs)]["training_seconds"] for seed in seeds]
+        curves = [[figures_of(stop, seed, share)["report"] for stop, share in CURVE] for seed in seeds]
+        plain = [figures_of("undefended", seed)["training_seconds"] for seed in seeds]
         excess = [
             report["attack_accuracy"]["value"] - attack_of_stopping(report["test_accuracy"]["value"], curve)
             for report, curve in zip(reports, curves, strict=True)
@@ -130,11 +142,12 @@ def rank(made, dataset, defences, seeds, epochs):
     return sorted(rows, key=lambda row: row["over_stopping_early"]["mean"])
 
 
-def stops_of(made, dataset, seeds, epochs):
+def stops_of(made, dataset, seeds, epochs, attacks=()):
     """Test and attack accuracy of plain training stopped at several points, means over the splits."""
     stops = []
     for name, share in CURVE:
-        reports = [made[Cell(dataset, name, seed, share, epochs)]["report"] for seed in seeds]
+        cells = [Cell(dataset, name, seed, share, epochs, attacks=tuple(attacks)) for seed in seeds]
+        reports = [made[cell]["report"] for cell in cells]
         stops.append(
             tuple(_spread(reports, figure)["mean"] for figure in ("test_accuracy", "attack_accuracy"))
         )
@@ -212,21 +225,15 @@ def _with_range(spread):
 
 
 @click.command(help=__doc__.partition("\n")[0])
-@click.option(
-    "--dataset",
-    "datasets",
-    type=click.Choice(list(SETTINGS)),
-    multiple=True,
-    default=["location30"],
-    show_default=True,
-    help="May be given several times.",
-)
+@options.plugins()
+@options.datasets(SETTINGS, ["location30"], help="May be given several times.")
 @click.option("--defences", default="all", show_default=True, help=f"Of {', '.join(DEFENCES)}, with commas.")
 @click.option(
     "--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Splits of each data set."
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Cells at a time.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of all trainings.")
-@click.option("--out", type=click.Path(file_okay=False), help="Folder for the cells and the tables.")
-def command(**options):
-    run_command(run, **options)
+@options.attacks
+@options.epochs
+@options.out
+def command(**given):
+    run(**given)

@@ -15,11 +15,13 @@ from mpreg._files import write_json
 from mpreg._text import markdown_table, percent, percent_with_interval
 from mpreg._validate import check_count
 from mpreg.callbacks import PrivacyMeter
-from mpreg.catalogue import DEFENCES, SETTINGS, chosen, setting_of
+from mpreg.catalogue import DEFENCES, SETTINGS, chosen, defence_of, setting_of
 from mpreg.metrics import Estimate
 from mpreg.progress import progress_bar
+from mpreg.recipes import options
 from mpreg.recipes.studies.cells import Cell
-from mpreg.recipes.writing import console, print_table, run_command
+from mpreg.recipes.studies.kept import keep, read_kept
+from mpreg.recipes.writing import console, print_table
 from mpreg.reports.tensorboard import write_hparams, write_report
 
 SCHEMA = "mpreg.frontier/1"
@@ -82,14 +84,26 @@ class Point:
         return figures
 
 
-def run(defences="all", *, dataset="location30", points=5, epochs=None, validation=False, out=None, seed=0):
+def run(
+    defences="all",
+    *,
+    dataset="location30",
+    attacks=(),
+    points=5,
+    epochs=None,
+    validation=False,
+    out=None,
+    seed=0,
+):
     """Trains and attacks every defence at every strength, prints the table and writes the folder `out`.
 
-    What is in the folder is not trained again, so that a sweep that was stopped goes on.
+    What is in the folder is not trained again, so that a sweep that was stopped goes on; but what is there of another
+    defence, setting or version is made anew.
 
     Args:
         defences: names in `DEFENCES`, separated by commas, or "all"; plain training is always among them.
         dataset: a name in `SETTINGS`.
+        attacks: keys of attacks beside those of the standard suite.
         points: strengths a defence, at least 1, spread over all that it has.
         epochs: of all trainings; None as in `SETTINGS`.
         validation: whether half of the reference records stand for the non-members, to choose strengths by.
@@ -100,25 +114,25 @@ def run(defences="all", *, dataset="location30", points=5, epochs=None, validati
         A list of `Point`s, that of plain training first.
 
     Raises:
-        ValueError: an unknown data set or defence, or no points.
+        ValueError: an unknown data set, defence or attack, or no points.
     """
     wanted = chosen(defences)
     check_count("points", points, 1)
     setting = setting_of(SETTINGS, dataset).but(epochs=epochs)
     cells = [
-        Cell(dataset, defence.name, seed, strength, epochs, validation)
+        Cell(dataset, defence.name, seed, strength, epochs, validation, tuple(attacks))
         for defence in wanted
         for strength in spread(defence.strengths, points)
     ]
     out = Path(out) if out else Path("mpreg-frontier") / dataset
-    runs = out / "runs" / Cell(dataset, "sweep", seed, None, epochs, validation).name
+    runs = out / "runs" / Cell(dataset, "sweep", seed, None, epochs, validation, tuple(attacks)).name
     data, split = setting.draw(seed, validation=validation)
     console.print(f"{data.description}\n{split}")
     found = []
     with progress_bar("training and attacking", len(cells)) as advance:
         for cell in cells:
             advance(name(cell), 0)
-            found.append(make(cell, setting, data, split, runs / name(cell)))
+            found.append(make(cell, data, split, runs / name(cell)))
             advance(name(cell))
     title = f"{dataset}, {setting.epochs} epochs, seed {seed}"
     write(found, out, title=title, notes=[f"{data.description} {split}.", NOTE])
@@ -142,22 +156,22 @@ def name(cell):
     return cell.defence if cell.strength is None else f"{cell.defence}_{cell.strength:g}"
 
 
-def make(cell, setting, data, split, folder):
-    """The `Point` of a cell, from its folder where that has a report."""
-    path = folder / "report.json"
-    if not path.exists():
+def make(cell, data, split, folder):
+    """The `Point` of a cell, from its folder where that has a report of today's defence."""
+    path, stamp = folder / "report.json", cell.stamp()
+    if read_kept(path, stamp) is None:
         shutil.rmtree(folder, ignore_errors=True)  # logs of a training that was stopped
-        report = _train_and_attack(cell, setting, data, split, folder)
-        report.to_json(folder / "unfinished.json")
-        (folder / "unfinished.json").replace(path)
+        keep(path, _train_and_attack(cell, data, split, folder).to_dict(), stamp)
     return Point.read(cell, path)
 
 
-def _train_and_attack(cell, setting, data, split, folder):
-    defence = DEFENCES[cell.defence]
+def _train_and_attack(cell, data, split, folder):
+    defence = defence_of(cell.defence)
     watch = [PrivacyMeter(split, log_dir=folder), keras.callbacks.TensorBoard(folder, write_graph=False)]
-    model = defence.train(setting, data, split, seed=cell.seed, strength=cell.strength, callbacks=watch)
-    report = mpreg.evaluate(model, split, reference=defence.consumes_reference, seed=cell.seed)
+    model = defence.train(cell.setting, data, split, seed=cell.seed, strength=cell.strength, callbacks=watch)
+    report = mpreg.evaluate(
+        model, split, attacks=cell.suite, reference=defence.consumes_reference, seed=cell.seed
+    )
     write_report(folder, report)
     # Strengths of two defences have nothing in common but their order, so a plot of all needs their rank.
     rank = 0 if defence.name == UNDEFENDED else 1 + [*defence.strengths, cell.strength].index(cell.strength)
@@ -246,18 +260,18 @@ def _plot_defence(axes, name, points, number):
 
 
 @click.command(help=__doc__)
+@options.plugins()
 @click.option("--defences", default="all", show_default=True, help=f"Of {', '.join(DEFENCES)}; with commas.")
-@click.option("--dataset", type=click.Choice(list(SETTINGS)), default="location30", show_default=True)
+@options.dataset(SETTINGS)
+@options.attacks
 @click.option(
     "--points", type=click.IntRange(min=1), default=5, show_default=True, help="Strengths a defence."
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="Epochs of all trainings.")
+@options.epochs
 @click.option(
     "--validation", is_flag=True, help="Judge on half of the reference records, to choose strengths."
 )
-@click.option(
-    "--out", type=click.Path(file_okay=False), help="Folder for the table, the picture and the logs."
-)
-@click.option("--seed", default=0, show_default=True, help="Seed of the split, the weights and the attacks.")
-def command(**options):
-    run_command(run, **options)
+@options.out
+@options.seed
+def command(**given):
+    run(**given)

@@ -79,9 +79,16 @@ class TestHelp:
         module = types.ModuleType("mpreg.recipes.studies.compare")
         module.run = lambda **options: click.echo(f"compared {options}")
         monkeypatch.setitem(sys.modules, "mpreg.recipes.studies.compare", module)
-        given = {"defences": "l2", "dataset": "digits", "epochs": 2, "out": None, "seed": 0}
-        said = run("compare", "--defences", "l2", "--dataset", "digits", "--epochs", 2).output
-        assert said == f"compared {given}\n"
+        given = {
+            "defences": "l2",
+            "dataset": "digits",
+            "attacks": ("gap",),
+            "epochs": 2,
+            "out": None,
+            "seed": 0,
+        }
+        asked = ["--defences", "l2", "--dataset", "digits", "--attack", "gap", "--epochs", 2]
+        assert run("compare", *asked).output == f"compared {given}\n"
 
     def test_the_help_of_compare_lists_defences_and_data_sets(self):
         listed = run("compare", "--help").output

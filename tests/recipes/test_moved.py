@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MOVED = {
     "experiment": "Setting setting_of table images validation_part train_undefended train_defended watch EpochBar "
-    "write_comparison print_table run_command console",
+    "write_comparison print_table console",
     "cells": "SETTINGS DEFENCES Cell",
     "defences": "DEFENCES Defence Task chosen ANY",
 }

@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 import mpreg
 from mpreg.catalogue import DEFENCES, SETTINGS, chosen
-from mpreg.recipes.studies import compare, defence_table
+from mpreg.cli import main
+from mpreg.recipes.studies import defence_table
 from mpreg.recipes.studies.cells import Cell
 
 
@@ -151,7 +152,7 @@ class TestCommands:
 
     def test_compare_writes_reports_and_models(self, tmp_path):
         options = ["--dataset", "digits", "--defences", "early-stopping", "--out", str(tmp_path)]
-        done = CliRunner().invoke(compare.command, options)
+        done = CliRunner().invoke(main, ["compare", *options])
         assert done.exit_code == 0, done.output
         written = {path.name for path in tmp_path.iterdir()}
         assert {"report.json", "report.md", "undefended.keras", "early-stopping.keras"} <= written
@@ -159,7 +160,7 @@ class TestCommands:
         assert reports["early-stopping"]["reference"] is not None
 
     def test_what_is_unknown_is_refused_before_anything_is_trained(self, tmp_path):
-        for command in (compare.command, defence_table.command):
-            done = CliRunner().invoke(command, ["--defences", "nonsense", "--out", str(tmp_path)])
-            assert done.exit_code == 1 and "defences must be of" in done.output
+        for command in (["compare"], ["recipe", "defence_table"]):
+            done = CliRunner().invoke(main, [*command, "--defences", "nonsense", "--out", str(tmp_path)])
+            assert done.exit_code == 2 and "defences must be of" in done.output
         assert not list(tmp_path.iterdir())

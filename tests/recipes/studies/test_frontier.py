@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import mpreg
 from mpreg.catalogue import DEFENCES, SETTINGS, Setting
+from mpreg.cli import main
 from mpreg.metrics import Estimate
 from mpreg.recipes.studies import frontier
 
@@ -210,11 +211,35 @@ def test_a_point_with_a_reference_reads_it(tmp_path):
     ],
 )
 def test_the_command_says_what_is_wrong(arguments, quoted):
-    done = CliRunner().invoke(frontier.command, arguments)
-    assert done.exit_code != 0
+    done = CliRunner().invoke(main, ["recipe", "frontier", *arguments])
+    assert done.exit_code == 2
     assert re.search(quoted, " ".join(done.output.split()))
 
 
 def test_no_points_are_quoted():
     with pytest.raises(ValueError, match="points must be .*points=0"):
         frontier.run("l2", points=0)
+
+
+def test_a_report_of_another_defence_is_made_anew(tmp_path, monkeypatch, capsys):
+    """With what it says of itself kept beside its figures."""
+    rate = {"value": 0.6, "low": 0.5, "high": 0.7}
+    figures = {
+        **dict.fromkeys(("train_accuracy", "test_accuracy", "attack_accuracy"), rate),
+        "strongest_attack": "gap",
+        "attacks": {"gap": {"tpr_at_fpr": {"0.01": rate}, "auc": rate}},
+    }
+    trained = []
+
+    class Report:
+        def to_dict(self):
+            return figures
+
+    monkeypatch.setattr(frontier, "_train_and_attack", lambda *_: trained.append(1) or Report())
+    cell = frontier.Cell("digits", "l2", strength=0.5)
+    first, again = (frontier.make(cell, None, None, tmp_path) for _ in range(2))
+    assert first == again and len(trained) == 1
+    monkeypatch.setitem(DEFENCES, "l2", dataclasses.replace(DEFENCES["l2"], build=lambda task, _: None))
+    assert frontier.make(cell, None, None, tmp_path) == first and len(trained) == 2
+    assert "is made anew: its defence, setting or attacks have changed." in capsys.readouterr().out
+    assert json.loads((tmp_path / "report.json").read_text("utf-8"))["digest"] == cell.stamp()["digest"]
