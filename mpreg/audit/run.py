@@ -7,10 +7,10 @@ from mpreg._files import write_all, write_json
 from mpreg.attacks.whitebox.gradient_norms import GradientNorms, gradient_norms
 from mpreg.audit.files import read_inputs, read_predictions, source
 from mpreg.audit.gate import judge
+from mpreg.audit.member_scores import member_scores_file
 from mpreg.audit.saved_model import load_model, shadow_fleet
 from mpreg.data import MembershipSplit
 from mpreg.evaluation.evaluate import evaluate, evaluate_predictions
-from mpreg.evaluation.member_scores import member_scores_file
 from mpreg.evaluation.report import PrivacyReport
 from mpreg.progress import progress_bar
 from mpreg.reports.html import TITLE, render_html

@@ -9,7 +9,7 @@ from mpreg._files import write_json
 from mpreg._validate import check_count
 from mpreg.evaluation import records
 from mpreg.evaluation.details import details
-from mpreg.evaluation.member_scores import member_risk
+from mpreg.evaluation.member_risk import member_risk
 from mpreg.metrics import Estimate
 from mpreg.reports.markdown import render_markdown
 from mpreg.reports.schema import REPORT

@@ -21,7 +21,7 @@ from mpreg.audit.files import read_class_names, read_inputs, read_predictions, s
 from mpreg.audit.gate import FIGURES, judge, parse_limit
 from mpreg.audit.run import audit_model, audit_predictions
 from mpreg.audit.saved_model import load_model, shadow_fleet
-from mpreg.evaluation.member_scores import calibrate
+from mpreg.evaluation.member_risk import calibrate
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "docs" / "report-schema.md"

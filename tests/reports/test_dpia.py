@@ -10,7 +10,7 @@ import pytest
 import mpreg
 from mpreg._text import percent, percent_with_interval
 from mpreg.attacks.whitebox.gradient_norms import GradientNorms
-from mpreg.evaluation.member_scores import MemberRisk
+from mpreg.evaluation.member_risk import MemberRisk
 from mpreg.metrics.membership_privacy import PRIORS, implied_gamma, posterior, posterior_bound
 from mpreg.reports.impact import assessment
 

@@ -1,6 +1,5 @@
-"""Risk of single records: an attack's scores as membership probabilities, and the file that keeps them."""
+"""Risk of single records: an attack's scores as membership probabilities."""
 
-import io
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,7 +7,6 @@ import numpy as np
 from mpreg.attacks.crossfit import FOLDS
 from mpreg.metrics.shapes import histogram
 
-SCHEMA = "mpreg.member_scores/1"
 PRIOR = 0.5
 LIKELY = (0.5, 0.75, 0.9, 0.99)  # membership probabilities that records are counted above
 
@@ -83,30 +81,6 @@ def calibrate(member_scores, nonmember_scores, *, folds=FOLDS, seed=0):
 def member_risk(result, *, seed=0):
     """The `MemberRisk` of an `AttackResult`."""
     return MemberRisk(result.name, *calibrate(result.member_scores, result.nonmember_scores, seed=seed))
-
-
-def member_scores_file(report):
-    """The bytes of `member_scores.npz`: plain arrays with a row for each record, members first, and no pickles.
-
-    `index` (row in the file of its side), `is_member`, `label`, `score`, `called_member`, `risk`, and the scalars
-    `attack`, `prior` and `schema`. `docs/report-schema.md` describes them.
-    """
-    result, risk = report.strongest, report.member_risk
-    sides = (len(result.member_scores), len(result.nonmember_scores))
-    arrays = {
-        "index": np.concatenate([np.arange(size) for size in sides]),
-        "is_member": np.repeat([True, False], sides),
-        "label": np.concatenate([report.member_labels, report.nonmember_labels]),
-        "score": np.concatenate([result.member_scores, result.nonmember_scores]),
-        "called_member": np.concatenate([result.member_decisions, result.nonmember_decisions]),
-        "risk": np.concatenate([risk.members, risk.nonmembers]),
-        "attack": np.asarray(result.name),
-        "prior": np.asarray(PRIOR),
-        "schema": np.asarray(SCHEMA),
-    }
-    file = io.BytesIO()
-    np.savez_compressed(file, **arrays)
-    return file.getvalue()
 
 
 def _curve(ranks, membership):
