@@ -12,7 +12,7 @@ from mpreg import metrics, signals
 from mpreg._validate import brief, check_count
 from mpreg.attacks import cross_fit_each, suite
 from mpreg.classifiers.tensors import call_target
-from mpreg.data import MembershipSplit, flatten, map_arrays, take
+from mpreg.data import MembershipSplit, distinct_rows, flatten, join_groups, map_arrays, take
 from mpreg.evaluation.headline import headline
 
 LEAST_RECORDS = 250
@@ -229,5 +229,5 @@ def _figures(members, nonmembers, verdicts, accuracy):
 
 
 def _sample(pair, records, rng):
-    rows = rng.permutation(len(pair[1]))[:records]
-    return take(pair, np.sort(rows))
+    rows = distinct_rows(join_groups(pair[0]))  # copies of one record would be known and judged at once
+    return take(pair, np.sort(rows[rng.permutation(len(rows))[:records]]))

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from mpreg import signals
-from mpreg.data import flatten, map_arrays
+from mpreg.data import flatten, join_groups, map_arrays
 
 NEEDS = {
     "records": "the judged records themselves",
@@ -50,6 +50,16 @@ class Access:
         """Whether the attacker has what one of `NEEDS` names."""
         held = {"records": self.inputs, "model": self._ask}
         return (held[need] if need in held else getattr(self, need)) is not None
+
+    @functools.cached_property
+    def groups(self):
+        """Which rows are one record, int (n,) of members and of non-members: equal inputs are; without inputs, none.
+
+        Records of one side alone are told apart here: equal ones on two sides are a matter of the split.
+        """
+        if self.inputs is None:
+            return tuple(np.arange(len(side)) for side in (self.members, self.nonmembers))
+        return tuple(join_groups(x) for x in self.inputs)
 
     @functools.cached_property
     def records(self):

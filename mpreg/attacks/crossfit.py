@@ -28,8 +28,17 @@ class Verdicts:
     member_decisions: np.ndarray
     nonmember_decisions: np.ndarray
 
+    def of(self, member_rows, nonmember_rows):
+        """The verdicts on some of the records."""
+        return Verdicts(
+            self.member_scores[member_rows],
+            self.nonmember_scores[nonmember_rows],
+            self.member_decisions[member_rows],
+            self.nonmember_decisions[nonmember_rows],
+        )
 
-def cross_fit(attack, members, nonmembers, *, scores=None, folds=FOLDS, seed=0):
+
+def cross_fit(attack, members, nonmembers, *, scores=None, groups=None, folds=FOLDS, seed=0):
     """Judges all records, each fold by a copy of the attack fitted on the other folds.
 
     An attack that learns nothing from the known records judges all of them at once.
@@ -38,6 +47,8 @@ def cross_fit(attack, members, nonmembers, *, scores=None, folds=FOLDS, seed=0):
         attack: an `Attack`; it is copied, not changed.
         members, nonmembers: `Answers` of the records on either side.
         scores: what the attack's `prepare` returned: None, or one score (or row) for each record, members first.
+        groups: which rows are one record, a pair of int (n,) as `mpreg.data.group_records` gives them; all rows of a
+            group are in one fold. None: each row is a record of its own.
         folds: number of parts, at least 2; at most the records of the smaller side.
         seed: seed of the parts and of the attack.
 
@@ -45,11 +56,13 @@ def cross_fit(attack, members, nonmembers, *, scores=None, folds=FOLDS, seed=0):
         ValueError: a side of fewer than two records, options out of range, or an attack whose scores are not
             one number a record.
     """
-    (verdicts,) = cross_fit_each([attack], members, nonmembers, scores=[scores], folds=folds, seed=seed)
+    (verdicts,) = cross_fit_each(
+        [attack], members, nonmembers, scores=[scores], groups=groups, folds=folds, seed=seed
+    )
     return verdicts
 
 
-def cross_fit_each(attacks, members, nonmembers, *, scores=None, folds=FOLDS, seed=0):
+def cross_fit_each(attacks, members, nonmembers, *, scores=None, groups=None, folds=FOLDS, seed=0):
     """Yields the `Verdicts` of one attack after the other, as `cross_fit` does; all share the parts of the answers.
 
     Args:
@@ -58,14 +71,16 @@ def cross_fit_each(attacks, members, nonmembers, *, scores=None, folds=FOLDS, se
     check_count("folds", folds, 2)
     check_count("seed", seed, 0)
     sides = (members, nonmembers)
-    smaller = min(map(len, sides))
+    groups = groups or [np.arange(len(side)) for side in sides]
+    records = [len(np.unique(own)) for own in groups]
+    smaller = min(records)
     if smaller < 2:
         raise ValueError(
             "an attack needs at least 2 members and 2 non-members: some to learn from and others to judge. "
-            f"Received: {len(members)} members and {len(nonmembers)} non-members"
+            f"Received: {records[0]} members and {records[1]} non-members that differ from each other"
         )
     # By whether an attack learns.
-    drawn = {True: _draw(sides, min(folds, smaller), seed), False: [_Fold(ALL, ALL)]}
+    drawn = {True: _draw(groups, min(folds, smaller), seed), False: [_Fold(ALL, ALL)]}
     parts = {learns: [fold.of(sides) for fold in folds] for learns, folds in drawn.items()}
     for attack, given in zip(attacks, scores or [None] * len(attacks), strict=True):
         folds = drawn[bool(attack.learns)]
@@ -94,9 +109,15 @@ class _Fold:
         ]
 
 
-def _draw(sides, folds, seed):
+def deal_folds(groups, folds, rng):
+    """The fold of each row, (n,): all rows of a group are in one, and folds hold as many groups as can be."""
+    _, numbers = np.unique(groups, return_inverse=True)
+    return (rng.permutation(numbers.max() + 1) % folds)[numbers.reshape(-1)]
+
+
+def _draw(groups, folds, seed):
     rng = np.random.default_rng(seed)
-    parts = [rng.permutation(len(side)) % folds for side in sides]
+    parts = [deal_folds(own, folds, rng) for own in groups]
     return [
         _Fold(
             tuple(np.flatnonzero(part != fold) for part in parts),

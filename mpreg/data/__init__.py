@@ -4,6 +4,7 @@ from mpreg.data.augmentations import BitFlips as BitFlips
 from mpreg.data.augmentations import GaussianNoise as GaussianNoise
 from mpreg.data.augmentations import ShiftsAndFlips as ShiftsAndFlips
 from mpreg.data.copies import Erased as Erased
+from mpreg.data.groups import distinct_rows as distinct_rows
 from mpreg.data.groups import group_records as group_records
 from mpreg.data.groups import join_groups as join_groups
 from mpreg.data.labels import check_labels as check_labels

@@ -67,6 +67,11 @@ def join_groups(x, groups=None):
     return _numbered(_components(len(equal), equal, given))
 
 
+def distinct_rows(groups):
+    """The first row of each group, int64, in order."""
+    return np.sort(np.unique(groups, return_index=True)[1])
+
+
 def _numbered(groups):
     """The same groups, counted from 0 in order of first appearance."""
     _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)

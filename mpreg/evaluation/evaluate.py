@@ -12,7 +12,7 @@ from mpreg.attacks import NEEDS, Access, cross_fit_each, draw_membership, suite
 from mpreg.attacks.crossfit import WIDENING
 from mpreg.attacks.shadow.models import ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet
-from mpreg.data import MembershipSplit, label_indices
+from mpreg.data import MembershipSplit, distinct_rows, join_groups, label_indices
 from mpreg.evaluation.headline import CONFIDENCE, headline
 from mpreg.evaluation.report import PrivacyReport
 from mpreg.evaluation.result import AttackResult
@@ -175,7 +175,11 @@ def _shadow_models(shadows, model, records, labels, members, seed):
             "shadows must be an mpreg.ShadowFleet, ShadowTraining or ShadowModels. "
             f"Received: {brief(shadows)}"
         )
-    membership = draw_membership(shadows.count, len(labels), members, seed=seed)
+    # A model that leaves a record out leaves its copies out.
+    groups = join_groups(records)
+    count = int(groups.max()) + 1
+    size = max(1, round(members * count / len(labels)))
+    membership = draw_membership(shadows.count, count, size, seed=seed)[:, groups]
     return shadows.train(records, labels, membership=membership, seed=seed)
 
 
@@ -205,18 +209,23 @@ def _judge(access, attacks, *, named):
             continue
         prepared.append(attack.prepare(access))
         chosen.append(attack)
-    judged = cross_fit_each(chosen, access.members, access.nonmembers, scores=prepared, seed=access.seed)
+    judged = cross_fit_each(
+        chosen, access.members, access.nonmembers, scores=prepared, groups=access.groups, seed=access.seed
+    )
     results = {
-        attack.name: _result(attack, verdicts, access.seed)
+        attack.name: _result(attack, verdicts, access.groups, access.seed)
         for attack, verdicts in zip(chosen, judged, strict=True)
     }
     strongest = max(results, key=lambda name: float(results[name].accuracy))
     members, nonmembers = access.members, access.nonmembers
+    notes += _copies(access)
     return PrivacyReport(
-        train_accuracy=_accuracy(members),
-        test_accuracy=_accuracy(nonmembers),
+        train_accuracy=_accuracy(members, access.groups[0]),
+        test_accuracy=_accuracy(nonmembers, access.groups[1]),
         attacks=results,
-        attack_accuracy=headline(results[strongest], learns=results[strongest].learns, tried=len(results)),
+        attack_accuracy=headline(
+            results[strongest].distinct, learns=results[strongest].learns, tried=len(results)
+        ),
         strongest_attack=strongest,
         members=len(members),
         nonmembers=len(nonmembers),
@@ -251,13 +260,25 @@ def _cost(access):
     return cost
 
 
-def _result(attack, verdicts, seed):
-    member_scores, nonmember_scores = verdicts.member_scores, verdicts.nonmember_scores
+def _copies(access):
+    """A note for each side that holds copies of records."""
+    for role, groups in zip(("members", "non-members"), access.groups, strict=True):
+        records = len(np.unique(groups))
+        if records < len(groups):
+            yield (
+                f"{len(groups):,} {role} are copies of {records:,} different records: copies are judged together, and "
+                "every figure and interval counts a record once."
+            )
+
+
+def _result(attack, verdicts, groups, seed):
+    distinct = verdicts.of(*map(distinct_rows, groups))
+    member_scores, nonmember_scores = distinct.member_scores, distinct.nonmember_scores
     found = metrics.estimates(
         member_scores,
         nonmember_scores,
-        verdicts.member_decisions,
-        verdicts.nonmember_decisions,
+        distinct.member_decisions,
+        distinct.nonmember_decisions,
         confidence=CONFIDENCE,
     )
     if attack.learns:  # precision, advantage and the rates at a low FPR have room for it
@@ -267,22 +288,22 @@ def _result(attack, verdicts, seed):
         name=attack.name,
         **found,
         epsilon_lower_bound=metrics.epsilon_lower_bound(member_scores, nonmember_scores, seed=seed),
-        member_scores=member_scores,
-        nonmember_scores=nonmember_scores,
+        member_scores=verdicts.member_scores,
+        nonmember_scores=verdicts.nonmember_scores,
         member_decisions=verdicts.member_decisions,
         nonmember_decisions=verdicts.nonmember_decisions,
         learns=attack.learns,
         notes=tuple(note for note in notes if note),
         key=attack.key,
         threat_model=attack.threat_model,
+        groups=groups,
     )
 
 
-def _accuracy(answers):
-    right = int(signals.correctness(answers).sum())
-    return Estimate(
-        right / len(answers), *metrics.clopper_pearson(right, len(answers), confidence=CONFIDENCE)
-    )
+def _accuracy(answers, groups):
+    right = signals.correctness(answers)[distinct_rows(groups)]
+    limits = metrics.clopper_pearson(int(right.sum()), len(right), confidence=CONFIDENCE)
+    return Estimate(float(right.mean()), *limits)
 
 
 def _provenance():

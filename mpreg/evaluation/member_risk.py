@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mpreg.attacks.crossfit import FOLDS
+from mpreg.attacks.crossfit import FOLDS, deal_folds
+from mpreg.data import distinct_rows
 from mpreg.metrics.shapes import histogram
 
 PRIOR = 0.5
@@ -37,7 +38,7 @@ class MemberRisk:
         }
 
 
-def calibrate(member_scores, nonmember_scores, *, folds=FOLDS, seed=0):
+def calibrate(member_scores, nonmember_scores, *, groups=None, folds=FOLDS, seed=0):
     """Membership probabilities of scores, each record's from a curve fitted on the other folds.
 
     The curve is isotonic: within a fold a higher score never has a lower probability. Both sides weigh the same,
@@ -46,6 +47,8 @@ def calibrate(member_scores, nonmember_scores, *, folds=FOLDS, seed=0):
 
     Args:
         member_scores, nonmember_scores: 1-D scores, higher = more likely a member; at least 2 of each.
+        groups: which scores are of one record, a pair of int (n,): all of a group are in one part. None: each is of a
+            record of its own.
         folds: number of parts, at most the records of the smaller side.
         seed: seed of the parts.
 
@@ -59,28 +62,35 @@ def calibrate(member_scores, nonmember_scores, *, folds=FOLDS, seed=0):
     KDD 2002; the records at the ends are those of Vovk & Petej, "Venn-Abers predictors", UAI 2014, of both labels.
     """
     sides = [np.asarray(side, np.float64) for side in (member_scores, nonmember_scores)]
-    smaller = min(map(len, sides))
-    if smaller < 2 or any(np.isnan(side).any() for side in sides):
+    groups = groups or [np.arange(len(side)) for side in sides]
+    records = [len(np.unique(own)) for own in groups]
+    if min(records) < 2 or any(np.isnan(side).any() for side in sides):
         raise ValueError(
             "calibration needs at least 2 scores on either side, none NaN. "
-            f"Received: {len(sides[0])} of members and {len(sides[1])} of non-members"
+            f"Received: {records[0]} of members and {records[1]} of non-members"
         )
     # Ranks: isotonic regression asks for the order alone, and scores may be infinite.
     ranks = np.unique(np.concatenate(sides), return_inverse=True)[1].reshape(-1).astype(np.float64)
     membership = np.repeat([1.0, 0.0], [len(side) for side in sides])
     rng = np.random.default_rng(seed)
-    folds = min(folds, smaller)
-    part = np.concatenate([rng.permutation(len(side)) % folds for side in sides])
+    folds = min(folds, *records)
+    part = np.concatenate([deal_folds(own, folds, rng) for own in groups])
+    first = np.zeros(len(ranks), bool)  # a record teaches the curve once, however many copies it has
+    first[distinct_rows(groups[0])] = first[len(sides[0]) + distinct_rows(groups[1])] = True
     risk = np.empty(len(ranks))
     for fold in range(folds):
         own = part == fold
-        risk[own] = _curve(ranks[~own], membership[~own]).predict(ranks[own])
+        known = first & ~own
+        risk[own] = _curve(ranks[known], membership[known]).predict(ranks[own])
     return risk[: len(sides[0])], risk[len(sides[0]) :]
 
 
 def member_risk(result, *, seed=0):
     """The `MemberRisk` of an `AttackResult`."""
-    return MemberRisk(result.name, *calibrate(result.member_scores, result.nonmember_scores, seed=seed))
+    return MemberRisk(
+        result.name,
+        *calibrate(result.member_scores, result.nonmember_scores, groups=result.groups, seed=seed),
+    )
 
 
 def _curve(ranks, membership):

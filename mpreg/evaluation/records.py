@@ -7,6 +7,7 @@ import numpy as np
 
 from mpreg import metrics
 from mpreg.attacks.crossfit import WIDENING
+from mpreg.data import distinct_rows
 from mpreg.metrics import Estimate
 
 
@@ -115,7 +116,14 @@ def _share(values):
     return float(np.mean(values)) if len(values) else math.nan
 
 
+def _firsts(groups, rows):
+    rows = np.flatnonzero(rows)
+    return rows[distinct_rows(groups[rows])]
+
+
 def _accuracy(result, own, other):
+    if result.groups is not None:  # copies of a record count once
+        own, other = (_firsts(groups, rows) for groups, rows in zip(result.groups, (own, other), strict=True))
     said, said_other = result.member_decisions[own], result.nonmember_decisions[other]
     if not len(said) or not len(said_other):
         return Estimate(math.nan, 0.0, 1.0)

@@ -1,9 +1,12 @@
 """`AttackResult`: what one attack learns."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
+from mpreg.attacks.crossfit import Verdicts
+from mpreg.data import distinct_rows
 from mpreg.metrics import Estimate
 from mpreg.metrics.shapes import roc_shape
 
@@ -28,6 +31,8 @@ class AttackResult:
         notes: what a reader must know, such as too few non-members for a low FPR.
         key: what kind of attack it is, as in `Attack`; None where it says nothing.
         threat_model: who carries it out, as in `Attack`; None where it says nothing.
+        groups: which rows are one record, a pair of int (n,), as `mpreg.data.group_records` gives them; rates count
+            a record once. None: each row is a record of its own.
     """
 
     name: str
@@ -46,6 +51,15 @@ class AttackResult:
     notes: tuple = ()
     key: str | None = None
     threat_model: str | None = None
+    groups: tuple | None = field(default=None, repr=False)
+
+    @cached_property
+    def distinct(self):
+        """Scores and decisions with one row a record, `Verdicts`: what the rates are of."""
+        verdicts = Verdicts(
+            self.member_scores, self.nonmember_scores, self.member_decisions, self.nonmember_decisions
+        )
+        return verdicts if self.groups is None else verdicts.of(*map(distinct_rows, self.groups))
 
     def figures(self):
         """JSON-ready figures, without the scores of single records."""
@@ -64,4 +78,7 @@ class AttackResult:
 
     def to_dict(self):
         """The figures and the ROC, as one entry of `attacks` in `docs/report-schema.md`."""
-        return {**self.figures(), "roc": roc_shape(self.member_scores, self.nonmember_scores)}
+        return {
+            **self.figures(),
+            "roc": roc_shape(self.distinct.member_scores, self.distinct.nonmember_scores),
+        }
