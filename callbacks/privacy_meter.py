@@ -11,7 +11,7 @@ import tensorflow as tf
 from mpreg import metrics, signals
 from mpreg._validate import brief, check_count
 from mpreg.attacks import cross_fit_each, suite
-from mpreg.classifiers.tensors import call_target
+from mpreg.classifiers.calling import call_target
 from mpreg.data import MembershipSplit, distinct_rows, flatten, join_groups, map_arrays, take
 from mpreg.evaluation.headline import headline
 

@@ -29,13 +29,9 @@ import numpy as np
 import tensorflow as tf
 
 from mpreg._validate import check_count
-from mpreg.classifiers.tensors import (
-    answers_are_logits,
-    call_target,
-    count_classes,
-    log_probabilities,
-    one_hot_labels,
-)
+from mpreg.classifiers.calling import call_target
+from mpreg.classifiers.kind import trains_on_logits
+from mpreg.classifiers.tensors import count_classes, log_probabilities, one_hot_labels
 from mpreg.data import check_pair, label_indices
 from mpreg.networks import build_inference_network
 from mpreg.training.core.reference import to_tensor
@@ -285,7 +281,7 @@ class Players:
             self._target, keras.tree.map_structure(lambda part: part[:1], x), training=False
         )
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=self._from_logits)
-        answers_are_logits(self._target, loss)
+        trains_on_logits(self._target, loss)
         return count_classes(answers)
 
 

@@ -1,40 +1,110 @@
-"""Whether a classifier answers with logits or probabilities."""
+"""Whether a classifier answers with logits or probabilities: what its user, last layer, loss and numbers say of it."""
 
-from mpreg.classifiers.last_layer import DEFENCE, last_activation, loss_wants_logits
+import numpy as np
 
 SAY = "say from_logits=True or from_logits=False"
 
 
-def answers_are_logits(target, compiled, from_logits=None):
-    """Whether a Keras classifier answers with logits, from its last activation and its loss.
+def answers_are_logits(target, *losses, from_logits=None):
+    """Whether a Keras classifier answers with logits, from its last activation and the losses that read its answers.
 
     Args:
         target: the classifier.
-        compiled: the model that was compiled, the classifier itself or one that trains it.
+        losses: compiled losses, its own or that of a model that trains it; None for none.
         from_logits: what the caller says; None decides by looking.
 
     Raises:
-        ValueError: neither activation nor loss tells; the activation contradicts the caller; or the model ends in a
+        ValueError: neither activation nor losses tell; the activation contradicts the caller; or the model ends in a
             sigmoid of several units, whose answers are no distribution.
     """
-    activation, width = last_activation(target)
-    if activation == "sigmoid" and width != 1:
+    from mpreg.classifiers.last_layer import last_activation, loss_wants_logits
+
+    activation, units = last_activation(target)
+    if activation == "sigmoid" and units != 1:
         raise ValueError(
-            f"the model ends in a sigmoid of {width} units, whose answers do not sum to one. End it in softmax"
+            f"the model ends in a sigmoid of {units} units, whose answers do not sum to one. End it in softmax"
         )
-    certain = activation in ("softmax", "sigmoid", DEFENCE)
+    certain = makes_probabilities(activation)
     if certain and from_logits:
         raise ValueError(
             f"the model ends in {activation}: its answers are no logits. Remove from_logits=True"
         )
     if certain or from_logits is not None:
         return bool(from_logits)
-    wants_logits = [loss_wants_logits(getattr(model, "loss", None)) for model in (target, compiled)]
-    if True in wants_logits:
+    wants = [loss_wants_logits(loss) for loss in losses]
+    if True in wants:
         return True
-    if activation == "linear" or False not in wants_logits:
+    if activation == "linear" or False not in wants:
         raise ValueError(
             f"cannot tell whether the model answers with logits or probabilities: {SAY}. "
-            f"Received: last activation {activation!r}, loss {getattr(compiled, 'loss', None)!r}"
+            f"Received: last activation {activation!r}, loss {next(filter(None, losses), None)!r}"
         )
     return False
+
+
+def trains_on_logits(target, loss, *, from_logits=None):
+    """The same of a target in training, whose loss has to take its answers for what they are.
+
+    Raises:
+        ValueError: as for `answers_are_logits`; or, where the caller says nothing, the loss contradicts the last
+            activation, or is one of regression.
+    """
+    if from_logits is None:
+        _check_loss(target, loss)
+    return answers_are_logits(target, loss, from_logits=from_logits)
+
+
+def makes_probabilities(activation):
+    """Whether a last activation, by name, makes probabilities of whatever comes before it."""
+    from mpreg.classifiers.last_layer import DEFENCE
+
+    return activation in ("softmax", "sigmoid", DEFENCE)
+
+
+def _check_loss(target, loss):
+    from mpreg.classifiers.last_layer import last_activation, loss_wants_logits
+
+    activation, _ = last_activation(target)
+    wants = loss_wants_logits(loss)
+    if makes_probabilities(activation) and wants:
+        raise ValueError(
+            f"the target ends in {activation}, so it answers with probabilities, but its loss expects logits. "
+            f"Remove from_logits=True from the loss, or the activation. Received: loss={loss!r}"
+        )
+    if activation == "linear" and wants is None:
+        raise ValueError(
+            "the target is not a classifier that mpreg can read: its last layer has no activation and its "
+            f"loss is not a cross-entropy. Received: loss={loss!r}. If it answers with logits, say from_logits=True"
+        )
+    if activation == "linear" and not wants:
+        raise ValueError(
+            "the target answers with logits (its last layer has no activation), but its loss takes them for "
+            f"probabilities. Use a loss with from_logits=True, or end in softmax. Received: loss={loss!r}"
+        )
+
+
+def are_logits(sides, *, from_logits=None, coarse=False):
+    """Whether predictions of one model are logits: what the caller says of them all, or what they look like.
+
+    Args:
+        sides: sequence of arrays of predictions.
+        from_logits: what the caller says; None decides by looking.
+        coarse: whether they are probabilities that were rounded or truncated, which are never logits.
+
+    Raises:
+        ValueError: coarse logits.
+    """
+    if coarse and from_logits:
+        raise ValueError(
+            "coarse=True is for probabilities that were rounded or truncated, not for logits. "
+            "Remove it, or from_logits=True"
+        )
+    if coarse or from_logits is not None:
+        return bool(from_logits)
+    return any(map(look_like_logits, sides))
+
+
+def look_like_logits(predictions):
+    """Whether any prediction lies outside [0, 1], as probabilities never do."""
+    predictions = np.asarray(predictions)
+    return bool(predictions.size and (predictions.min() < 0 or predictions.max() > 1))

@@ -1,4 +1,4 @@
-"""What a Keras classifier answers with: what its last layer and its loss tell of it."""
+"""What a Keras classifier tells of its answers: its last activation, its units, and what its loss takes them for."""
 
 import keras
 
@@ -26,10 +26,24 @@ def last_activation(model):
 
 def loss_wants_logits(loss):
     """Whether a cross-entropy takes logits; None for any other loss."""
-    if isinstance(loss, list | tuple | dict) and len(loss) == 1:
-        (loss,) = loss.values() if isinstance(loss, dict) else loss
-    if isinstance(loss, str):
-        loss = keras.losses.get(loss)
+    loss = _as_object(loss)
     if isinstance(loss, keras.losses.Loss):
         return loss.get_config().get("from_logits")
     return False if "crossentropy" in getattr(loss, "__name__", "") else None
+
+
+def loss_kind(loss):
+    """Class name of a loss of Keras, and its options; `("", {})` for any other loss."""
+    loss = _as_object(loss)
+    if isinstance(loss, keras.losses.Loss):
+        return type(loss).__name__, loss.get_config()
+    if getattr(loss, "__module__", "").startswith("keras."):
+        return "".join(word.capitalize() for word in loss.__name__.split("_")), {}
+    return "", {}
+
+
+def _as_object(loss):
+    """The loss or function that a compiled loss stands for: a name, or a list or dict of a single one."""
+    if isinstance(loss, list | tuple | dict) and len(loss) == 1:
+        (loss,) = loss.values() if isinstance(loss, dict) else loss
+    return keras.losses.get(loss) if isinstance(loss, str) else loss

@@ -6,7 +6,7 @@ from sklearn.base import BaseEstimator, clone, is_classifier
 
 from mpreg import signals
 from mpreg._validate import brief
-from mpreg.classifiers.tensors import answers_are_logits
+from mpreg.classifiers.kind import trains_on_logits
 from mpreg.data import flatten, label_indices
 from mpreg.fleet.job import build
 
@@ -40,7 +40,7 @@ class KerasPart:
                 f"Received: {brief(self.model)}"
             )
         if self._from_logits is None:
-            self._from_logits = answers_are_logits(clean(self.model), self.model.loss)
+            self._from_logits = trains_on_logits(clean(self.model), self.model.loss)
         return self.answers(x).shape[1]
 
     def fit(self, x, y, **options):

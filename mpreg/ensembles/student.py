@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from mpreg import signals
 from mpreg._validate import brief, check_count, check_number
-from mpreg.classifiers.tensors import answers_are_logits
+from mpreg.classifiers.kind import trains_on_logits
 from mpreg.fleet.job import build
 from mpreg.training.core.defence import TrainingDefence
 from mpreg.training.distillation import Distillation, pack_labels
@@ -114,7 +114,7 @@ def check_options(*, temperature, through, seed):
 def read_answers(model, predictions):
     """`Answers` of a compiled classifier's predictions, logits or probabilities."""
     labels = np.zeros(len(predictions), int)  # nothing is read of them
-    return signals.read_answers(predictions, labels, from_logits=answers_are_logits(model, model.loss))
+    return signals.read_answers(predictions, labels, from_logits=trains_on_logits(model, model.loss))
 
 
 def soften(teacher, temperature):

@@ -155,13 +155,10 @@ def _serves_coarse(model):
     return is_coarse(model)
 
 
-def _read(member_side, nonmember_side, *, from_logits, coarse):
+def _read(*sides, from_logits, coarse):
     """Whether the answers are logits, and the `Answers` of both sides."""
-    members, nonmembers = signals.read_both(
-        member_side, nonmember_side, from_logits=from_logits, coarse=coarse
-    )
-    if from_logits is None:
-        from_logits = any(signals.look_like_logits(side[0]) for side in (member_side, nonmember_side))
+    members, nonmembers = signals.read_both(*sides, from_logits=from_logits, coarse=coarse)
+    from_logits = signals.are_logits([side[0] for side in sides], from_logits=from_logits, coarse=coarse)
     return from_logits, members, nonmembers
 
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from mpreg.classifiers.tensors import call_target
+from mpreg.classifiers.calling import call_target
 from mpreg.gradients.leaves import all_layers
 
 

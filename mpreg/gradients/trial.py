@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mpreg.classifiers.tensors import call_target
+from mpreg.classifiers.calling import call_target
 from mpreg.gradients.leaves import all_layers
 from mpreg.gradients.mapped import answer_specs, grouped, model_rows
 

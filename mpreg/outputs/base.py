@@ -6,9 +6,8 @@ import tensorflow as tf
 from keras import ops
 
 from mpreg._validate import brief
-from mpreg.signals.reading import ROUNDING
+from mpreg.classifiers.floors import ROUNDING
 
-LOWEST_PROBABILITY = 1e-30  # float32 still has its logarithm and a finite gradient
 COARSE_MARK = "_mpreg_coarse"  # on an eager tensor: rows that a defence has truncated or rounded
 
 
@@ -64,14 +63,6 @@ def keep_label(answers, probabilities, step):
     changed = ops.any(highest(answers, 1) != label, axis=-1, keepdims=True)
     raised = tf.reduce_max(answers, axis=-1, keepdims=True) + step  # Keras' max refuses an empty batch
     return ops.where(ops.logical_and(changed, label), raised, answers)
-
-
-def log_probabilities(probabilities):
-    """Logarithms, float32, of probabilities; from the logits themselves where a Keras softmax hands them on."""
-    logits = getattr(probabilities, "_keras_logits", None)
-    if logits is not None:
-        return ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
-    return ops.log(ops.maximum(ops.cast(probabilities, "float32"), LOWEST_PROBABILITY))
 
 
 def read_probabilities(array):

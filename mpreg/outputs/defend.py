@@ -3,7 +3,9 @@
 import keras
 from keras import ops
 
+from mpreg.classifiers.arrays import only_output
 from mpreg.classifiers.kind import answers_are_logits
+from mpreg.classifiers.tensors import logits_behind
 from mpreg.outputs.base import OutputDefence
 
 
@@ -76,12 +78,14 @@ def _read(model, from_logits):
     inputs = _new_inputs(target)
     answers = target(inputs)
     shapes = [tuple(tensor.shape) for tensor in keras.tree.flatten(answers)]
-    if not hasattr(answers, "shape") or len(answers.shape) != 2:
+    answers = only_output(answers)
+    if answers is None or len(answers.shape) != 2:
         raise ValueError(
             "the model must have one output, a row of class scores a record, shape (n, classes). Received outputs "
             f"of shapes {shapes}"
         )
-    logits = answers_are_logits(target, model, from_logits)
+    losses = (getattr(each, "loss", None) for each in (model, target))
+    logits = answers_are_logits(target, *losses, from_logits=from_logits)
     if answers.shape[-1] == 1:
         answers = TwoClasses(from_logits=logits, name="two_classes")(answers)
     elif logits:
@@ -98,7 +102,7 @@ class TwoClasses(keras.layers.Layer):
         self.from_logits = from_logits
 
     def call(self, inputs):
-        logits = inputs if self.from_logits else getattr(inputs, "_keras_logits", None)
+        logits = inputs if self.from_logits else logits_behind(inputs)
         if logits is None:
             probabilities = ops.cast(inputs, "float32")
             return ops.concatenate([1.0 - probabilities, probabilities], axis=-1)

@@ -6,7 +6,8 @@ import tensorflow as tf
 from keras import ops
 
 from mpreg._validate import check_count, check_number
-from mpreg.outputs.base import OutputDefence, keep_label, log_probabilities, read_probabilities
+from mpreg.classifiers.tensors import log_probabilities
+from mpreg.outputs.base import OutputDefence, keep_label, read_probabilities
 from mpreg.outputs.keyed import secret_seed, toss
 from mpreg.outputs.noise import find_noise
 
@@ -143,7 +144,7 @@ class MemGuard(OutputDefence):
 
     def call(self, inputs):
         probabilities = ops.cast(inputs, "float32")
-        logs = log_probabilities(inputs)
+        logs = log_probabilities(inputs, from_logits=False)
         ranked, order = ops.top_k(logs, logs.shape[-1])
         noisy = self._find_noise(ranked)
         noisy = ops.take_along_axis(noisy, ops.argsort(order, axis=-1), axis=-1)

@@ -5,7 +5,8 @@ import tensorflow as tf
 from keras import ops
 
 from mpreg._validate import check_number
-from mpreg.outputs.base import OutputDefence, keep_label, log_probabilities
+from mpreg.classifiers.tensors import log_probabilities
+from mpreg.outputs.base import OutputDefence, keep_label
 
 LEAST, MOST = 1e-30, 1e30  # as float32, neither these nor their inverses overflow
 
@@ -39,7 +40,7 @@ class Temperature(OutputDefence):
         self.temperature = check_number("temperature", temperature, least=LEAST, most=MOST, what=what)
 
     def call(self, inputs):
-        logs = log_probabilities(inputs)
+        logs = log_probabilities(inputs, from_logits=False)
         logs = logs - tf.reduce_max(logs, axis=-1, keepdims=True)  # before the division, which may overflow
         answers = ops.softmax(logs / self.temperature, axis=-1)
         # Float32 may make ties of what the temperature brought together.

@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-from mpreg.classifiers.tensors import call_target
+from mpreg.classifiers.calling import call_target
 from mpreg.gradients.mapped import answer_specs, grouped, model_rows
 from mpreg.private.clipping import clipped_sums
 from mpreg.private.guards import check_mask, loss_reduction

@@ -7,7 +7,7 @@ import tensorflow as tf
 from scipy import stats
 
 from mpreg._validate import check_count, check_fraction
-from mpreg.classifiers.tensors import call_target
+from mpreg.classifiers.calling import call_target
 from mpreg.data import check_pair, flatten, map_arrays
 from mpreg.private.accounting import Sampling, check_delta
 from mpreg.private.dpsgd import DPSGD

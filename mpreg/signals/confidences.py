@@ -6,8 +6,8 @@ being in a class is one minus that of the class, and not the sum of the others. 
 
 import numpy as np
 
+from mpreg.classifiers.floors import LOWEST, ROUNDING
 from mpreg.signals.answers import per_record
-from mpreg.signals.reading import ROUNDING
 
 
 @per_record
@@ -77,8 +77,8 @@ def _is_coarse(answers):
 
 
 def _finite(log_probabilities):
-    """Log-probabilities with the log of the smallest float64 in place of -inf."""
-    return np.maximum(log_probabilities, np.log(np.finfo(np.float64).tiny))
+    """Log-probabilities with that of the lowest probability in place of -inf."""
+    return np.maximum(log_probabilities, np.log(LOWEST))
 
 
 def _log_sum_exp(values):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mpreg._validate import brief
+from mpreg.classifiers.arrays import only_output
 
 PREDICT_BATCH = 512
 
@@ -31,11 +32,12 @@ def predict(model, x, *, classes=2, batch_size=PREDICT_BATCH):
             f"Received: {model!r}"
         )
     answers = model.predict(x, batch_size=batch_size, verbose=0)
-    if isinstance(answers, list | tuple | dict):
+    scores = only_output(answers)
+    if scores is None:
         raise ValueError(
             f"the model must have one output, the class scores. Received: {len(answers)} outputs"
         )
-    return answers
+    return scores
 
 
 def _in_class_order(answers, seen, classes):

@@ -5,10 +5,10 @@ import numpy as np
 from keras import ops
 
 from mpreg._validate import brief
+from mpreg.classifiers.last_layer import loss_kind
 from mpreg.classifiers.tensors import count_classes
 from mpreg.data import label_indices
 from mpreg.training.core.defence import TrainingDefence
-from mpreg.training.core.distribution_loss import loss_kind
 from mpreg.training.core.part import LABELS, UNPACK, DefencePart
 
 

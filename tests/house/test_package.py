@@ -101,7 +101,16 @@ def test_importing_the_package_imports_nothing_heavy():
 
 
 def test_rooms_without_models_load_without_keras():
-    rooms = ("data", "metrics", "signals", "datasets", "attacks", "evaluation")
+    rooms = (
+        "data",
+        "metrics",
+        "classifiers.arrays",
+        "classifiers.kind",
+        "signals",
+        "datasets",
+        "attacks",
+        "evaluation",
+    )
     loaded = loaded_after("; ".join(f"import mpreg.{room}" for room in rooms) + "; mpreg.evaluate")
     assert not {"tensorflow", "keras"} & set(loaded)
 

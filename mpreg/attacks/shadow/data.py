@@ -72,7 +72,7 @@ def synthesize(
         x = search.candidates
         predictions = np.asarray(ask(x))
         if from_logits is None:  # decided by the first answers, which are those to random records
-            from_logits = signals.look_like_logits(predictions)
+            from_logits = signals.are_logits([predictions])
         queries += len(x)
         search.step(signals.read_answers(predictions, labels[search.going], from_logits=from_logits))
     return search.result(queries)

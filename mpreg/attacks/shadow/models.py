@@ -53,9 +53,8 @@ class ShadowModels:
         self.seconds, self.how = float(seconds), how
         self._ask = ask
         self._check()
-        if from_logits is None:
-            from_logits = signals.look_like_logits(self.predictions)
-        self._read = {"from_logits": bool(from_logits), "coarse": coarse}
+        from_logits = signals.are_logits([self.predictions], from_logits=from_logits, coarse=coarse)
+        self._read = {"from_logits": from_logits, "coarse": coarse}
 
     def __len__(self):
         return len(self.membership)

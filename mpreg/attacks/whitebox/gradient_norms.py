@@ -64,7 +64,7 @@ def gradient_norms(model, split, *, from_logits=None, records=500, seed=0):
         for pair in (split.members, split.nonmembers)
     ]
     if from_logits is None:
-        from_logits = any(signals.look_like_logits(signals.predict(model, x)) for x, _ in sides)
+        from_logits = signals.are_logits([signals.predict(model, x) for x, _ in sides])
     norms = _norms_of_each(model, from_logits)
     return GradientNorms(*(norms(x, label_indices(y)).numpy().astype(np.float64) for x, y in sides))
 
@@ -74,6 +74,10 @@ def _norms_of_each(model, from_logits):
     import keras
     import tensorflow as tf
 
+    from mpreg.classifiers.tensors import (
+        log_probabilities,
+    )  # it imports Keras, which other attacks do without
+
     weights = [variable.value for variable in model.trainable_variables]
 
     def one(record):
@@ -81,8 +85,8 @@ def _norms_of_each(model, from_logits):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
             batch = keras.tree.map_structure(lambda part: part[None], x)
-            answer = tf.cast(model(batch, training=False), tf.float32)
-            loss = _cross_entropy(tf.reshape(answer, [-1]), label, from_logits)
+            answer = log_probabilities(model(batch, training=False), from_logits=from_logits)
+            loss = -answer[0, label]
         gradients = tape.gradient(loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return tf.linalg.global_norm([tf.cast(tf.convert_to_tensor(g), tf.float32) for g in gradients])
 
@@ -90,13 +94,3 @@ def _norms_of_each(model, from_logits):
         return tf.map_fn(one, (x, labels), fn_output_signature=tf.float32)
 
     return tf.function(each, reduce_retracing=True)
-
-
-def _cross_entropy(answer, label, from_logits):
-    import tensorflow as tf
-
-    if answer.shape[0] == 1:  # one unit: the logit or the probability of class 1
-        logit = answer[0] if from_logits else tf.math.log(answer[0]) - tf.math.log1p(-answer[0])
-        return tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(label, tf.float32), logit)
-    logits = answer if from_logits else tf.math.log(tf.maximum(answer, np.finfo(np.float32).tiny))
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(label, logits)

@@ -5,14 +5,9 @@ import functools
 import keras
 import tensorflow as tf
 
-from mpreg.classifiers.tensors import (
-    answers_are_logits,
-    answers_aside,
-    count_classes,
-    label_distributions,
-    log_probabilities,
-    one_hot_labels,
-)
+from mpreg.classifiers.calling import answers_aside
+from mpreg.classifiers.kind import trains_on_logits
+from mpreg.classifiers.tensors import count_classes, label_distributions, log_probabilities, one_hot_labels
 
 
 class Batch:
@@ -47,9 +42,7 @@ class Batch:
     @functools.cached_property
     def from_logits(self):
         """Whether the target answers with logits."""
-        if self._from_logits is not None:
-            return self._from_logits
-        return answers_are_logits(self.target, self.loss)
+        return trains_on_logits(self.target, self.loss, from_logits=self._from_logits)
 
     @functools.cached_property
     def classes(self):

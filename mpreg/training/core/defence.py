@@ -6,7 +6,8 @@ import inspect
 import keras
 from keras import ops
 
-from mpreg.classifiers.tensors import call_target, count_classes
+from mpreg.classifiers.calling import call_target
+from mpreg.classifiers.tensors import count_classes
 from mpreg.training.core.batch import Batch, finite_weights
 from mpreg.training.core.distribution_loss import distribution_loss
 from mpreg.training.core.members import members_of

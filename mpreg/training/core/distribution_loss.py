@@ -2,6 +2,7 @@
 
 import keras
 
+from mpreg.classifiers.last_layer import loss_kind
 from mpreg.training.core.batch import weight_row
 
 PLAIN = ("SparseCategoricalCrossentropy", "CategoricalCrossentropy", "BinaryCrossentropy")
@@ -36,16 +37,3 @@ def plain_reduction(batch):
             f"Received: loss={batch.loss!r}"
         )
     return options.get("reduction", "sum_over_batch_size")
-
-
-def loss_kind(loss):
-    """Class name of a compiled loss of Keras, and its options; `("", {})` for any other loss."""
-    if isinstance(loss, list | tuple | dict) and len(loss) == 1:
-        (loss,) = loss.values() if isinstance(loss, dict) else loss
-    if isinstance(loss, str):
-        loss = keras.losses.get(loss)
-    if isinstance(loss, keras.losses.Loss):
-        return type(loss).__name__, loss.get_config()
-    if getattr(loss, "__module__", "").startswith("keras."):
-        return "".join(word.capitalize() for word in loss.__name__.split("_")), {}
-    return "", {}

@@ -2,7 +2,7 @@
 
 import keras
 
-from mpreg.classifiers.tensors import call_target, knows_training
+from mpreg.classifiers.calling import call_target, knows_training
 
 
 class Wrapper(keras.Model):

@@ -11,7 +11,8 @@ import keras
 import tensorflow as tf
 
 from mpreg._validate import check_count, check_number
-from mpreg.classifiers.tensors import answers_aside, log_probabilities, one_hot_labels
+from mpreg.classifiers.calling import answers_aside
+from mpreg.classifiers.tensors import log_probabilities, one_hot_labels
 from mpreg.networks.inference import build_inference_network
 from mpreg.training.core.batch import add_charge, mean_present, replicas
 from mpreg.training.core.part import DefencePart

@@ -4,7 +4,8 @@ import keras
 import tensorflow as tf
 
 from mpreg._validate import check_count, check_number
-from mpreg.classifiers.tensors import answers_aside, log_probabilities
+from mpreg.classifiers.calling import answers_aside
+from mpreg.classifiers.tensors import log_probabilities
 from mpreg.training.core.batch import add_charge
 from mpreg.training.core.part import DefencePart
 from mpreg.training.mmd.gap import GapControl

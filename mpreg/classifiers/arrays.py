@@ -1,0 +1,110 @@
+"""Predictions as arrays: checked, and read as log-probabilities, one unit or many, with NumPy alone."""
+
+import numpy as np
+
+from mpreg.classifiers.floors import ROUNDING
+from mpreg.classifiers.kind import look_like_logits
+
+
+def only_output(answers):
+    """The class scores among what a model answers, in any framework; None where there are several or named outputs."""
+    return None if isinstance(answers, list | tuple | dict) else answers
+
+
+def check_predictions(predictions, side="records"):
+    """Predictions as float64, (n, classes) or (n, 1).
+
+    Raises:
+        ValueError: no records, NaN, or an array of another form.
+    """
+    predictions = np.asarray(predictions)
+    if predictions.dtype.name == "bfloat16":  # a type that NumPy itself knows nothing of
+        predictions = predictions.astype(np.float32)
+    if predictions.dtype.kind not in "biuf" or predictions.ndim not in (1, 2) or 0 in predictions.shape[1:]:
+        raise ValueError(
+            f"{side}: predictions must be numbers, shape (n, classes). "
+            f"Received: shape {predictions.shape}, type {predictions.dtype}"
+        )
+    if len(predictions) == 0:
+        raise ValueError(f"{side} is empty: there must be at least one record")
+    predictions = predictions.reshape(len(predictions), -1).astype(np.float64, copy=False)
+    bad = np.flatnonzero(~np.isfinite(predictions).all(axis=1))
+    if len(bad):
+        raise ValueError(
+            f"{side}: {len(bad)} predictions hold NaN or infinite values, the first is row {bad[0]}"
+        )
+    return predictions
+
+
+def log_probabilities(predictions, *, from_logits, coarse=False, side="records"):
+    """Log-probabilities, float64 (n, classes), of checked predictions; one unit stands for two classes.
+
+    A probability of 0 has a logarithm of minus infinity: what is to stand for it, a signal says.
+
+    Args:
+        predictions: as `check_predictions` returns them.
+        from_logits: whether they are logits, as `mpreg.classifiers.kind` decides it.
+        coarse: whether probabilities need not sum to one.
+        side: whose they are, for error messages.
+
+    Raises:
+        ValueError: probabilities outside [0, 1] or that do not sum to one, or that are said to be logits.
+    """
+    if from_logits:
+        return _log_softmax(predictions, side)
+    return _log_of_probabilities(predictions, side, coarse)
+
+
+def refuse_softmax_of_one(predictions, labels):
+    """A softmax over one unit says 1 to everything, and would be read as a sure vote for class 1."""
+    single = all(side.shape[1] == 1 and (side == 1).all() for side in predictions)
+    if single and any((np.asarray(side) != 1).any() for side in labels):
+        raise ValueError(
+            "all predictions are a single 1, as from a softmax over one unit, which tells nothing. "
+            "Use one unit a class, or a sigmoid for two classes"
+        )
+
+
+def are_distributions(predictions):
+    """Whether all rows are probabilities that sum to one, within what coarse types leave of it."""
+    return not look_like_logits(predictions) and np.all(np.abs(predictions.sum(axis=1) - 1.0) <= ROUNDING)
+
+
+def _log_softmax(logits, side):
+    if logits.shape[1] == 1:
+        logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
+    elif are_distributions(logits) and np.any((logits > 0) & (logits < 1)):
+        raise ValueError(
+            f"{side}: predictions were said to be logits, but all rows are probabilities that sum to one. "
+            "Say from_logits=False"
+        )
+    shifted = logits - np.max(logits, axis=1, keepdims=True)
+    return shifted - np.log1p(_sum_of_others(shifted))[:, None]
+
+
+def _sum_of_others(shifted):
+    """Sum of exp over all but one of the highest logits, which are 0: small sums keep all their digits."""
+    powers = np.exp(shifted)
+    powers[np.arange(len(powers)), np.argmax(shifted, axis=1)] = 0.0
+    return np.sum(powers, axis=1)
+
+
+def _log_of_probabilities(probabilities, side, coarse):
+    if probabilities.min() < 0 or probabilities.max() > 1:
+        row = np.flatnonzero((probabilities < 0).any(axis=1) | (probabilities > 1).any(axis=1))[0]
+        raise ValueError(
+            f"{side}: probabilities must lie in [0, 1]. Row {row} holds {probabilities[row].min():.4g} to "
+            f"{probabilities[row].max():.4g}. If these are logits, say from_logits=True"
+        )
+    if probabilities.shape[1] == 1:
+        probabilities = np.concatenate([1.0 - probabilities, probabilities], axis=1)
+    sums = probabilities.sum(axis=1)
+    bad = np.flatnonzero(np.abs(sums - 1.0) > ROUNDING)
+    if len(bad) and not coarse:
+        raise ValueError(
+            f"{side}: probabilities must sum to one. {len(bad)} rows do not, the first is row {bad[0]} with a sum "
+            f"of {sums[bad[0]]:.4g}. If these are logits, say from_logits=True; if the model rounds or truncates its "
+            "answers, coarse=True"
+        )
+    with np.errstate(divide="ignore"):
+        return np.log(probabilities)

@@ -1,0 +1,120 @@
+"""Logit or probability: one decision, from what is said, the last activation, the loss and the numbers."""
+
+import keras
+import numpy as np
+import pytest
+from support import mlp
+
+import mpreg
+from mpreg.classifiers.arrays import only_output
+from mpreg.classifiers.kind import answers_are_logits, are_logits, trains_on_logits
+
+BOTH = (answers_are_logits, trains_on_logits)
+PLAIN, OF_LOGITS = (keras.losses.SparseCategoricalCrossentropy(from_logits=which) for which in (False, True))
+
+
+class Subclassed(keras.Model):
+    """Its last layer cannot be read."""
+
+    def call(self, x):
+        return x
+
+
+MODELS = {
+    "softmax": mlp,
+    "sigmoid": lambda: mlp(units=1, activation="sigmoid"),
+    "logits": lambda: mlp(activation=None),
+    "layer": lambda: keras.Sequential([mlp(activation=None), keras.layers.Softmax()]),
+    "defended": lambda: mpreg.defend(mlp(), mpreg.TopK(2)),
+    "subclassed": Subclassed,
+}
+CERTAIN = ("softmax", "sigmoid", "layer", "defended")
+
+
+@pytest.mark.parametrize("decide", BOTH)
+@pytest.mark.parametrize("name", CERTAIN)
+def test_a_last_activation_that_makes_probabilities_decides_by_itself(name, decide):
+    for loss in (PLAIN, "sparse_categorical_crossentropy", "mse", None):
+        assert decide(MODELS[name](), loss) is False
+        assert decide(MODELS[name](), loss, from_logits=False) is False
+    with pytest.raises(ValueError, match="its answers are no logits. Remove from_logits=True"):
+        decide(MODELS[name](), PLAIN, from_logits=True)
+
+
+@pytest.mark.parametrize("name", CERTAIN)
+def test_a_loss_of_logits_contradicts_probabilities_in_training_alone(name):
+    """Keras reads the logits behind a softmax whatever its loss says, so what is served is no mistake."""
+    assert answers_are_logits(MODELS[name](), OF_LOGITS) is False
+    with pytest.raises(ValueError, match="the target ends in .* but its loss expects logits"):
+        trains_on_logits(MODELS[name](), OF_LOGITS)
+
+
+@pytest.mark.parametrize("decide", BOTH)
+@pytest.mark.parametrize("name", ["logits", "subclassed"])
+def test_else_what_is_said_decides_and_then_the_loss(name, decide):
+    model = MODELS[name]()
+    for said in (True, False):
+        for loss in (None, PLAIN, OF_LOGITS, "mse"):
+            assert decide(model, loss, from_logits=said) is said
+    for loss in (
+        OF_LOGITS,
+        [OF_LOGITS],
+        {"out": OF_LOGITS},
+        keras.losses.BinaryCrossentropy(from_logits=True),
+    ):
+        assert decide(model, loss) is True
+
+
+@pytest.mark.parametrize("loss", [None, "mse", PLAIN, "sparse_categorical_crossentropy", [PLAIN]])
+def test_a_last_layer_without_activation_and_a_loss_that_takes_no_logits_contradict_each_other(loss):
+    with pytest.raises(ValueError, match="cannot tell whether .* Received: last activation 'linear'"):
+        answers_are_logits(MODELS["logits"](), loss)
+    message = (
+        "not a classifier that mpreg" if loss in (None, "mse") else "answers with logits .* takes them for"
+    )
+    with pytest.raises(ValueError, match=message):
+        trains_on_logits(MODELS["logits"](), loss)
+
+
+@pytest.mark.parametrize("decide", BOTH)
+def test_where_the_last_layer_cannot_be_read_the_loss_tells_or_nothing_does(decide):
+    for loss in (PLAIN, "sparse_categorical_crossentropy", [PLAIN]):
+        assert decide(MODELS["subclassed"](), loss) is False
+    for loss in ("mse", None):
+        with pytest.raises(ValueError, match=f"cannot tell whether .*, loss {loss!r}"):
+            decide(MODELS["subclassed"](), loss)
+
+
+def test_of_several_losses_one_that_takes_logits_is_enough():
+    for name in ("logits", "subclassed"):
+        for losses in ((OF_LOGITS, None), (None, OF_LOGITS), (PLAIN, OF_LOGITS)):
+            assert answers_are_logits(MODELS[name](), *losses) is True
+    assert answers_are_logits(MODELS["subclassed"](), None, PLAIN) is False
+
+
+@pytest.mark.parametrize("decide", BOTH)
+@pytest.mark.parametrize("said", [None, True, False])
+def test_a_sigmoid_of_several_units_is_no_distribution(decide, said):
+    with pytest.raises(ValueError, match="a sigmoid of 3 units, whose answers do not sum to one"):
+        decide(mlp(activation="sigmoid"), "binary_crossentropy", from_logits=said)
+
+
+class TestArrays:
+    def test_any_number_outside_decides_for_all_sides(self):
+        inside, outside = np.array([[0.2, 0.8]]), np.array([[0.2, 1.8]])
+        assert not are_logits([inside, inside])
+        assert are_logits([inside, outside]) and are_logits([outside, inside])
+        assert not are_logits([np.empty((0, 2))])
+
+    def test_what_is_said_wins(self):
+        for sides in ([np.array([[-3.0, 3.0]])], [np.array([[0.5, 0.5]])]):
+            assert are_logits(sides, from_logits=True) is True
+            assert are_logits(sides, from_logits=False) is False
+            assert are_logits(sides, coarse=True) is False
+            with pytest.raises(ValueError, match="coarse=True is for probabilities"):
+                are_logits(sides, from_logits=True, coarse=True)
+
+    def test_only_output(self):
+        array = np.zeros((2, 3))
+        assert only_output(array) is array
+        assert only_output([array, array]) is None and only_output({"a": array}) is None
