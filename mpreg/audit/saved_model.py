@@ -3,7 +3,8 @@
 import zipfile
 from pathlib import Path
 
-from mpreg.attacks.shadow.training import ShadowFleet, clones_of
+from mpreg.attacks.shadow.like_target import clones_of
+from mpreg.attacks.shadow.training import ShadowFleet
 
 
 def load_model(path, *, compiled=False):

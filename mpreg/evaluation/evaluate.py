@@ -83,9 +83,11 @@ def evaluate(model, split, *, attacks="standard", shadows=None, reference=None, 
     )
     if any("shadows" in attack.needs for attack in chosen):
         labels = np.concatenate([member_y, nonmember_y])
-        access.shadows = _shadow_models(shadows, model, access.records, labels, len(members), seed)
+        if shadows is None:
+            shadows = ShadowFleet.like(model, members=len(members))
+        access.shadows = _shadow_models(shadows, access.records, labels, len(members), seed)
     named = isinstance(attacks, str)
-    report = _judge(access, chosen, named=named)
+    report = _judge(access, chosen, named=named, notes=getattr(shadows, "notes", ()))
     if not _wants_reference(reference, model, split):
         return report
     x, y = split.reference
@@ -162,11 +164,9 @@ def _read(*sides, from_logits, coarse):
     return from_logits, members, nonmembers
 
 
-def _shadow_models(shadows, model, records, labels, members, seed):
+def _shadow_models(shadows, records, labels, members, seed):
     if isinstance(shadows, ShadowModels):
         return _check_shadows(shadows, len(labels))
-    if shadows is None:
-        shadows = ShadowFleet.like(model, members=members)
     if not hasattr(shadows, "train") or not hasattr(shadows, "count"):
         raise TypeError(
             "shadows must be an mpreg.ShadowFleet, ShadowTraining or ShadowModels. "
@@ -193,9 +193,9 @@ def _check_shadows(shadows, records):
     return shadows
 
 
-def _judge(access, attacks, *, named):
+def _judge(access, attacks, *, named, notes=()):
     """The report of all attacks; of a named suite, those that need what is not there are left out, with a note."""
-    chosen, prepared, notes = [], [], []
+    chosen, prepared, notes = [], [], list(notes)
     for attack in attacks:
         missing = [need for need in NEEDS if need in attack.needs and not access.has(need)]
         if missing:

@@ -7,7 +7,7 @@ from support import CLASSES, FEATURES, mlp, records
 
 import mpreg
 from mpreg.attacks import ThresholdAttack, cross_fit
-from mpreg.evaluation.member_scores import calibrate
+from mpreg.evaluation.member_risk import calibrate
 from mpreg.signals import read_answers
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from mpreg import signals
 from mpreg._validate import brief, check_count
+from mpreg.attacks.shadow.like_target import read_recipe
 from mpreg.attacks.shadow.models import ShadowModels
 from mpreg.data import label_indices, map_arrays
 
@@ -20,6 +21,9 @@ class ShadowFleet:
         model_fn: function without arguments that returns a fresh compiled classifier, trained like the target.
         count: number of shadow models, at least 2; 16 is where likelihood-ratio attacks begin to be strong.
         epochs, batch_size: of their training; use the target's.
+
+    Attributes:
+        notes: what readers of an attack's figures must know of it.
 
     Raises:
         ValueError: `count` below 2, `epochs` or `batch_size` below 1.
@@ -40,13 +44,16 @@ class ShadowFleet:
         check_count("epochs", epochs, 1)
         check_count("batch_size", batch_size, 1)
         self.model_fn, self.count, self.epochs, self.batch_size = model_fn, count, epochs, batch_size
+        self.notes = ()
 
     @classmethod
     def like(cls, model, *, members, count=16):
         """The recipe of a Keras model that was compiled and fitted in this process, read from itself.
 
-        Layers, optimizer, loss, epochs of the last `fit` and batch size are the target's; first weights are not, nor
-        are callbacks: attack a model that was trained with `AdversarialTraining` by a `ShadowTraining`.
+        Layers, optimizer, loss, epochs, batch size and the learning rates of the epochs are the target's, and so are
+        the weights of frozen layers and the state of adapted ones; other first weights are not, nor are callbacks:
+        attack a model that was trained with `AdversarialTraining` by a `ShadowTraining`. The fleet's `notes` say what
+        could not be read, and reports repeat them.
 
         Args:
             model: the target.
@@ -56,7 +63,10 @@ class ShadowFleet:
         Raises:
             ValueError: the model does not tell how it was trained.
         """
-        return _recipe_of(cls, model, members, count)
+        recipe = read_recipe(model, members)
+        fleet = cls(recipe.model_fn, count=count, epochs=recipe.epochs, batch_size=recipe.batch_size)
+        fleet.notes = recipe.notes
+        return fleet
 
     def train(self, x, y, *, membership, seed=0):
         """`ShadowModels` of the records `x`, `y`, model i trained on those where `membership[i]` is True."""
@@ -158,51 +168,3 @@ def draw_membership(count, records, members, *, seed=0):
             row[fresh[:missing]] = True
             waiting = fresh[missing:]
     return membership
-
-
-def _recipe_of(cls, model, members, count):
-    history = getattr(getattr(model, "history", None), "epoch", None)
-    parameters = getattr(getattr(model, "history", None), "params", None) or {}
-    steps = parameters.get("steps")
-    if not history or not steps or not getattr(model, "compiled", False):
-        raise ValueError(
-            'attacks="strong" trains shadow models like the target, and this model does not tell how it was '
-            "trained (only a Keras model fitted in this process does). Pass "
-            "shadows=mpreg.ShadowFleet(model_fn, epochs=..., batch_size=...), or "
-            "shadows=mpreg.ShadowTraining(train) with your own training function"
-        )
-    return cls(clones_of(model), count=count, epochs=len(history), batch_size=-(-members // steps))
-
-
-def clones_of(model):
-    """A function of nothing that returns compiled models like a Keras model, with first weights of their own.
-
-    Raises:
-        ValueError: the model is no Sequential or functional model.
-    """
-    import keras
-
-    if not isinstance(model, keras.Sequential) and type(model).__name__ != "Functional":
-        raise ValueError(
-            f"a {type(model).__name__} cannot be cloned for shadow models. Pass shadows=mpreg.ShadowTraining(train) "
-            "to mpreg.evaluate, with the function that trains it, so that the attacker trains with the same defence"
-        )
-    config = model.get_compile_config()
-
-    def clone():
-        fresh = keras.models.clone_model(model, clone_function=_with_other_draws)
-        fresh.compile(**keras.saving.deserialize_keras_object(config))
-        return fresh
-
-    return clone
-
-
-def _with_other_draws(layer):
-    """A layer of the same configuration but for its seeds: an attacker does not know the target's first weights."""
-    return type(layer).from_config(_without_seeds(layer.get_config()))
-
-
-def _without_seeds(config):
-    if isinstance(config, dict):
-        return {key: None if key == "seed" else _without_seeds(value) for key, value in config.items()}
-    return [_without_seeds(value) for value in config] if isinstance(config, list) else config

@@ -1,0 +1,143 @@
+"""How a target was trained, as far as it tells: what shadow models that nobody describes are trained by."""
+
+import tempfile
+from collections.abc import Callable
+from typing import NamedTuple
+
+UNREAD = (
+    "Shadow models were trained as the target tells that it was: {epochs} epochs in batches of {batch_size}, {rate}. "
+    "It does not tell of callbacks that stopped it or chose among its weights, of sample and class weights, of records "
+    "altered on their way into it, or of weights that it started from where they went on learning: if there were any, "
+    "pass shadows=, because the attacks are weaker than they could be."
+)
+
+
+class Recipe(NamedTuple):
+    """What `mpreg.ShadowFleet` takes, and what readers of its figures must know."""
+
+    model_fn: Callable
+    epochs: int
+    batch_size: int
+    notes: tuple
+
+
+def read_recipe(model, members):
+    """The `Recipe` of a Keras model that was compiled and fitted in this process.
+
+    Epochs, batch size and the rates of the epochs, where a callback of Keras has changed them, are those of its last
+    `fit`; fits before it, since it was compiled, are counted by the optimizer's steps.
+
+    Args:
+        model: the target.
+        members: number of records it was fitted on.
+
+    Raises:
+        ValueError: the model does not tell how it was trained, or cannot be cloned.
+    """
+    history = getattr(model, "history", None)
+    last = len(getattr(history, "epoch", None) or ())
+    steps = (getattr(history, "params", None) or {}).get("steps")
+    if not last or not steps or not getattr(model, "compiled", False):
+        raise ValueError(
+            'attacks="strong" trains shadow models like the target, and this model does not tell how it was '
+            "trained (only a Keras model fitted in this process does). Pass "
+            "shadows=mpreg.ShadowFleet(model_fn, epochs=..., batch_size=...), or "
+            "shadows=mpreg.ShadowTraining(train) with your own training function"
+        )
+    epochs = max(last, round(int(model.optimizer.iterations) / steps))
+    rates = [float(rate) for rate in history.history.get("learning_rate", ())]
+    schedule = None
+    if len(set(rates)) > 1 or (rates and epochs > last):
+        rates = rates[:1] * (epochs - len(rates)) + rates
+        schedule = _piecewise(rates, steps)
+    batch_size = -(-members // steps)
+    note = UNREAD.format(
+        epochs=epochs, batch_size=batch_size, rate=_described(model, rates if schedule else None)
+    )
+    return Recipe(clones_of(model, schedule=schedule), epochs, batch_size, (note,))
+
+
+def clones_of(model, *, schedule=None):
+    """A function of nothing that returns compiled models like a Keras model, with first weights of their own.
+
+    What training has not changed is copied: the weights of frozen layers, and the state of adapted ones.
+
+    Args:
+        model: a Sequential or functional model.
+        schedule: function of nothing that returns the learning rate schedule to compile with; None takes the model's.
+
+    Raises:
+        ValueError: the model is of another kind.
+    """
+    import keras
+
+    if not isinstance(model, keras.Sequential) and type(model).__name__ != "Functional":
+        raise ValueError(
+            f"a {type(model).__name__} cannot be cloned for shadow models. Pass shadows=mpreg.ShadowTraining(train) "
+            "to mpreg.evaluate, with the function that trains it, so that the attacker trains with the same defence"
+        )
+    config = model.get_compile_config()
+
+    def clone():
+        fresh = keras.models.clone_model(model, clone_function=_with_other_draws)
+        for old, new in zip(_layers(model), _layers(fresh), strict=True):
+            new.trainable = old.trainable
+            if not old.trainable_variables:
+                _copy_state(old, new)
+        fresh.compile(**keras.saving.deserialize_keras_object(config))
+        if schedule is not None:
+            fresh.optimizer.learning_rate = schedule()
+        return fresh
+
+    return clone
+
+
+def _layers(model):
+    """All layers of a model that hold no others, in order."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+        else:
+            yield layer
+
+
+def _copy_state(old, new):
+    store = {}
+    old.save_own_variables(store)
+    if store:
+        new.load_own_variables(store)
+    if hasattr(old, "save_assets") and getattr(old, "is_adapted", True):  # a vocabulary
+        with tempfile.TemporaryDirectory() as folder:
+            old.save_assets(folder)
+            new.load_assets(folder)
+
+
+def _piecewise(rates, steps):
+    """A function that returns the schedule with one rate an epoch."""
+    import keras
+
+    ends = [epoch for epoch in range(1, len(rates)) if rates[epoch] != rates[epoch - 1]]
+    boundaries, values = [end * steps - 1 for end in ends], [rates[at] for at in (0, *ends)]
+    return lambda: keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, values)
+
+
+def _described(model, rates):
+    if rates is not None:
+        return f"at the learning rates of its epochs, {rates[0]:.3g} at first and {rates[-1]:.3g} at last"
+    config = model.optimizer.get_config()["learning_rate"]
+    if isinstance(config, dict):
+        return f"with the learning rate schedule {config['class_name']}"
+    return f"at the learning rate that it has now, {float(config):.3g}, which may not be its first one"
+
+
+def _with_other_draws(layer):
+    """A layer of the same configuration but for its seeds: an attacker does not know the target's first weights."""
+    return type(layer).from_config(_without_seeds(layer.get_config()))
+
+
+def _without_seeds(config):
+    if isinstance(config, dict):
+        return {key: None if key == "seed" else _without_seeds(value) for key, value in config.items()}
+    return [_without_seeds(value) for value in config] if isinstance(config, list) else config

@@ -1,0 +1,97 @@
+"""What shadow models take from a target that nobody describes."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from support import CLASSES, FEATURES, mlp, records
+
+import mpreg
+
+
+def fitted(model, *, epochs=4, callbacks=(), rate=0.1, batch_size=16):
+    model.compile(keras.optimizers.SGD(rate), "sparse_categorical_crossentropy")
+    model.fit(*records(), epochs=epochs, batch_size=batch_size, verbose=0, callbacks=list(callbacks))
+    return model
+
+
+def rates_of(fleet, steps=3):
+    """The learning rate of the first step of each epoch."""
+    schedule = fleet.model_fn().optimizer._learning_rate
+    return [float(schedule(epoch * steps)) for epoch in range(fleet.epochs)]
+
+
+def test_rates_that_a_callback_set_are_those_of_the_epochs():
+    falling = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 if epoch < 2 else 0.01 / epoch)
+    fleet = mpreg.ShadowFleet.like(fitted(mlp(), callbacks=[falling]), members=48)
+    np.testing.assert_allclose(rates_of(fleet), [0.1, 0.1, 0.005, 0.01 / 3], rtol=1e-5)
+    assert "0.1 at first and 0.00333 at last" in fleet.notes[0]
+
+
+def test_a_compiled_schedule_is_the_targets_from_its_start():
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.2, 3, 0.5)
+    fleet = mpreg.ShadowFleet.like(fitted(mlp(), rate=schedule), members=48)
+    np.testing.assert_allclose(rates_of(fleet), [0.2, 0.1, 0.05, 0.025], rtol=1e-5)
+    assert "schedule ExponentialDecay" in fleet.notes[0]
+
+
+def test_a_rate_that_may_have_been_changed_unseen_is_named():
+    model = fitted(mlp())
+    model.optimizer.learning_rate = 0.001
+    assert "0.001, which may not be its first one" in mpreg.ShadowFleet.like(model, members=48).notes[0]
+
+
+def test_epochs_of_earlier_fits_count():
+    model = fitted(mlp(), epochs=3)
+    model.fit(*records(), epochs=2, batch_size=16, verbose=0)
+    assert mpreg.ShadowFleet.like(model, members=48).epochs == 5
+
+
+def test_frozen_weights_and_adapted_state_are_the_targets_and_the_rest_is_fresh():
+    """A pretrained, frozen base inside; statistics of BatchNormalization are learned, so they start anew."""
+    base = keras.Sequential([keras.Input((FEATURES,)), layers.Dense(5), layers.Dense(4)])
+    base.trainable = False
+    normalization = layers.Normalization()
+    normalization.adapt(records(seed=3)[0] * 7 + 2)
+    head = [layers.BatchNormalization(momentum=0.5), layers.Dense(CLASSES, "softmax")]
+    target = fitted(keras.Sequential([keras.Input((FEATURES,)), normalization, base, *head]))
+    clone = mpreg.ShadowFleet.like(target, members=48).model_fn()
+    x = records(seed=5)[0]
+    inner = [keras.Sequential(model.layers[:2]) for model in (target, clone)]
+    np.testing.assert_allclose(inner[1](x), inner[0](x), rtol=1e-6)
+    assert len(clone.trainable_variables) == len(target.trainable_variables) == 4
+    assert (clone.layers[-1].get_weights()[0] != target.layers[-1].get_weights()[0]).all()
+    np.testing.assert_array_equal(clone.layers[2].moving_mean, np.zeros(4))
+
+
+def test_a_report_repeats_what_could_not_be_read():
+    x, y = records(80)
+    split = mpreg.MembershipSplit((x[:40], y[:40]), None, (x[40:], y[40:]))
+    model = mlp()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(*split.members, epochs=1, verbose=0)
+    attack = mpreg.attacks.LikelihoodRatioAttack()
+    told = mpreg.evaluate(model, split, attacks=[attack])
+    assert any("callbacks that stopped it" in note for note in told.notes)
+    described = mpreg.ShadowFleet(lambda: fitted(mlp(), epochs=1), count=4, epochs=1)
+    assert described.notes == ()
+
+
+def test_a_vocabulary_is_copied():
+    lookup = layers.IntegerLookup(output_mode="one_hot")
+    lookup.adapt(np.array([[3], [5], [9]]))
+    target = keras.Sequential([keras.Input((1,), dtype="int64"), lookup, layers.Dense(CLASSES, "softmax")])
+    target.compile("sgd", "sparse_categorical_crossentropy")
+    x = np.array([[3], [5], [9], [9]])
+    target.fit(x, np.array([0, 1, 2, 0]), epochs=1, verbose=0)
+    clone = mpreg.ShadowFleet.like(target, members=4).model_fn()
+    np.testing.assert_array_equal(clone.layers[0](x), lookup(x))
+
+
+@pytest.mark.parametrize("broken", [None, object()])
+def test_a_model_without_history_is_refused(broken):
+    model = mlp()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.history = broken
+    with pytest.raises(ValueError, match="does not tell how it was trained"):
+        mpreg.ShadowFleet.like(model, members=40)
