@@ -8,7 +8,7 @@ from mpreg.training.core.batch import Batch, finite_weights
 from mpreg.training.core.defence import TrainingDefence
 from mpreg.training.game.adversarial import open_game
 from mpreg.training.game.control import GameControl
-from mpreg.training.game.game import check_options
+from mpreg.training.game.options import GameOptions
 
 PATCHED = ("train_step", "compute_loss", "fit", "train_on_batch")
 
@@ -44,30 +44,29 @@ class AdversarialTraining(GameControl):
         self,
         reference,
         *,
-        penalty,
-        inference_network="compact",
-        attack_steps=1,
-        attack_optimizer="adam",
-        warmup_epochs=1,
-        reference_batch_size=64,
-        reference_gain=False,
+        penalty=GameOptions.penalty,
+        inference_network=GameOptions.inference_network,
+        attack_steps=GameOptions.attack_steps,
+        attack_optimizer=GameOptions.attack_optimizer,
+        warmup_epochs=GameOptions.warmup_epochs,
+        reference_batch_size=GameOptions.reference_batch_size,
+        reference_gain=GameOptions.reference_gain,
         from_logits=None,
-        seed=0,
+        seed=GameOptions.seed,
     ):
         super().__init__(game=None)
         self._reference = reference
-        self._options = {
-            "penalty": penalty,
-            "inference_network": inference_network,
-            "attack_steps": attack_steps,
-            "attack_optimizer": attack_optimizer,
-            "warmup_epochs": warmup_epochs,
-            "reference_batch_size": reference_batch_size,
-            "reference_gain": reference_gain,
-            "seed": seed,
-        }
+        self._options = GameOptions(
+            penalty=penalty,
+            inference_network=inference_network,
+            attack_steps=attack_steps,
+            attack_optimizer=attack_optimizer,
+            warmup_epochs=warmup_epochs,
+            reference_batch_size=reference_batch_size,
+            reference_gain=reference_gain,
+            seed=seed,
+        )
         self._from_logits = from_logits
-        check_options(**self._options)
         self._player = None
         self._installed = False
         self._fitting = False
@@ -83,7 +82,7 @@ class AdversarialTraining(GameControl):
             )
         if self._player is not model:
             with model.distribute_strategy.scope():
-                self.game = open_game(model, self._reference, **self._options)
+                self.game = open_game(model, self._reference, self._options)
             self._player = model
         self._install()
 

@@ -35,7 +35,7 @@ from mpreg.classifiers.tensors import count_classes, log_probabilities, one_hot_
 from mpreg.data import check_pair, label_indices
 from mpreg.networks import build_inference_network
 from mpreg.training.core.reference import to_tensor
-from mpreg.training.game.game import check_penalty
+from mpreg.training.game.options import check_penalty
 
 MEMBERS, REFERENCE = 0, 1
 

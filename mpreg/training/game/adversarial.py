@@ -4,7 +4,8 @@ import keras
 
 from mpreg.training.core.defence import TrainingDefence, check_model, classes_on
 from mpreg.training.core.reference import open_reference
-from mpreg.training.game.game import MembershipGame, check_options
+from mpreg.training.game.game import MembershipGame
+from mpreg.training.game.options import GameOptions
 
 
 @keras.saving.register_keras_serializable("mpreg")
@@ -64,20 +65,18 @@ class AdversarialRegularization(TrainingDefence):
         target,
         reference,
         *,
-        penalty,
-        inference_network="compact",
-        attack_steps=1,
-        attack_optimizer="adam",
-        warmup_epochs=1,
-        reference_batch_size=64,
-        reference_gain=False,
+        penalty=GameOptions.penalty,
+        inference_network=GameOptions.inference_network,
+        attack_steps=GameOptions.attack_steps,
+        attack_optimizer=GameOptions.attack_optimizer,
+        warmup_epochs=GameOptions.warmup_epochs,
+        reference_batch_size=GameOptions.reference_batch_size,
+        reference_gain=GameOptions.reference_gain,
         from_logits=None,
-        seed=0,
+        seed=GameOptions.seed,
         name="adversarial_regularization",
     ):
-        game = open_game(
-            target,
-            reference,
+        options = GameOptions(
             penalty=penalty,
             inference_network=inference_network,
             attack_steps=attack_steps,
@@ -87,6 +86,7 @@ class AdversarialRegularization(TrainingDefence):
             reference_gain=reference_gain,
             seed=seed,
         )
+        game = open_game(target, reference, options)
         super().__init__(target, [game], from_logits=from_logits, name=name)
 
     @property
@@ -104,20 +104,19 @@ class AdversarialRegularization(TrainingDefence):
         self.game.set_penalty(value)
 
 
-def open_game(target, reference, **options):
+def open_game(target, reference, options):
     """A `MembershipGame` for a target, which is called on one reference record to build it and count its classes.
 
     Args:
         target: a Keras classifier.
         reference: as for `AdversarialRegularization`.
-        **options: of the `MembershipGame`.
+        options: `GameOptions`.
 
     Raises:
         ValueError: the target is not a Keras model, or cannot score the reference records.
     """
     check_model(target)
-    check_options(**options)
-    source = open_reference(reference, options["reference_batch_size"])
-    game = MembershipGame(classes=classes_on(target, source.first()), **options)
+    source = open_reference(reference, options.reference_batch_size)
+    game = MembershipGame(options, classes=classes_on(target, source.first()))
     game.set_reference(source)
     return game

@@ -10,7 +10,6 @@ Regularization", CCS 2018, sections 3.1 and 3.2, algorithm 1.
 import keras
 import tensorflow as tf
 
-from mpreg._validate import check_count, check_number
 from mpreg.classifiers.calling import answers_aside
 from mpreg.classifiers.tensors import log_probabilities, one_hot_labels
 from mpreg.networks.inference import build_inference_network
@@ -19,50 +18,30 @@ from mpreg.training.core.part import DefencePart
 from mpreg.training.core.reference import ArrayReference, DatasetReference, open_reference
 from mpreg.training.game import watchdog
 from mpreg.training.game.control import GameControl
+from mpreg.training.game.options import GameOptions, check_penalty
 
 
 @keras.saving.register_keras_serializable("mpreg")
 class MembershipGame(DefencePart):
     """Inference network, its optimizer and the reference records: plays one round a training step.
 
-    Args: as `AdversarialRegularization`, and `classes`, the number of classes of the target.
+    Args:
+        options: `GameOptions`.
+        classes: number of classes of the target.
     """
 
     consumes_reference = True
     private_reason = "trains its inference network on the members' answers as they are"
 
-    def __init__(
-        self,
-        *,
-        classes,
-        penalty,
-        inference_network="compact",
-        attack_steps=1,
-        attack_optimizer="adam",
-        warmup_epochs=1,
-        reference_batch_size=64,
-        reference_gain=False,
-        seed=0,
-        **kwargs,
-    ):
+    def __init__(self, options, *, classes, **kwargs):
         super().__init__(**{"name": "membership_game", **kwargs})
-        check_options(
-            penalty=penalty,
-            attack_steps=attack_steps,
-            warmup_epochs=warmup_epochs,
-            reference_batch_size=reference_batch_size,
-            seed=seed,
+        self.options, self.classes = options, classes
+        self.inference_network = build_inference_network(
+            options.inference_network, classes, seed=options.seed
         )
-        self.classes = classes
-        self.attack_steps = int(attack_steps)
-        self.warmup_epochs = int(warmup_epochs)
-        self.reference_batch_size = int(reference_batch_size)
-        self.reference_gain = reference_gain
-        self.seed = int(seed)
-        self.inference_network = build_inference_network(inference_network, classes, seed=seed)
-        self.attack_optimizer = own_optimizer(attack_optimizer, self.inference_network)
-        self.penalty = self.state("penalty", penalty)
-        self.warmup_left = self.state("warmup_left", warmup_epochs)
+        self.attack_optimizer = own_optimizer(options.attack_optimizer, self.inference_network)
+        self.penalty = self.state("penalty", options.penalty)
+        self.warmup_left = self.state("warmup_left", options.warmup_epochs)
         # 0 in warm-up: the network learns, the target pays nothing.
         self.charging = self.state("charging", 1.0)
         self.step = self.state("step", 0, dtype="int64")
@@ -81,18 +60,17 @@ class MembershipGame(DefencePart):
         if isinstance(reference, ArrayReference | DatasetReference):
             source = reference
         else:
-            source = open_reference(reference, self.reference_batch_size)
+            source = open_reference(reference, self.options.reference_batch_size)
         source.check_classes(self.classes)
         self._reference = source
 
     def refill(self, steps):
         """Fetches streamed reference records for so many training steps."""
-        self.reference.refill(steps * self.attack_steps)
+        self.reference.refill(steps * self.options.attack_steps)
 
     def set_penalty(self, penalty):
         """Takes a new penalty from the next step on, without tracing anew."""
-        check_penalty(penalty)
-        self.penalty.assign(penalty)
+        self.penalty.assign(check_penalty(penalty))
 
     @property
     def trackers(self):
@@ -108,7 +86,7 @@ class MembershipGame(DefencePart):
         """
         members = [batch.member_log_probabilities, batch.one_hot]
         known = [tf.stop_gradient(part) for part in members]
-        for _ in range(self.attack_steps):
+        for _ in range(self.options.attack_steps):
             reference = self._read_reference(batch)
             self._learn(known, batch.present, reference)
         gain = self._gain(members, batch.present, reference)
@@ -121,7 +99,7 @@ class MembershipGame(DefencePart):
         Training mode, because otherwise the network would learn to spot dropout and batch statistics; no trace,
         because moving averages, seeds and added losses belong to members alone.
         """
-        x, y = self.reference.batch(self.step, self.seed)
+        x, y = self.reference.batch(self.step, self.options.seed)
         self.step.assign_add(1)
         answers = answers_aside(batch.target, x, training=True)
         return [
@@ -156,7 +134,7 @@ class MembershipGame(DefencePart):
     def _gain(self, members, present, reference):
         """What the inference network gains: E log h on members, and E log(1 - h) on reference records if asked."""
         gain = mean_present(tf.math.log_sigmoid(self._suspect(members, training=False)), present)
-        if self.reference_gain:
+        if self.options.reference_gain:
             cleared = tf.math.log_sigmoid(-self._suspect(reference, training=False))
             gain = 0.5 * (gain + tf.reduce_mean(cleared))
         return gain
@@ -168,22 +146,18 @@ class MembershipGame(DefencePart):
     def get_config(self):
         return {
             **super().get_config(),
+            **vars(self.options),
             "classes": self.classes,
             "penalty": float(self.penalty.numpy()),
             "inference_network": keras.saving.serialize_keras_object(self.inference_network),
-            "attack_steps": self.attack_steps,
             "attack_optimizer": keras.saving.serialize_keras_object(self.attack_optimizer),
-            "warmup_epochs": self.warmup_epochs,
-            "reference_batch_size": self.reference_batch_size,
-            "reference_gain": self.reference_gain,
-            "seed": self.seed,
         }
 
     @classmethod
     def from_config(cls, config):
         for part in ("inference_network", "attack_optimizer"):
             config[part] = keras.saving.deserialize_keras_object(config[part])
-        return cls(**config)
+        return cls(GameOptions.taken_from(config), **config)
 
 
 def own_optimizer(optimizer, network):
@@ -195,19 +169,3 @@ def own_optimizer(optimizer, network):
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(network.trainable_variables)
     return optimizer
-
-
-def check_options(*, penalty, attack_steps, warmup_epochs, reference_batch_size, seed, **others):
-    """Raises a `ValueError` that quotes the first number out of its range; the others are checked where used."""
-    check_penalty(penalty)
-    for name, value, least in (
-        ("attack_steps", attack_steps, 1),
-        ("warmup_epochs", warmup_epochs, 0),
-        ("reference_batch_size", reference_batch_size, 1),
-        ("seed", seed, 0),
-    ):
-        check_count(name, value, least)
-
-
-def check_penalty(penalty):
-    check_number("penalty", penalty, least=0)

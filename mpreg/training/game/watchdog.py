@@ -58,7 +58,7 @@ def rewarm(game):
         if len(weight.shape) < 2:
             weight.assign(next(vectors))
         else:
-            weight.assign(keras.initializers.GlorotUniform(seed=game.seed + index)(weight.shape))
+            weight.assign(keras.initializers.GlorotUniform(seed=game.options.seed + index)(weight.shape))
     optimizer = game.attack_optimizer
     fresh = optimizer.from_config(optimizer.get_config())
     fresh.build(game.inference_network.trainable_variables)
