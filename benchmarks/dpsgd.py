@@ -29,11 +29,11 @@ import keras
 import numpy as np
 from fits import Size, time_fit
 from rounds import (
+    asked_size,
     machine,
     open_console,
     open_parser,
     open_table,
-    positive,
     print_setting,
     ratios,
     take_turns,
@@ -57,9 +57,7 @@ PEERS = Path(__file__).with_name("dpsgd_peers.py")
 def main(argv=None):
     """Runs the benchmark; returns the process's exit status."""
     options = _parser().parse_args(argv)
-    size = Size(rounds=3, batches=3) if options.quick else Size(rounds=15, batches=10)
-    if options.rounds:
-        size = dataclasses.replace(size, rounds=options.rounds)
+    size = asked_size(options, quick=Size(rounds=3, batches=3), full=Size(rounds=15, batches=10))
     result = {
         "machine": machine("tensorflow", "keras"),
         "size": dataclasses.asdict(size),
@@ -221,8 +219,7 @@ def print_result(result):
 
 
 def _parser():
-    parser = open_parser(__doc__, quick="3 short rounds, for a first impression")
-    parser.add_argument("--rounds", type=positive, help="rounds to take the median over (default: 15)")
+    parser = open_parser(__doc__, quick="3 short rounds, for a first impression", rounds=15)
     parser.add_argument(
         "--peer", metavar="PYTHON", action="append", default=[], help="interpreter that has a peer installed"
     )

@@ -24,11 +24,11 @@ import numpy as np
 import tensorflow as tf
 from rounds import (
     CLOCKS,
+    asked_size,
     machine,
     open_console,
     open_parser,
     open_table,
-    positive,
     print_setting,
     random_records,
     ratios,
@@ -65,9 +65,7 @@ QUICK = Size(rounds=1, queries=64, batch=32, published_queries=1, epochs=(4, 20)
 def main(argv=None):
     """Runs the benchmark; returns the process's exit status."""
     options = _parser().parse_args(argv)
-    size = QUICK if options.quick else FULL
-    if options.rounds:
-        size = dataclasses.replace(size, rounds=options.rounds)
+    size = asked_size(options, quick=QUICK, full=FULL)
     result = {
         "machine": machine("tensorflow", "keras"),
         "size": dataclasses.asdict(size),
@@ -218,9 +216,7 @@ def print_result(result):
 
 
 def _parser():
-    parser = open_parser(__doc__, quick="a single short round, for a first impression")
-    parser.add_argument("--rounds", type=positive, help="rounds to take the median over (default: 7)")
-    return parser
+    return open_parser(__doc__, quick="a single short round, for a first impression", rounds=7)
 
 
 if __name__ == "__main__":

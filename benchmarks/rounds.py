@@ -5,6 +5,7 @@ two. Keras is not imported here, so that a benchmark without networks starts wit
 """
 
 import argparse
+import dataclasses
 import importlib
 import json
 import os
@@ -117,17 +118,27 @@ def print_setting(console, work, facts):
         console.print(f"Load average before the start: {facts['load_average']:.1f}.")
 
 
-def open_parser(description, *, quick):
+def open_parser(description, *, quick, rounds=None):
     """A parser with the options that all benchmarks have.
 
     Args:
         description: text whose first line says what is measured.
         quick: what `--quick` does.
+        rounds: how many rounds there are without `--quick`; None leaves the option out.
     """
     parser = argparse.ArgumentParser(description=description.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help=quick)
     parser.add_argument("--json", metavar="PATH", help="also write the figures to this file")
+    if rounds:
+        said = f"rounds to take the median over (default: {rounds})"
+        parser.add_argument("--rounds", type=positive, help=said)
     return parser
+
+
+def asked_size(options, *, quick, full):
+    """How much to time, a dataclass with `rounds`, by what `--quick` and `--rounds` say."""
+    size = quick if options.quick else full
+    return dataclasses.replace(size, rounds=options.rounds) if options.rounds else size
 
 
 def positive(text, *, least=1):

@@ -22,11 +22,11 @@ from fits import Size, time_fit
 from rounds import (
     CLOCKS,
     Stopwatch,
+    asked_size,
     machine,
     open_console,
     open_parser,
     open_table,
-    positive,
     print_setting,
     random_records,
     ratios,
@@ -49,9 +49,7 @@ NASR, CALLBACK = "AdversarialRegularization, nasr2018 network", "AdversarialTrai
 def main(argv=None):
     """Runs the benchmark; returns the process's exit status."""
     options = _parser().parse_args(argv)
-    size = Size(rounds=3, batches=5) if options.quick else Size(rounds=25, batches=20)
-    if options.rounds:
-        size = dataclasses.replace(size, rounds=options.rounds)
+    size = asked_size(options, quick=Size(rounds=3, batches=5), full=Size(rounds=25, batches=20))
     result = {
         "machine": machine("tensorflow", "keras"),
         "size": dataclasses.asdict(size),
@@ -104,9 +102,6 @@ def open_published(members, reference, batches):
         batch_size=BATCH,
         target_optimizer=keras.optimizers.Adam(1e-3),
         inference_optimizer=keras.optimizers.Adam(1e-4),
-        inference_network="nasr2018",
-        from_logits=False,
-        seed=0,
     )
     epoch = PublishedSchedule().rounds(players.batches)
     inference_steps = sum(len(window) for window, _ in epoch) / players.batches
@@ -151,9 +146,7 @@ def print_result(result):
 
 
 def _parser():
-    parser = open_parser(__doc__, quick="3 short rounds, for a first impression")
-    parser.add_argument("--rounds", type=positive, help="rounds to take the median over (default: 25)")
-    return parser
+    return open_parser(__doc__, quick="3 short rounds, for a first impression", rounds=25)
 
 
 if __name__ == "__main__":

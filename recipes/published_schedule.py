@@ -103,13 +103,8 @@ def train_published(
     schedule=None,
     penalty,
     epochs,
-    batch_size=128,
-    target_optimizer="adam",
-    inference_optimizer="adam",
-    inference_network="nasr2018",
-    from_logits=False,
-    seed=0,
     on_epoch_end=None,
+    **options,
 ):
     """Trains a target in place by the published schedule.
 
@@ -120,13 +115,8 @@ def train_published(
         schedule: a `PublishedSchedule`; None is that of the paper.
         penalty: weight of the gain, at least 0: 3 for Purchase100, 1 for Texas100.
         epochs: passes over the members by the target, the first one without penalty included.
-        batch_size: members a step of either player, and reference records a step of the inference network.
-        target_optimizer: of the target; the paper's is Adam at 1e-3 for Purchase100.
-        inference_optimizer: of the inference network; Adam at 1e-4 for Purchase100.
-        inference_network: as for `AdversarialRegularization`.
-        from_logits: whether the target answers with logits.
-        seed: seed of the inference network's weights and of the order of the records.
         on_epoch_end: function `(epoch, logs)`, as of a Keras callback.
+        options: of the `Players`.
 
     Returns:
         Dict of lists with one value an epoch: `loss` (the target's own, without penalty), `accuracy`,
@@ -144,17 +134,7 @@ def train_published(
     check_penalty(penalty)
     check_count("epochs", epochs, 1)
     schedule = schedule or PublishedSchedule()
-    players = Players(
-        target,
-        split_members,
-        split_reference,
-        batch_size=batch_size,
-        target_optimizer=target_optimizer,
-        inference_optimizer=inference_optimizer,
-        inference_network=inference_network,
-        from_logits=from_logits,
-        seed=seed,
-    )
+    players = Players(target, split_members, split_reference, **options)
     history = {}
     for epoch in range(epochs):
         players.shuffle(epoch)
@@ -175,7 +155,14 @@ def train_published(
 class Players:
     """Target and inference network, each with its optimizer and a compiled step, and the records they play on.
 
-    Args: as `train_published`.
+    Args:
+        target, members, reference: as for `train_published`.
+        batch_size: members a step of either player, and reference records a step of the inference network.
+        target_optimizer: of the target; the paper's is Adam at 1e-3 for Purchase100.
+        inference_optimizer: of the inference network; Adam at 1e-4 for Purchase100.
+        inference_network: as for `AdversarialRegularization`.
+        from_logits: whether the target answers with logits.
+        seed: seed of the inference network's weights and of the order of the records.
 
     Attributes:
         batches: whole batches of the members; what is left over differs from epoch to epoch.
@@ -187,12 +174,12 @@ class Players:
         members,
         reference,
         *,
-        batch_size,
-        target_optimizer,
-        inference_optimizer,
-        inference_network,
-        from_logits,
-        seed,
+        batch_size=128,
+        target_optimizer="adam",
+        inference_optimizer="adam",
+        inference_network="nasr2018",
+        from_logits=False,
+        seed=0,
     ):
         check_count("batch_size", batch_size, 1)
         pairs = [check_pair(members, "members"), check_pair(reference, "reference")]

@@ -33,14 +33,36 @@ class Spec:
     refused: tuple[str, ...] = ()  # files of the same publisher that cannot be read safely
 
 
-def _trustlab(topic, digest):
+def _trustlab(topic, digest, *, classes, columns, about, max_bytes, slow=True):
+    """A table of bits of privacytrustlab/datasets."""
     file = f"dataset_{topic}.tgz"
     url = f"https://github.com/privacytrustlab/datasets/raw/master/{file}"
-    return (Source(file=file, url=url, digest=digest),)
+    return Spec(
+        classes=classes,
+        shape=(columns,),
+        values="binary",
+        origin=f"{about} (privacytrustlab/datasets)",
+        sources=(Source(file=file, url=url, digest=digest),),
+        parse=getattr(tables, topic),
+        max_bytes=max_bytes,
+        slow=slow,
+    )
 
 
-def _toronto(file, digest):
-    return (Source(file=file, url=f"https://www.cs.toronto.edu/~kriz/{file}", digest=digest),)
+def _cifar(classes, digest, *, about, **options):
+    """CIFAR-10 or CIFAR-100."""
+    file = f"cifar-{classes}-binary.tar.gz"
+    return Spec(
+        classes=classes,
+        shape=(32, 32, 3),
+        values="pixel",
+        origin=f"{about} (CIFAR-{classes}, Krizhevsky 2009)",
+        sources=(Source(file=file, url=f"https://www.cs.toronto.edu/~kriz/{file}", digest=digest),),
+        parse=getattr(images, f"cifar{classes}"),
+        max_bytes=2 * _GIGABYTE,
+        refused=(f"cifar-{classes}-python.tar.gz",),
+        **options,
+    )
 
 
 def _irvine(file, digest):
@@ -49,37 +71,31 @@ def _irvine(file, digest):
 
 
 SPECS = {
-    "location30": Spec(
+    "location30": _trustlab(
+        "location",
+        "sha256:927203f85a868f8ee17a0ded1dc61699efe602167beabe34fbf45b4b1de94b33",
         classes=30,
-        shape=(446,),
-        values="binary",
-        origin="places visited by users of a check-in service in Bangkok (privacytrustlab/datasets)",
-        sources=_trustlab(
-            "location", "sha256:927203f85a868f8ee17a0ded1dc61699efe602167beabe34fbf45b4b1de94b33"
-        ),
-        parse=tables.location,
+        columns=446,
+        about="places visited by users of a check-in service in Bangkok",
         max_bytes=_GIGABYTE // 16,
+        slow=False,
     ),
-    "purchase100": Spec(
+    # no sha256 is published for these two, but the repository's own ids bind their content
+    "purchase100": _trustlab(
+        "purchase",
+        "git-blob:3efa7476ad5ed7ac3e558d28585a186b38fc5f19",
         classes=100,
-        shape=(600,),
-        values="binary",
-        origin="products bought by shoppers, clustered into 100 styles (privacytrustlab/datasets)",
-        # no sha256 is published for these two, but the repository's own ids bind their content
-        sources=_trustlab("purchase", "git-blob:3efa7476ad5ed7ac3e558d28585a186b38fc5f19"),
-        parse=tables.purchase,
+        columns=600,
+        about="products bought by shoppers, clustered into 100 styles",
         max_bytes=2 * _GIGABYTE,
-        slow=True,
     ),
-    "texas100": Spec(
+    "texas100": _trustlab(
+        "texas",
+        "git-blob:966f7ff40b24cf5912ff84759aab9adb8c25f30e",
         classes=100,
-        shape=(6169,),
-        values="binary",
-        origin="hospital stays in Texas, the class is the main procedure (privacytrustlab/datasets)",
-        sources=_trustlab("texas", "git-blob:966f7ff40b24cf5912ff84759aab9adb8c25f30e"),
-        parse=tables.texas,
+        columns=6169,
+        about="hospital stays in Texas, the class is the main procedure",
         max_bytes=4 * _GIGABYTE,
-        slow=True,
     ),
     "adult": Spec(
         classes=2,
@@ -93,32 +109,16 @@ SPECS = {
         parse=adult.adult,
         max_bytes=_GIGABYTE // 16,
     ),
-    "cifar10": Spec(
-        classes=10,
-        shape=(32, 32, 3),
-        values="pixel",
-        origin="colour pictures of animals and vehicles (CIFAR-10, Krizhevsky 2009)",
-        sources=_toronto(
-            "cifar-10-binary.tar.gz",
-            "sha256:c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
-        ),
-        parse=images.cifar10,
-        max_bytes=2 * _GIGABYTE,
+    "cifar10": _cifar(
+        10,
+        "sha256:c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+        about="colour pictures of animals and vehicles",
         prepared=(("cifar10_jpeg.npz", images.cifar_jpeg),),
-        refused=("cifar-10-python.tar.gz",),
     ),
-    "cifar100": Spec(
-        classes=100,
-        shape=(32, 32, 3),
-        values="pixel",
-        origin="colour pictures of 100 kinds of things (CIFAR-100, Krizhevsky 2009)",
-        sources=_toronto(
-            "cifar-100-binary.tar.gz",
-            "sha256:58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
-        ),
-        parse=images.cifar100,
-        max_bytes=2 * _GIGABYTE,
-        refused=("cifar-100-python.tar.gz",),
+    "cifar100": _cifar(
+        100,
+        "sha256:58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+        about="colour pictures of 100 kinds of things",
     ),
     "mnist": Spec(
         classes=10,

@@ -42,14 +42,7 @@ def purchase_mlp(*, features=600, classes=100, logits=False, seed=0):
 def texas_mlp(*, features=6169, classes=100, logits=False, seed=0):
     """Return the tanh 1024-512-256-128 classifier of Texas100: that of Purchase100 on wider records.
 
-    Args:
-        features: length of a record, at least 1; the input is `(batch, features)`.
-        classes: width of the output `(batch, classes)`, at least 2.
-        logits: whether to leave out the softmax at the end.
-        seed: non-negative integer from which all initial weights are drawn.
-
-    Raises:
-        ValueError: if `features`, `classes` or `seed` is out of range.
+    Arguments and errors: as for `purchase_mlp`, with other defaults.
 
     Example:
         >>> from mpreg.networks import texas_mlp
@@ -65,14 +58,7 @@ def texas_mlp(*, features=6169, classes=100, logits=False, seed=0):
 def location_mlp(*, features=446, classes=30, logits=False, seed=0):
     """Return the ReLU 1024-512-256-128 classifier of Location30.
 
-    Args:
-        features: length of a record, at least 1; the input is `(batch, features)`.
-        classes: width of the output `(batch, classes)`, at least 2.
-        logits: whether to leave out the softmax at the end.
-        seed: non-negative integer from which all initial weights are drawn.
-
-    Raises:
-        ValueError: if `features`, `classes` or `seed` is out of range.
+    Arguments and errors: as for `purchase_mlp`, with other defaults.
 
     Example:
         >>> from mpreg.networks import location_mlp

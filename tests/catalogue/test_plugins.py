@@ -3,10 +3,10 @@
 import sys
 
 import pytest
+from support.registries import forgetting
 
 from mpreg import catalogue
 from mpreg.catalogue import DEFENCES
-from mpreg.catalogue.plugins import _loaded
 
 CODE = (
     "from mpreg.catalogue import Defence, register\nregister(Defence(name={!r}, build=print, source='us'))\n"
@@ -15,11 +15,8 @@ CODE = (
 
 @pytest.fixture(autouse=True)
 def forgotten():
-    before, known = dict(DEFENCES), dict(_loaded)
-    yield
-    for now, then in ((DEFENCES, before), (_loaded, known)):
-        now.clear()
-        now.update(then)
+    with forgetting():
+        yield
 
 
 def test_a_file_registers_what_it_says_once(tmp_path):

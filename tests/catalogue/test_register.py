@@ -4,12 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from support.registries import REGISTRIES, forgetting
 
 import mpreg
 from mpreg import attacks, catalogue, datasets, metrics
 from mpreg._registry import Registry
-from mpreg.attacks.suites import ATTACKS
-from mpreg.catalogue import DEFENCES, NETWORKS, SETTINGS, Defence, Network
+from mpreg.catalogue import SETTINGS, Defence, Network
 
 
 class Margin(attacks.Attack):
@@ -32,7 +32,6 @@ def read():
     return rng.normal(size=(30, 4)), np.arange(30) % 3
 
 
-REGISTRIES = (DEFENCES, NETWORKS, SETTINGS, ATTACKS, datasets.LOADERS)
 ENTRIES = {
     "defence": Defence(name="own", build=lambda task, strength: task.trained(), source="us"),
     "network": Network(name="own", build=lambda shape, classes, seed: None),
@@ -44,12 +43,8 @@ ENTRIES = {
 
 @pytest.fixture(autouse=True)
 def forgotten():
-    """What a test registers is forgotten after it."""
-    before = [dict(registry) for registry in REGISTRIES]
-    yield
-    for registry, entries in zip(REGISTRIES, before, strict=True):
-        registry.clear()
-        registry.update(entries)
+    with forgetting():
+        yield
 
 
 @pytest.mark.parametrize("kind", ENTRIES)

@@ -190,12 +190,12 @@ def test_a_checkout_shows_the_two_folders_and_nothing_else_beside_the_package():
 
 
 def test_another_process_finds_what_was_pickled_of_the_two_folders():
-    pickled = pickle.dumps(importlib.import_module("mpreg.recipes.studies.experiment").setting_of)
+    pickled = pickle.dumps(importlib.import_module("mpreg.recipes.studies.cells").Cell.make)
     code = f"import pickle; print(pickle.loads({pickled!r}).__code__.co_filename)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
     )
-    assert Path(done.stdout.splitlines()[-1]) == ROOT / "recipes" / "studies" / "experiment.py"
+    assert Path(done.stdout.splitlines()[-1]) == ROOT / "recipes" / "studies" / "cells.py"
 
 
 def test_asking_whether_keras_is_installed_does_not_import_it():

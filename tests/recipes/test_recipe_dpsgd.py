@@ -4,19 +4,12 @@ import json
 
 import pytest
 
-from mpreg.catalogue import Setting
 from mpreg.catalogue.private import Private
+from mpreg.catalogue.settings import DIGITS
 from mpreg.recipes import dpsgd
 
-TINY = Setting(
-    dataset="digits",
-    members=60,
-    reference=0,
-    nonmembers=60,
-    network="tanh_mlp",
-    learning_rate=1e-2,
-    epochs=2,
-    batch_size=30,
+TINY = DIGITS.but(
+    members=60, reference=0, nonmembers=60, network="tanh_mlp", learning_rate=1e-2, epochs=2, batch_size=30
 )
 
 

@@ -8,19 +8,12 @@ from click.testing import CliRunner
 from support import mlp
 
 import mpreg
-from mpreg.catalogue import Setting
+from mpreg.catalogue.settings import DIGITS
 from mpreg.cli import main
 from mpreg.recipes import li2021
 
-SMALL = Setting(
-    dataset="digits",
-    members=64,
-    reference=64,
-    nonmembers=64,
-    network="tanh_mlp",
-    learning_rate=1e-2,
-    epochs=2,
-    batch_size=32,
+SMALL = DIGITS.but(
+    members=64, reference=64, nonmembers=64, network="tanh_mlp", learning_rate=1e-2, epochs=2, batch_size=32
 )
 
 

@@ -7,16 +7,14 @@ import pytest
 from click.testing import CliRunner
 
 import mpreg
-from mpreg.catalogue import Setting
+from mpreg.catalogue.settings import DIGITS
 from mpreg.cli import main
 from mpreg.recipes import carlini2022, salem2019, shokri2017
 
 
 def small(recipe, **options):
-    return Setting(
-        dataset="digits",
+    return DIGITS.but(
         network="relu_mlp" if recipe is salem2019 else "tanh_mlp",
-        learning_rate=1e-3,
         epochs=2,
         batch_size=32,  # of whole batches alone, which are traced once
         **{"members": 64, "reference": 0, "nonmembers": 64, **options},

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import mpreg
-from mpreg.catalogue import DEFENCES, SETTINGS, Setting
+from mpreg.catalogue import DEFENCES, SETTINGS
+from mpreg.catalogue.settings import DIGITS
 from mpreg.cli import main
 from mpreg.metrics import Estimate
 from mpreg.recipes.studies import frontier
@@ -88,15 +89,8 @@ class TestASweep:
     @classmethod
     def sweep(cls, tmp_path_factory):
         out = tmp_path_factory.mktemp("frontier")
-        tiny = Setting(
-            dataset="digits",
-            members=60,
-            reference=60,
-            nonmembers=60,
-            network="tanh_mlp",
-            learning_rate=1e-3,
-            epochs=2,
-            batch_size=32,
+        tiny = DIGITS.but(
+            members=60, reference=60, nonmembers=60, network="tanh_mlp", epochs=2, batch_size=32
         )
         trained = []
 

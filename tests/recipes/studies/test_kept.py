@@ -4,18 +4,16 @@ import dataclasses
 import json
 
 import pytest
+from support.registries import forgetting
 
 import mpreg
 from mpreg import attacks, datasets
-from mpreg.attacks.suites import ATTACKS
 from mpreg.catalogue import DEFENCES, SETTINGS, Network
-from mpreg.catalogue.plugins import _loaded
 from mpreg.catalogue.registries import NETWORKS
 from mpreg.recipes.studies import defence_table
 from mpreg.recipes.studies.cells import Cell
 
 CELL = Cell("digits", "l2")
-REGISTRIES = (DEFENCES, NETWORKS, SETTINGS, ATTACKS, datasets.LOADERS, _loaded)
 
 
 @pytest.fixture(autouse=True)
@@ -23,11 +21,8 @@ def measured(monkeypatch):
     """Counts the cells that are measured, instead of training; what a test registers is forgotten after it."""
     seen = []
     monkeypatch.setattr(Cell, "_measure", lambda self: seen.append(self.name) or {"number": len(seen)})
-    before = [dict(registry) for registry in REGISTRIES]
-    yield seen
-    for registry, entries in zip(REGISTRIES, before, strict=True):
-        registry.clear()
-        registry.update(entries)
+    with forgetting():
+        yield seen
 
 
 def change_defence():
