@@ -11,6 +11,7 @@ import tensorflow as tf
 from mpreg import metrics, signals
 from mpreg._validate import brief, check_count
 from mpreg.attacks import cross_fit_each, suite
+from mpreg.classifiers.arrays import only_output
 from mpreg.classifiers.calling import call_target
 from mpreg.data import MembershipSplit, distinct_rows, flatten, join_groups, map_arrays, take
 from mpreg.evaluation.headline import headline
@@ -37,7 +38,8 @@ class PrivacyMeter(keras.callbacks.Callback):
     Put it ahead of `EarlyStopping`, `ModelCheckpoint`, `CSVLogger` and `TensorBoard`, which then can use
     `train_accuracy`, `test_accuracy`, `attack_accuracy` (of the strongest attack) with the limits
     `attack_accuracy_low` and `attack_accuracy_high` (95 %, for all attacks at once), `attack_auc`,
-    `attack_advantage`, `attack_tpr_at_fpr_0.01` and `attack_tpr_at_fpr_0.001` (of the same), `attack_records`
+    `attack_advantage`, `attack_tpr_at_fpr_0.01` and `attack_tpr_at_fpr_0.001` (each the highest of any attack, as in
+    the report), `attack_records`
     (records judged a side) and `privacy_meter_cost` (its time as a share of the epoch's). It measures the first
     epoch of a fit and each that ends a run of `every`; in between it repeats its last figures, at a cost of 0,
     because Keras needs every key in every epoch: `CSVLogger` fixes its columns at the first one, `EarlyStopping`
@@ -127,10 +129,17 @@ class PrivacyMeter(keras.callbacks.Callback):
         return tf.function(self._answer, input_signature=[shape])
 
     def _answer(self, x):
-        return call_target(self.model, x, training=False)
+        return only_output(call_target(self.model, x, training=False))
 
     def on_train_begin(self, logs=None):
         self._last = None
+        shapes = [tuple(output.shape) for output in getattr(self.model, "outputs", None) or ()]
+        if len(shapes) > 1 or any(len(shape) != 2 for shape in shapes):
+            raise ValueError(
+                "PrivacyMeter attacks a classifier with one output of class scores, (n, classes). "
+                f"Received: a model with outputs of shapes {shapes}. Measure a keras.Model of the one output that "
+                "matters, after training, by mpreg.evaluate"
+            )
 
     def on_epoch_begin(self, epoch, logs=None):
         self._began = time.perf_counter()
@@ -161,14 +170,16 @@ class PrivacyMeter(keras.callbacks.Callback):
             return {**dict.fromkeys(FIGURES, float("nan")), "attack_records": min(self.records)}
         answered = [(answers, y) for answers, (_, y) in zip(predictions, self._sides, strict=True)]
         members, nonmembers = signals.read_both(*answered, from_logits=self.from_logits)
-        attack, verdicts = _strongest(members, nonmembers, self._attacks, self.seed)
+        judged = cross_fit_each(self._attacks, members, nonmembers, folds=FOLDS, seed=self.seed)
+        found = list(zip(self._attacks, judged, strict=True))
+        attack, verdicts = max(found, key=lambda pair: _accuracy(pair[1]))  # the first of equals
         self._sight = Sight(
             losses=(signals.loss(members), signals.loss(nonmembers)),
             attack=attack.name,
             scores=(verdicts.member_scores, verdicts.nonmember_scores),
         )
         accuracy = headline(verdicts, learns=attack.learns, tried=len(self._attacks))
-        return _figures(members, nonmembers, verdicts, accuracy)
+        return _figures(members, nonmembers, [verdicts for _, verdicts in found], accuracy)
 
     def _predict(self, x):
         rows = len(flatten(x)[0])
@@ -202,27 +213,24 @@ class Sight:
     scores: tuple
 
 
-def _strongest(members, nonmembers, attacks, seed):
-    """The attack of highest accuracy, and its `Verdicts`; the first of equals."""
-    judged = cross_fit_each(attacks, members, nonmembers, folds=FOLDS, seed=seed)
-    return max(zip(attacks, judged, strict=True), key=lambda found: _accuracy(found[1]))
-
-
 def _accuracy(verdicts):
     return metrics.balanced_accuracy(verdicts.member_decisions, verdicts.nonmember_decisions)
 
 
-def _figures(members, nonmembers, verdicts, accuracy):
-    """Point values of the strongest attack; all intervals but one are left to `evaluate`, which has the time."""
-    scores = verdicts.member_scores, verdicts.nonmember_scores
+def _figures(members, nonmembers, found, accuracy):
+    """Point values, each the highest of any attack; other intervals are left to `evaluate`, which has the time."""
+
+    def highest(metric, **options):
+        return max(metric(each.member_scores, each.nonmember_scores, **options) for each in found)
+
     values = (
         signals.correctness(members).mean(),
         signals.correctness(nonmembers).mean(),
         accuracy,
         *accuracy.interval,
-        metrics.auc(*scores),
-        metrics.attack_advantage(*scores),
-        *(metrics.tpr_at_fpr(*scores, fpr=fpr) for fpr in metrics.FPRS),
+        highest(metrics.auc),
+        highest(metrics.attack_advantage),
+        *(highest(metrics.tpr_at_fpr, fpr=fpr) for fpr in metrics.FPRS),
     )
     records = min(len(members), len(nonmembers))
     return {**dict(zip(FIGURES, map(float, values), strict=True)), "attack_records": records}

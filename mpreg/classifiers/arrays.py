@@ -7,8 +7,15 @@ from mpreg.classifiers.kind import look_like_logits
 
 
 def only_output(answers):
-    """The class scores among what a model answers, in any framework; None where there are several or named outputs."""
-    return None if isinstance(answers, list | tuple | dict) else answers
+    """The class scores among what a model answers, in any framework; None where there are several outputs.
+
+    As Keras does, a list or dict of a single array is taken for that array: a model may name its only output.
+    """
+    while isinstance(answers, list | tuple | dict):
+        if len(answers) != 1:
+            return None
+        (answers,) = answers.values() if isinstance(answers, dict) else answers
+    return answers
 
 
 def check_predictions(predictions, side="records"):

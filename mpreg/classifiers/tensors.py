@@ -9,6 +9,7 @@ from mpreg.classifiers.floors import LOWEST_IN_GRAPHS
 
 def log_probabilities(outputs, *, from_logits):
     """Log-probabilities, float32 (n, classes), of logits or probabilities; one unit stands for two classes."""
+    outputs = only_output(outputs)
     logits = None if from_logits else logits_behind(outputs)
     if logits is not None:
         outputs, from_logits = logits, True

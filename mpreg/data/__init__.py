@@ -10,10 +10,12 @@ from mpreg.data.groups import join_groups as join_groups
 from mpreg.data.labels import check_labels as check_labels
 from mpreg.data.labels import label_indices as label_indices
 from mpreg.data.randomize import Randomize as Randomize
+from mpreg.data.records import as_arrays as as_arrays
 from mpreg.data.records import check_pair as check_pair
 from mpreg.data.records import flatten as flatten
 from mpreg.data.records import is_batched as is_batched
 from mpreg.data.records import map_arrays as map_arrays
+from mpreg.data.records import refuse_sparse as refuse_sparse
 from mpreg.data.records import take as take
 from mpreg.data.split import DuplicateRecords as DuplicateRecords
 from mpreg.data.split import MembershipSplit as MembershipSplit

@@ -23,8 +23,9 @@ def check_pair(pair, role):
         raise ValueError(
             f"{role} must be a pair (x, y) or a tf.data.Dataset of (x, y). Received: {brief(pair)}"
         )
+    refuse_sparse(pair[0], role)
     try:
-        x, y = map_arrays(_to_array, pair[0]), np.asarray(pair[1])
+        x, y = as_arrays(pair[0]), np.asarray(pair[1])
     except ValueError as error:
         raise ValueError(f"{role}: all records must have one shape: {error}") from error
     arrays = flatten(x)
@@ -41,6 +42,24 @@ def check_pair(pair, role):
     for array in arrays:
         _check_features(array, role)
     return x, check_labels(y, role)
+
+
+def as_arrays(x):
+    """A record structure with an array in place of each table or nested list."""
+    return map_arrays(_to_array, x)
+
+
+def refuse_sparse(x, role):
+    """Raises a `ValueError` for sparse matrices and tensors, in words that say how to make them dense."""
+    parts = flatten(x) if isinstance(x, dict | list | tuple) else [x]
+    for part in parts:
+        kind = type(part).__module__.split(".")[0], type(part).__name__
+        if kind[0] == "scipy" or kind[1] in ("SparseTensor", "BCOO"):
+            raise ValueError(
+                f"{role}: features must be dense. Received: a {kind[1]}. Call .toarray() of a SciPy matrix, or "
+                "tf.sparse.to_dense of a tensor; where that is too large, reduce the features first, for instance by "
+                "sklearn.decomposition.TruncatedSVD"
+            )
 
 
 def map_arrays(function, x):

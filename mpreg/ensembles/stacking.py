@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from mpreg._validate import brief, check_count
-from mpreg.data import check_labels, check_pair, join_groups, label_indices, take
+from mpreg.data import as_arrays, check_labels, check_pair, join_groups, label_indices, take
 from mpreg.ensembles.parts import KerasPart, SklearnPart, check_part, clean, open_part
 
 MANIFEST = "stacking.json"
@@ -116,8 +116,8 @@ class Stacking:
         return self._consumes_reference
 
     def predict(self, x):
-        """Class probabilities, float32 (n, classes)."""
-        parts = self._trained()
+        """Class probabilities, float32 (n, classes), of records as `fit` takes them."""
+        parts, x = self._trained(), as_arrays(x)
         return _padded(parts[-1].answers(_side_by_side(parts[:-1], x, self._classes)), self._classes)
 
     predict_proba = predict  # as scikit-learn has it, and mpreg.evaluate asks for it

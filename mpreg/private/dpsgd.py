@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from mpreg._validate import check_count
+from mpreg.data import refuse_sparse
 from mpreg.private import accounting, guards, sampling
 from mpreg.private.accounted import Accounted
 from mpreg.private.adaptive import AdaptiveClip, FixedClip
@@ -234,6 +235,7 @@ class DPSGD(Accounted):
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """As `keras.Model.fit`; books in the ledger how the batches were drawn."""
+        refuse_sparse(x, "x")
         bound = inspect.signature(super().fit).bind(x, y, *args, **kwargs).arguments
         known = ("batch_size", "validation_split", "steps_per_epoch")
         drawn = sampling.describe(x, **{name: bound[name] for name in known if name in bound})

@@ -8,10 +8,11 @@ from keras import ops
 
 from mpreg.classifiers.calling import call_target
 from mpreg.classifiers.tensors import count_classes
+from mpreg.data import refuse_sparse
 from mpreg.training.core.batch import Batch, finite_weights
 from mpreg.training.core.distribution_loss import distribution_loss
 from mpreg.training.core.members import members_of
-from mpreg.training.core.part import UNPACK
+from mpreg.training.core.part import MIX, UNPACK
 from mpreg.training.core.wrapping import Wrapper
 
 
@@ -140,6 +141,8 @@ class TrainingDefence(Wrapper):
             raise ValueError(
                 "Keras cannot read classes off packed labels: give sample_weight instead of class_weight"
             )
+        if any(part.stage == MIX or part.consumes_reference for part in self.parts):
+            refuse_sparse(bound.arguments.get("x"), "x")
         members = members_of(*(bound.arguments.get(name) for name in ("x", "y", "validation_split")))
         controls = [control for part in self.parts if (control := part.control(members)) is not None]
         for control in controls:
