@@ -15,7 +15,7 @@ from mpreg.private.budget import Budget
 from mpreg.private.mechanism import gaussian_sum
 from mpreg.private.noise import NoiseSource
 from mpreg.private.preparation import Preparation
-from mpreg.training.core.batch import finite_weights
+from mpreg.private.weights import told_weights
 
 
 @keras.saving.register_keras_serializable("mpreg")
@@ -32,9 +32,10 @@ class DPSGD(Accounted):
     step does. `privacy_statement()` says what holds. The loss and metrics that `fit` logs are not private.
 
     Weight regularizers are added after the noise, as they know nothing of records. Sample weights scale a record's
-    gradient before it is clipped. A record whose gradient is NaN or infinite counts as one without a gradient. Steps
-    are not compiled by XLA (Keras warns where `jit_compile=True` asks for it), and there is one replica.
-    Deploy `model.target_model`, a plain Keras model.
+    gradient before it is clipped. A record whose gradient or weight is NaN or infinite counts as one without a
+    gradient, and a warning tells of it. Steps are not compiled by XLA (Keras warns where `jit_compile=True` asks for
+    it), and there is one replica. Layers may be frozen and unfrozen and another loss be compiled at any time: what
+    can no longer be trained privately is refused. Deploy `model.target_model`, a plain Keras model.
 
     Source: Abadi et al., "Deep Learning with Differential Privacy", CCS 2016, algorithm 1; Bu et al., "Differentially
     Private Optimization on Large Model at Small Cost", ICML 2023; De et al., "Unlocking High-Accuracy Differentially
@@ -184,7 +185,7 @@ class DPSGD(Accounted):
         x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
         plan = self._preparation.ready(self, x, y)
         number = self.ledger.count()
-        batch = PrivateBatch(self, plan, x, y, finite_weights(weights))
+        batch = PrivateBatch(self, plan, x, y, told_weights(weights))
         self.ledger.see((x, y), batch.weights)
         expected = batch.expected_size(self.ledger.sampling)
         divisor = 1.0 if guards.loss_reduction(self.loss) == "sum" else expected
@@ -256,10 +257,6 @@ class DPSGD(Accounted):
         """As `keras.Model.train_on_batch`; nothing is known of how the batch was drawn, also in the midst of `fit`."""
         with self.ledger.drawn_outside():
             return super().train_on_batch(*args, **kwargs)
-
-    def load_own_variables(self, store):
-        super().load_own_variables(store)
-        self._noise.rekey()  # another process may have taken the steps that follow, with this key
 
     def get_config(self):
         clip = self._clip_rule
