@@ -5,7 +5,7 @@ import platform
 from pathlib import Path
 
 import mpreg
-from mpreg._files import write_all
+from mpreg._files import write_json
 from mpreg.catalogue import Task, digest_of
 from mpreg.catalogue.networks import network_of
 from mpreg.datasets import loader_of
@@ -54,7 +54,4 @@ def read_kept(path, stamp):
 
 def keep(path, content, stamp):
     """Writes JSON content with a stamp to a file, whole or not at all; returns what reading it gives."""
-    path = Path(path)
-    text = json.dumps({**content, **stamp}, indent=2, allow_nan=False) + "\n"
-    write_all(path.parent, {path.name: text})
-    return json.loads(text)
+    return json.loads(write_json({**content, **stamp}, path))

@@ -328,6 +328,8 @@ class TestDetails:
 
     def test_differences_are_from_the_first(self, subjects):
         comparison = subjects["comparison"]
+        paths = documented("mpreg.comparison/1")
+        assert set(comparison.to_dict()) - {"reports"} == {path.partition(".")[0] for path in paths}
         assert comparison.to_dict()["differences"] == {
             "defended": {
                 rate: float(getattr(comparison["defended"], rate)) - float(getattr(comparison["plain"], rate))
