@@ -8,7 +8,8 @@ import tensorflow as tf
 from mpreg.classifiers.calling import call_target
 from mpreg.gradients.mapped import answer_specs, grouped, model_rows
 from mpreg.private.clipping import clipped_sums
-from mpreg.private.guards import check_mask, loss_reduction
+from mpreg.private.guards import check_mask
+from mpreg.private.losses import batch_loss, loss_reduction
 
 STORED = 1 << 25  # numbers of whole per-example gradients at once: 128 MiB
 

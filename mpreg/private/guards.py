@@ -3,7 +3,6 @@
 import math
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from mpreg._validate import check_number
@@ -11,7 +10,6 @@ from mpreg.gradients.leaves import all_layers
 from mpreg.training.core.defence import TrainingDefence
 
 MIXING = (keras.layers.BatchNormalization, keras.layers.SpectralNormalization)
-REDUCTIONS = ("sum_over_batch_size", "mean", "sum")
 
 
 def check_target(target):
@@ -77,28 +75,6 @@ def check_compiled(model):
         )
 
 
-def loss_reduction(loss):
-    """`"mean"` or `"sum"`: how compiled losses make one number of a batch.
-
-    Raises:
-        ValueError: by another reduction, or by several.
-    """
-    reductions = {
-        getattr(each, "reduction", "sum_over_batch_size")
-        for each in keras.tree.flatten(loss)
-        if each is not None
-    }
-    strange = [reduction for reduction in reductions if reduction not in REDUCTIONS]
-    if strange:
-        raise ValueError(
-            f"the reduction of the loss must be one of {list(REDUCTIONS)}, so that every record counts by itself. "
-            f"Received: reduction={strange[0]!r}"
-        )
-    if len({reduction == "sum" for reduction in reductions}) > 1:
-        raise ValueError(f"all losses must have one reduction. Received: {sorted(reductions)}")
-    return "sum" if reductions == {"sum"} else "mean"
-
-
 def check_mask(answers):
     """Raises a `ValueError` for answers with a mask: Keras averages their loss over the whole batch."""
     if any(getattr(answer, "_keras_mask", None) is not None for answer in keras.tree.flatten(answers)):
@@ -106,54 +82,6 @@ def check_mask(answers):
             "the target's answers carry a mask, by which Keras averages the loss over the whole batch, so that no "
             "record counts by itself. Pool over the steps, or end in a layer that takes no mask"
         )
-
-
-def check_loss(model, y, answer_specs):
-    """Raises a `ValueError` if a loss that is not Keras' own mixes the records of a batch.
-
-    Tried out on made-up labels and answers: the gradient of a batch must be those of its records.
-
-    Args:
-        model: a `DPSGD`; its `data_loss` is tried.
-        y: labels, nested tensors, for their shapes and types.
-        answer_specs: `tf.TensorSpec`s of three answers.
-    """
-    if all(_is_of_keras(loss) for loss in keras.tree.flatten(model.loss)):
-        return
-    labels, answers = (keras.tree.map_structure(_made_up, part) for part in (y, answer_specs))
-    together = _loss_gradients(model, labels, answers)
-    scale = 1.0 if loss_reduction(model.loss) == "sum" else 3.0
-    for row in range(3):
-        one = [
-            keras.tree.map_structure(lambda part, at=row: part[at : at + 1], part)
-            for part in (labels, answers)
-        ]
-        for mixed, alone in zip(together, _loss_gradients(model, *one), strict=True):
-            if not np.allclose(scale * mixed[row], alone[0], rtol=1e-3, atol=1e-5):
-                raise ValueError(
-                    "the compiled loss mixes the records of a batch: the gradient of one depends on the others. "
-                    f"Use a loss that is a mean or a sum over records. Received: loss={model.loss!r}"
-                )
-
-
-def _is_of_keras(loss):
-    function = getattr(loss, "fn", loss)
-    module = getattr(function, "__module__", None) or type(function).__module__
-    return loss is None or isinstance(loss, str) or module.split(".")[0] == "keras"
-
-
-def _made_up(spec):
-    rng = np.random.default_rng(0)
-    dtype, shape = tf.as_dtype(spec.dtype), (3, *(6 if size is None else size for size in spec.shape[1:]))
-    values = rng.uniform(0.1, 0.9, shape) if dtype.is_floating else np.resize([0, 1, 1], shape)
-    return tf.cast(values, dtype)
-
-
-def _loss_gradients(model, labels, answers):
-    with tf.GradientTape() as tape:
-        tape.watch(answers)
-        loss = model.data_loss(None, labels, answers)
-    return [gradient.numpy() for gradient in keras.tree.flatten(tape.gradient(loss, answers))]
 
 
 def check_options(noise_multiplier, l2_norm_clip):
