@@ -8,8 +8,8 @@ import tensorflow as tf
 from mpreg.classifiers.calling import call_target
 from mpreg.gradients.mapped import answer_specs, grouped, model_rows
 from mpreg.private.clipping import clipped_sums
-from mpreg.private.guards import check_mask
-from mpreg.private.losses import batch_loss, loss_reduction
+from mpreg.private.guards import check_added, check_mask
+from mpreg.private.losses import batch_loss, loss_reduction, signed_labels
 
 STORED = 1 << 25  # numbers of whole per-example gradients at once: 128 MiB
 
@@ -119,7 +119,8 @@ class PrivateBatch:
         answers = call_target(self.model.target_model, x, training=True)
         if not self.plan.whole:
             check_mask(answers)
-        return answers, self.model.data_loss(x, y, answers)
+            check_added(self.model.target_model)
+        return answers, batch_loss(self.model, x, y, answers)
 
     def _each_alone(self, x, y, copies):
         elements = keras.tree.map_structure(lambda tensor: grouped(tensor, copies), (x, y))
@@ -133,16 +134,23 @@ class PrivateBatch:
         )
         return keras.tree.map_structure(lambda t: tf.reshape(t, (-1, *t.shape[2:])), answers), pieces
 
-    def logged_loss(self, answers, sampling):
-        """`(loss, rows)` for the log: as Keras has it, or the mean over the records that are not padding."""
-        loss = self.model.data_loss(self.x, self.y, answers, self.weights)
-        rows = tf.cast(self.rows, tf.float32)
+    def present(self, answers, sampling):
+        """`(x, y, answers, weights)` for the log, without the padding of Poisson batches."""
+        parts = self.x, self.y, answers, self.weights
         if sampling.kind != "poisson":
-            return loss, rows
-        present = tf.reduce_sum(self.weights)
-        if loss_reduction(self.model.loss) == "mean":
-            loss = tf.math.divide_no_nan(loss * rows, present)
-        return loss, present
+            return parts
+        return keras.tree.map_structure(lambda part: tf.boolean_mask(part, self.weights != 0), parts)
+
+    def logged_loss(self, present):
+        """`(loss, rows)` for the log, as Keras has it for records that are present; 0 where none is."""
+        x, y, answers, weights = present
+        rows = tf.shape(keras.tree.flatten(answers)[0])[0]
+        kind = keras.config.floatx()  # as Keras' compiled losses have it
+
+        def loss():
+            return tf.cast(self.model.data_loss(x, signed_labels(self.model.loss, y), answers, weights), kind)
+
+        return tf.cond(rows > 0, loss, lambda: tf.zeros((), kind)), rows
 
 
 def _flat_weights(weights):

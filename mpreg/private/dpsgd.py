@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from mpreg._validate import check_count
 from mpreg.data import refuse_sparse
-from mpreg.private import accounting, guards, sampling
+from mpreg.private import accounting, guards, losses, sampling
 from mpreg.private.accounted import Accounted
 from mpreg.private.adaptive import AdaptiveClip, FixedClip
 from mpreg.private.batches import PrivateBatch
@@ -188,16 +188,17 @@ class DPSGD(Accounted):
         batch = PrivateBatch(self, plan, x, y, told_weights(weights))
         self.ledger.see((x, y), batch.weights)
         expected = batch.expected_size(self.ledger.sampling)
-        divisor = 1.0 if guards.loss_reduction(self.loss) == "sum" else expected
+        divisor = 1.0 if losses.loss_reduction(self.loss) == "sum" else expected
         totals, answers, below = batch.clipped(divisor)
         shares = [below / expected] if self._clip_rule.extra_noise else []
         gradients = self._noised(totals, shares, divisor, expected, number)
         penalties = self._add_regularizers(gradients)
         with tf.control_dependencies([number]):  # no release that was not counted
             self.optimizer.apply(gradients, self.trainable_variables)
-        loss, rows = batch.logged_loss(answers, self.ledger.sampling)
+        present = batch.present(answers, self.ledger.sampling)
+        loss, rows = batch.logged_loss(present)
         self._loss_tracker.update_state(tf.add_n([loss, *penalties]), sample_weight=rows)
-        return self._measure(x, y, answers, weights)
+        return self.compute_metrics(*present)
 
     def _noised(self, totals, shares, divisor, expected, number):
         """Gradients with noise, of clipped sums over the divisor; moves the clip by a noised share, if there is one."""
@@ -224,15 +225,6 @@ class DPSGD(Accounted):
                 gradients[index] += tf.convert_to_tensor(tape.gradient(cost, variable.value))
                 costs.append(cost)
         return costs
-
-    def _measure(self, x, y, answers, weights):
-        """The compiled metrics, without padding."""
-        if self.ledger.sampling.kind == "poisson":
-            present = weights != 0
-            y, answers, weights = keras.tree.map_structure(
-                lambda part: tf.boolean_mask(part, present), (y, answers, weights)
-            )
-        return self.compute_metrics(x, y, answers, sample_weight=weights)
 
     def fit(self, x=None, y=None, *args, **kwargs):
         """As `keras.Model.fit`; books in the ledger how the batches were drawn."""

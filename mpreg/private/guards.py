@@ -23,7 +23,8 @@ def check_target(target):
             f"{reasons}. Give it the target alone, {type(target).__name__}.target_model"
         )
     for name in ("train_step", "compute_loss"):
-        if getattr(type(target), name) is not getattr(keras.Model, name):
+        own = getattr(getattr(target, name), "__func__", None)  # of its class, or its own
+        if own is not getattr(keras.Model, name):
             raise ValueError(
                 f"the target has a {name} of its own, which DPSGD would silently replace. "
                 f"Received: {type(target).__name__}.{name}"
@@ -82,6 +83,16 @@ def check_mask(answers):
             "the target's answers carry a mask, by which Keras averages the loss over the whole batch, so that no "
             "record counts by itself. Pool over the steps, or end in a layer that takes no mask"
         )
+
+
+def check_added(target):
+    """Raises a `ValueError` for losses that the target's layers added in their last call, which would be left out."""
+    for layer in all_layers(target):
+        if layer._losses:
+            raise ValueError(
+                f"layer {layer.name!r} calls add_loss with a loss of the records, which would not be clipped. "
+                "Put it into the compiled loss"
+            )
 
 
 def check_options(noise_multiplier, l2_norm_clip):

@@ -52,7 +52,7 @@ def loss_reduction(loss):
 
 
 def batch_loss(model, x, y, answers):
-    """The compiled loss of a batch as gradients are taken of it: without sample weights, leaving no trace in the log."""
+    """The compiled loss of a batch as gradients are taken of it: without sample weights, leaving no trace in logs."""
     with keras.StatelessScope():
         return model.data_loss(x, signed_labels(model.loss, y), answers)
 
@@ -63,13 +63,19 @@ def signed_labels(losses, y):
     They take 0 and 1 for -1 and 1 unless some label of the batch is neither, so that one record would decide how all
     others are read. On -1 and 1 there is nothing to decide.
     """
-    if not keras.tree.is_nested(losses):
-        return keras.tree.map_structure(_signed, y) if _is_hinge(losses) else y
-    try:
-        keras.tree.assert_same_structure(losses, y)
-    except (TypeError, ValueError):  # Keras has ways of its own to match them; the trial tells whether it matters
+    each, labels = keras.tree.flatten(losses), keras.tree.flatten(y)
+    if not any(map(_is_hinge, each)):
         return y
-    return keras.tree.map_structure(lambda loss, part: _signed(part) if _is_hinge(loss) else part, losses, y)
+    if not keras.tree.is_nested(losses):
+        each = each * len(labels)
+    elif _paths(losses) != _paths(y):
+        return y  # Keras has ways of its own to match them; the trial tells whether it matters
+    found = [_signed(part) if _is_hinge(loss) else part for loss, part in zip(each, labels, strict=True)]
+    return keras.tree.pack_sequence_as(y, found)
+
+
+def _paths(parts):
+    return [path for path, _ in keras.tree.flatten_with_path(parts)]
 
 
 def _is_hinge(loss):
@@ -126,7 +132,7 @@ def _check_batch(model, batch, own):
     for others in batch.beside:
         try:
             found = _gradients(model, others)
-        except Exception:  # noqa: S112, labels that are not for this loss
+        except Exception:  # at labels that are not for it
             continue
         _compare(model, [part[: made_up.KEPT] for part in own], found, SAME, MIXES)
     for row, smaller in batch.smaller:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from mpreg.gradients.leaves import all_layers
 from mpreg.gradients.mapped import answer_specs
 from mpreg.gradients.plan import make_plan
-from mpreg.private import guards
+from mpreg.private import guards, losses
 
 
 class Preparation:
@@ -82,9 +82,7 @@ class Preparation:
         # Labels of another shape may be broadcast, and so mix records under the same loss.
         tried = model.loss, [(part.dtype, part.shape[1:]) for part in keras.tree.flatten(y)]
         if self._checked is None or self._checked[0] is not tried[0] or self._checked[1] != tried[1]:
-            # Alone, a record cannot be mixed with others.
-            if not plan.whole:
-                _eagerly(guards.check_loss, model, y, answer_specs(model.target_model, x, 3))
+            _eagerly(losses.check_loss, model, y, answer_specs(model.target_model, x, 3))
             self._checked = tried
         return plan
 

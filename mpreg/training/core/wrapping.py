@@ -36,6 +36,11 @@ class Wrapper(keras.Model):
         """The target's own, such as its regularizers; none while the loss of the records is computed."""
         return [] if self._only_data else self.target_model.losses
 
+    @property
+    def output_names(self):
+        """The target's, by which Keras finds the loss of each output and names it in the log."""
+        return self.target_model.output_names
+
     def call(self, inputs, training=None):
         return call_target(self.target_model, inputs, training=training)
 
