@@ -11,6 +11,7 @@ from mpreg.attacks.gap import GapAttack as GapAttack
 from mpreg.attacks.instance_threshold import InstanceThresholdAttack as InstanceThresholdAttack
 from mpreg.attacks.label_only import LabelOnlyAttack as LabelOnlyAttack
 from mpreg.attacks.likelihood_ratio import LikelihoodRatioAttack as LikelihoodRatioAttack
+from mpreg.attacks.moved_queries import MovedQueriesAttack as MovedQueriesAttack
 from mpreg.attacks.random_threshold import RandomThresholdAttack as RandomThresholdAttack
 from mpreg.attacks.relative import RelativeAttack as RelativeAttack
 from mpreg.attacks.shadow.attack import NetworkClassifier as NetworkClassifier

@@ -8,6 +8,7 @@ from mpreg.attacks.gap import GapAttack
 from mpreg.attacks.instance_threshold import InstanceThresholdAttack
 from mpreg.attacks.label_only import LabelOnlyAttack
 from mpreg.attacks.likelihood_ratio import LikelihoodRatioAttack
+from mpreg.attacks.moved_queries import MovedQueriesAttack
 from mpreg.attacks.relative import RelativeAttack
 from mpreg.attacks.shadow.attack import ShadowAttack
 from mpreg.attacks.threshold import SIGNALS, ThresholdAttack
@@ -18,8 +19,8 @@ def suite(attacks):
     """The attacks that a name stands for, or the given ones, checked.
 
     `"fast"`: the gap attack and a threshold on each signal, global and per class. `"standard"`: these and the
-    trained attack. `"strong"`: these, the label-only attack, and all that need shadow models. The gap attack is
-    always among them, because no attacker does worse than it.
+    trained attack. `"strong"`: these, the attacks by altered queries (label-only, moved), and all that need shadow
+    models. The gap attack is always among them, because no attacker does worse than it.
 
     Args:
         attacks: `"fast"`, `"standard"`, `"strong"` or a list of `Attack` objects, of keys of attacks such as
@@ -109,6 +110,7 @@ def strong():
     return [
         *standard(),
         LabelOnlyAttack(),
+        MovedQueriesAttack(),
         ShadowAttack(),
         InstanceThresholdAttack(),
         LikelihoodRatioAttack(),

@@ -1,0 +1,60 @@
+"""The attack by moved queries: whoever asks around a record sees past noise that each query gets once."""
+
+import numpy as np
+
+from mpreg import signals
+from mpreg.attacks.base import PreparedAttack
+from mpreg.data import flatten
+from mpreg.data.augmentations import GaussianNoise, altered, check_augment, usual_augmentation
+
+SCALES = (1e-3, 1e-2, 1e-1)  # standard deviations of a feature: how far a defence's coin reaches is not known
+
+
+class MovedQueriesAttack(PreparedAttack):
+    """Asks about copies of a record that are moved by a little, and believes the surest answer.
+
+    A defence that adds noise to some answers, and the same noise to each query that is repeated, leaves it out of
+    others: of a record and its near copies, the answer of least entropy is most often one without noise. The score is
+    the loss threshold's, the log-probability of the record's class, in that answer. Every copy is a query to the
+    target.
+
+    Source: the averaging attack that Jia et al., "MemGuard", CCS 2019, section 4.1, rule out for repeated queries,
+    carried out with queries that do not repeat.
+
+    Args:
+        augment: function of inputs that yields altered copies of them; None adds noise of several scales to features
+            that are floating point numbers, eight copies a scale, and alters others as `LabelOnlyAttack` does.
+
+    Raises:
+        ValueError: `augment` is no function; when run, an augmentation that does not fit the records, or yields none.
+
+    Example:
+    ```python
+    mpreg.evaluate(mpreg.defend(model, guard), split, attacks=["standard", "moved_queries"])
+    ```
+    """
+
+    name = "moved queries"
+    key = "moved_queries"
+    threat_model = "sees the model's answers, also for copies of a record that are moved by a little"
+    needs = frozenset({"records", "model"})
+
+    def __init__(self, augment=None):
+        check_augment(augment)
+        self.augment = augment
+
+    def score_all(self, access):
+        augment = self.augment or _small_moves(access.records, seed=access.seed)
+        surest, scores = signals.entropy(access.answers), signals.loss(access.answers)
+        for copies in altered(augment, access.records):
+            answers = access.ask(copies, access.labels)
+            entropy = signals.entropy(answers)  # higher where an answer is surer, as all signals are
+            scores = np.where(entropy > surest, signals.loss(answers), scores)
+            surest = np.maximum(entropy, surest)
+        return scores
+
+
+def _small_moves(x, *, seed):
+    if all(np.asarray(array).dtype.kind == "f" for array in flatten(x)):
+        return GaussianNoise(SCALES, copies=8, seed=seed)
+    return usual_augmentation(x, seed=seed)
