@@ -77,6 +77,7 @@ _MODULES = (
     "outputs",
     "recipes",
     "signals",
+    "testing",
 )
 
 __all__ = sorted([*_EXPORTS, *_MODULES])
