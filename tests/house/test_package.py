@@ -1,21 +1,21 @@
-"""The package: names that load on first use, and modules that import only from rows above their own."""
+"""The package: names that load on first use, modules that import only from rows above their own, and their size."""
 
-import ast
 import importlib.resources
 import importlib.util
 import json
 import pickle
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from support.graph import ROOT, circles, graph, imports_of, modules, room_of
 
 import mpreg
 
-ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "matplotlib", "pandas", "numpy")
 ROWS = {
     "_checkout": 0,
@@ -47,6 +47,7 @@ ROWS = {
     "recipes": 9,
     "cli": 11,
 }
+LONGEST_FILE, LARGEST_ROOM = 350, 3500  # lines
 DEFENCES = {"training", "outputs", "private", "ensembles"}
 
 
@@ -59,42 +60,8 @@ def loaded_after(statement):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def room_of(path):
-    """The room a source file is in: `mpreg/attacks/gap.py` is in `attacks`, `callbacks/x.py` in `callbacks`."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return parts[1] if parts[0] == "mpreg" else parts[0]
-
-
-def module_of(path):
-    """The name that a source file is imported by."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts if parts[0] == "mpreg" else ("mpreg", *parts)).removesuffix(".__init__")
-
-
-def source_files():
-    folders = ("mpreg", "callbacks", "recipes")
-    files = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
-    return [path for path in files if room_of(path) in ROWS]
-
-
-def imported_rooms(path):
-    """Rooms of mpreg that a file imports, wherever in the file, with the line."""
-    package = ["mpreg", *path.relative_to(ROOT).parts[:-1]]
-    package = package[1:] if package[1:2] == ["mpreg"] else package
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            names = [f"{module}.{alias.name}" for alias in node.names] if module == "mpreg" else [module]
-        else:
-            continue
-        for name in names:
-            root, _, rest = name.partition(".")
-            room = rest.split(".")[0]
-            if root == "mpreg" and room in ROWS:
-                yield room, node.lineno
+MODULES = modules()
+GRAPH = graph()
 
 
 def test_importing_the_package_imports_nothing_heavy():
@@ -149,9 +116,9 @@ def test_saved_classes_are_known_once_keras_and_mpreg_are_imported(imports):
 
 
 def test_the_saved_classes_known_by_name_are_those_that_their_modules_register():
-    for path in source_files():
+    for module, path in MODULES.items():
         if "register_keras_serializable" in path.read_text("utf-8"):
-            importlib.import_module(module_of(path))
+            importlib.import_module(module)
     known = {
         name: value
         for name, value in keras.saving.get_custom_objects().items()
@@ -214,35 +181,63 @@ def test_every_source_file_has_a_row():
     assert strays == []
 
 
-@pytest.mark.parametrize("path", source_files(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_imports_only_from_rows_above_its_own(path):
-    own = room_of(path)
-    for room, line in imported_rooms(path):
-        allowed = room == own or ROWS[room] < ROWS[own]
-        assert allowed, f"{path.relative_to(ROOT)}:{line} imports {room}, which is not above {own}"
+@pytest.mark.parametrize("module", [module for module in MODULES if room_of(module) in ROWS])
+def test_a_module_imports_only_from_rows_above_its_own(module):
+    own = room_of(module)
+    for other, line in imports_of(MODULES[module], MODULES):
+        room = room_of(other)
+        allowed = room in ("", own) or ROWS[room] < ROWS[own]
+        assert allowed, f"{MODULES[module].relative_to(ROOT)}:{line} imports {room}, which is not above {own}"
 
 
 def test_defences_and_attacks_never_import_each_other():
-    for path in source_files():
-        rooms = {room for room, _ in imported_rooms(path)}
-        if room_of(path) in DEFENCES:
-            assert "attacks" not in rooms, path
-        if room_of(path) == "attacks":
-            assert not rooms & DEFENCES, path
+    for module, imported in GRAPH.items():
+        rooms = {room_of(other) for other in imported}
+        if room_of(module) in DEFENCES:
+            assert "attacks" not in rooms, module
+        if room_of(module) == "attacks":
+            assert not rooms & DEFENCES, module
 
 
-def test_the_layering_check_sees_an_import_of_any_form(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
-    file = tmp_path / "mpreg" / "data" / "bad.py"
-    file.parent.mkdir(parents=True)
-    file.write_text(
+def test_no_modules_import_each_other_in_a_circle():
+    assert circles(GRAPH) == []
+
+
+def test_the_check_sees_an_import_of_any_form(tmp_path):
+    bad, labels = tmp_path / "mpreg" / "data" / "bad.py", tmp_path / "mpreg" / "data" / "labels.py"
+    bad.parent.mkdir(parents=True)
+    bad.write_text(
         "import mpreg.attacks.gap\nfrom mpreg import signals\nfrom mpreg.training.game import x\n"
-        "def f():\n    from ..evaluation import y\n    from . import labels\n"
+        "def f():\n    from ..evaluation import y\n    from . import labels\n    mpreg.defend(mpreg.networks)\n"
     )
-    assert {room for room, _ in imported_rooms(file)} == {
-        "attacks",
-        "signals",
-        "training",
-        "evaluation",
-        "data",
+    labels.write_text("from mpreg.data.bad import f\n")
+    known = {
+        *("mpreg.attacks.gap", "mpreg.signals", "mpreg.training.game", "mpreg.evaluation", "mpreg.networks"),
+        *("mpreg.outputs.defend", "mpreg.data.labels", "mpreg.data.bad"),
     }
+    assert {name for name, _ in imports_of(bad, known, tmp_path)} == known - {"mpreg.data.bad"}
+    assert circles(graph(tmp_path)) == [["mpreg.data.bad", "mpreg.data.labels"]]
+
+
+def test_circles_are_found_at_any_length():
+    edges = {"a": {"b"}, "b": {"c", "d"}, "c": {"a"}, "d": {"e"}, "e": set(), "f": {"f"}, "g": {"a"}}
+    assert circles(edges) == [["a", "b", "c"], ["f"]]
+
+
+def test_no_file_but_tests_is_longer_than_a_few_screens():
+    folders = ("mpreg", "callbacks", "recipes", "benchmarks", "docs")
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines())
+        for path in (
+            ROOT / "setup.py",
+            *(path for folder in folders for path in (ROOT / folder).rglob("*.py")),
+        )
+    }
+    assert {path: length for path, length in lengths.items() if length > LONGEST_FILE} == {}
+
+
+def test_no_room_is_larger_than_one_can_know():
+    sizes = Counter()
+    for module, path in MODULES.items():
+        sizes[room_of(module)] += len(path.read_text("utf-8").splitlines())
+    assert {room: size for room, size in sizes.items() if size > LARGEST_ROOM} == {}
