@@ -9,7 +9,7 @@ from mpreg.audit.files import read_inputs, read_predictions, source
 from mpreg.audit.gate import judge
 from mpreg.audit.member_scores import member_scores_file
 from mpreg.audit.saved_model import load_model, shadow_fleet
-from mpreg.data import MembershipSplit
+from mpreg.data import MembershipSplit, check_distinct
 from mpreg.evaluation.evaluate import evaluate, evaluate_predictions
 from mpreg.evaluation.report import PrivacyReport
 from mpreg.progress import progress_bar
@@ -18,6 +18,9 @@ from mpreg.reports.impact import assessment
 from mpreg.reports.markdown import render_markdown
 from mpreg.reports.schema import AUDIT, checked_names, read
 from mpreg.reports.words import headline
+
+ROLES = ("members", "reference", "nonmembers")
+REMEDY = "remove the copies from the file, or say --allow-duplicates if distinct people have equal records"
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,12 +171,9 @@ def audit_model(
     roles = {"members": members, "nonmembers": nonmembers, "reference": reference}
     files = {role: read_inputs(path, role) for role, path in roles.items() if path is not None}
     pairs = {role: file.pair for role, file in files.items()}
-    split = MembershipSplit(
-        pairs["members"],
-        pairs.get("reference"),
-        pairs["nonmembers"],
-        duplicates="allow" if allow_duplicates else "error",
-    )
+    split = MembershipSplit(pairs["members"], pairs.get("reference"), pairs["nonmembers"], duplicates="allow")
+    if not allow_duplicates:
+        check_distinct({role: getattr(split, role) for role in ROLES if role in pairs}, remedy=REMEDY)
     sources = [source("model", model), *(file.source for file in files.values())]
     loaded = load_model(model, compiled=shadows is not None)
     if shadows is not None:

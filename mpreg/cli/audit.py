@@ -5,7 +5,6 @@ import sys
 
 import click
 
-from mpreg.cli.group import WrongInput
 from mpreg.cli.start_up import import_tensorflow
 
 ATTACKS = ("fast", "standard", "strong")
@@ -54,15 +53,7 @@ def command(**given):
     attack_accuracy, attack_auc, advantage, precision, recall, tpr_at_fpr_0.01, tpr_at_fpr_0.001,
     epsilon_lower_bound, gap_bound or generalization_gap. Nothing in the files is unpickled or run.
     """
-    from mpreg.data import DuplicateRecords
-
-    try:
-        found, paths = _audit(**given)
-    except DuplicateRecords as error:
-        remedy = (
-            "remove the copies from the file, or say --allow-duplicates if distinct people have equal records"
-        )
-        raise WrongInput(f"{error.found}: {remedy}") from error
+    found, paths = _audit(**given)
     click.echo(found.report.to_markdown())
     for gate in found.gates:
         click.echo(f"{gate.figure} {gate.measured}, limit {gate.limit:g}: {gate.verdict}")

@@ -17,5 +17,5 @@ from mpreg.data.records import is_batched as is_batched
 from mpreg.data.records import map_arrays as map_arrays
 from mpreg.data.records import refuse_sparse as refuse_sparse
 from mpreg.data.records import take as take
-from mpreg.data.split import DuplicateRecords as DuplicateRecords
 from mpreg.data.split import MembershipSplit as MembershipSplit
+from mpreg.data.split import check_distinct as check_distinct

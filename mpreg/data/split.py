@@ -11,20 +11,7 @@ from mpreg.data.records import check_pair, flatten, take
 ROLES = ("members", "reference", "nonmembers")
 DUPLICATES = ("error", "drop", "allow")
 NAMED = 3  # duplicates that an error names
-
-
-class DuplicateRecords(ValueError):
-    """Records stand in two roles.
-
-    Args:
-        found: which do, and what is wrong with it; whoever has options of another name says the remedy in these.
-    """
-
-    def __init__(self, found):
-        self.found = found
-        super().__init__(
-            f'{found}: pass duplicates="drop" to remove the copies, or "allow" if distinct people have equal records'
-        )
+REMEDY = 'pass duplicates="drop" to remove the copies, or "allow" if distinct people have equal records'
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +37,7 @@ class MembershipSplit:
 
     Raises:
         ValueError: an empty role, unequal lengths, NaN, labels that are not class indices or one-hot, shapes or
-            label kinds that differ between roles.
-        DuplicateRecords: duplicates across roles; a `ValueError` too.
+            label kinds that differ between roles, or duplicates across roles.
 
     Example:
     ```python
@@ -145,33 +131,55 @@ def _inputs(x):
     return f"inputs {sorted(x)}" if isinstance(x, dict) else f"{len(flatten(x))} input(s)"
 
 
+def check_distinct(roles, *, remedy=REMEDY):
+    """Raises a `ValueError` that counts and names records that stand in two roles.
+
+    Args:
+        roles: pair `(x, y)` by role.
+        remedy: what to do about it, as the end of the message, in the options of whoever was asked.
+    """
+    _raise_if_any(*_origins(roles), remedy)
+
+
+def _origins(roles):
+    """For the records of all roles together, role and row of each and of its first copy, names of the roles apart."""
+    starts = np.cumsum([0, *(len(y) for _, y in roles.values())])
+    first = first_equal(np.concatenate([digest_records(x) for x, _ in roles.values()]))
+    places = []
+    for rows in (np.arange(len(first)), first):
+        role = np.searchsorted(starts, rows, side="right") - 1
+        places.append((role, rows - starts[role]))
+    return list(roles), *places
+
+
+def _raise_if_any(names, own, original, remedy):
+    copies = np.flatnonzero(own[0] != original[0])
+    if not len(copies):
+        return
+    named = [
+        " equals ".join(f"{names[role[row]]}[{place[row]}]" for role, place in (own, original))
+        for row in copies[:NAMED]
+    ]
+    raise ValueError(
+        f"records that stand in an earlier role too: {len(copies):,} ({', '.join(named)}"
+        f"{', ...' if len(copies) > NAMED else ''}). A record in two roles makes every figure wrong: {remedy}"
+    )
+
+
 def _without_duplicates(roles, *, drop):
     """Roles whose records stand in no earlier role.
 
     Raises:
-        DuplicateRecords: with `drop` false, where records stand in two roles.
-        ValueError: with `drop`, where nothing is left of a role.
+        ValueError: with `drop` false, where records stand in two roles; with `drop`, where nothing is left of a
+            role.
     """
-    names, sizes = list(roles), [len(y) for _, y in roles.values()]
-    first = first_equal(np.concatenate([digest_records(x) for x, _ in roles.values()]))
-    starts = np.r_[0, np.cumsum(sizes)]
-    own, original = (
-        np.searchsorted(starts, rows, side="right") - 1 for rows in (np.arange(len(first)), first)
-    )
-    copies = np.flatnonzero(own != original)
-    if len(copies) and not drop:
-        named = [
-            f"{names[own[row]]}[{row - starts[own[row]]}] equals "
-            f"{names[original[row]]}[{first[row] - starts[original[row]]}]"
-            for row in copies[:NAMED]
-        ]
-        raise DuplicateRecords(
-            f"records that stand in an earlier role too: {len(copies):,} ({', '.join(named)}"
-            f"{', ...' if len(copies) > NAMED else ''}). A record in two roles makes every figure wrong"
-        )
+    names, own, original = _origins(roles)
+    if not drop:
+        _raise_if_any(names, own, original, REMEDY)
+        return roles
     clean = {}
-    for name, begin, end in zip(names, starts, starts[1:], strict=False):
-        fresh = (own == original)[begin:end]
+    for number, name in enumerate(names):
+        fresh = (own[0] == original[0])[own[0] == number]
         if not fresh.any():
             raise ValueError(
                 f"every record of {name} is a copy of one in an earlier role: nothing is left of it"
