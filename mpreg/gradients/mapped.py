@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from mpreg.gradients.pieces import Rows
+from mpreg.gradients.shapes import exact_dtype
 from mpreg.gradients.threefry import threefry
 
 VECTORIZED, LOOPED = "vectorized_map", "map_fn"
@@ -70,7 +71,7 @@ def _one_call(layer, variables, call, copies, mode):
             output = layer(inputs, **fixed, **options)
         return _gradients(tape, output, variables, gradient)
 
-    return map_examples(backward, elements, [tf.TensorSpec(v.shape, tf.float32) for v in variables], mode)
+    return map_examples(backward, elements, [tf.TensorSpec(v.shape, exact_dtype(v)) for v in variables], mode)
 
 
 def model_rows(variables, forward, elements, seeds, answer_specs, mode):
@@ -100,7 +101,7 @@ def model_rows(variables, forward, elements, seeds, answer_specs, mode):
                 answers, loss = forward(element)
         return _gradients(tape, loss, variables), answers
 
-    specs = [tf.TensorSpec(v.shape, tf.float32) for v in variables], answer_specs
+    specs = [tf.TensorSpec(v.shape, exact_dtype(v)) for v in variables], answer_specs
     gradients, answers = map_examples(backward, (elements, states), specs, mode)
     for seed in seeds:
         seed.assign(seed + keras.ops.convert_to_tensor([0, 1], dtype=seed.dtype))
@@ -138,7 +139,10 @@ def _gradients(tape, target, variables, output_gradients=None):
         unconnected_gradients=tf.UnconnectedGradients.ZERO,
     )
     # An embedding's come as rows of it.
-    return [tf.cast(tf.convert_to_tensor(gradient), tf.float32) for gradient in gradients]
+    return [
+        tf.cast(tf.convert_to_tensor(gradient), exact_dtype(variable))
+        for gradient, variable in zip(gradients, variables, strict=True)
+    ]
 
 
 def answer_specs(target, x, copies):

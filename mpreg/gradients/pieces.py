@@ -1,7 +1,13 @@
 """Per-example gradients of one variable, held in the form that makes their norms and weighted sums cheap.
 
-Each piece answers two questions: `squared_norms()`, float32 (n,), and `weighted_sum(factors)`, the sum over examples of
-factor times gradient, shaped as the variable. `cleaned(keep)` is the piece without the examples that `keep` leaves out.
+Each piece answers two questions: `squared_norms()`, (n,), and `weighted_sum(factors)`, the sum over examples of factor
+times gradient, shaped as the variable; in float32, or in float64 where the gradients are. `cleaned(keep)` is the piece
+without the examples that `keep` leaves out.
+
+A norm is never below that of what the example adds to a weighted sum by more than `rounding.BOUND` (1e-3) of it, as far
+as the example's own numbers go, however its positions cancel. It may be above where they do. Gradients that are written
+out are summed as they are measured; the others are not, and `rounding` says what is done. Norms above 1e19 are beyond
+float32's squares: they are infinite, and the example counts as one without a gradient.
 
 Source: Goodfellow, "Efficient Per-Example Gradient Computations", 2015 (norms of outer products); Bu et al., "Scalable
 and Efficient Training of Large Convolutional Neural Networks with Differential Privacy", NeurIPS 2022, section 3 (Gram
@@ -9,24 +15,28 @@ matrices or gradients, whichever is smaller); Bu et al., "Differentially Private
 Cost", ICML 2023, section 3 (book-keeping: one backward pass).
 """
 
-import math
-
 import tensorflow as tf
+
+from mpreg.gradients.rounding import raised, squared_norms_of_products, sums_of_squares, unit
+from mpreg.gradients.shapes import exact
 
 
 class Rows:
-    """Gradients written out, one a row: right where a variable is small."""
+    """Gradients written out, one a row: right where a variable is small.
+
+    Args:
+        variable: of the gradients.
+        values: tensor (n, *variable.shape).
+    """
 
     def __init__(self, variable, values):
-        self.variable = variable
-        self.values = values  # (n, *variable.shape)
+        self.variable, self.values = variable, exact(values)
 
     def squared_norms(self):
-        return _squared_norms(self.values)
+        return sums_of_squares(self.values)
 
     def weighted_sum(self, factors):
-        total = tf.linalg.matvec(_flat(self.values), factors, transpose_a=True)
-        return tf.reshape(total, self.variable.shape)
+        return tf.reshape(_weighted_rows(self.values, factors), self.variable.shape)
 
     def cleaned(self, keep):
         return Rows(self.variable, _keep(self.values, keep))
@@ -39,23 +49,23 @@ class OuterProducts:
     Norms come from Gram matrices over positions, sums from one product over examples and positions.
 
     Args:
+        variable: of the gradients.
         inputs: tensor (n, positions, d).
         outputs: tensor (n, positions, p).
         restore: makes the variable's shape of a matrix (d, p); None reshapes.
     """
 
     def __init__(self, variable, inputs, outputs, restore=None):
-        self.variable, self.inputs, self.outputs, self.restore = variable, inputs, outputs, restore
+        self.variable, self.restore = variable, restore
+        self.inputs, self.outputs = _alike(inputs, outputs)
 
     def squared_norms(self):
         if self.outputs.shape[1] == 1:
-            sizes = (tf.reduce_sum(tf.square(part), axis=(1, 2)) for part in (self.inputs, self.outputs))
-            return tf.multiply(*sizes)
-        grams = (tf.matmul(part, part, transpose_b=True) for part in (self.inputs, self.outputs))
-        return tf.maximum(tf.reduce_sum(tf.multiply(*grams), axis=(1, 2)), 0.0)
+            return sums_of_squares(self.inputs) * sums_of_squares(self.outputs)
+        return squared_norms_of_products(self.inputs, self.outputs)
 
     def weighted_sum(self, factors):
-        scaled = self.outputs * factors[:, None, None]
+        scaled = self.outputs * tf.cast(factors, self.outputs.dtype)[:, None, None]
         inputs, scaled = (tf.reshape(part, (-1, part.shape[-1])) for part in (self.inputs, scaled))
         return _restored(self, tf.matmul(inputs, scaled, transpose_a=True))
 
@@ -71,11 +81,10 @@ class WrittenProducts:
         self.variable, self.products, self.restore = variable, products, restore
 
     def squared_norms(self):
-        return _squared_norms(self.products)
+        return sums_of_squares(self.products)
 
     def weighted_sum(self, factors):
-        total = tf.linalg.matvec(_flat(self.products), factors, transpose_a=True)
-        return _restored(self, tf.reshape(total, self.products.shape[1:]))
+        return _restored(self, tf.reshape(_weighted_rows(self.products, factors), self.products.shape[1:]))
 
     def cleaned(self, keep):
         return WrittenProducts(self.variable, _keep(self.products, keep), self.restore)
@@ -85,11 +94,11 @@ class Lookups:
     """Gradients of an embedding: what came back (n, positions, p) is added to the rows `ids` (n, positions)."""
 
     def __init__(self, variable, ids, outputs):
-        self.variable, self.ids, self.outputs = variable, ids, outputs
+        self.variable, self.ids, self.outputs = variable, ids, exact(outputs)
 
     def squared_norms(self):
         if self.ids.shape[1] == 1:
-            return tf.reduce_sum(tf.square(self.outputs), axis=(1, 2))
+            return sums_of_squares(self.outputs)
         # Add up what came back for the same row: sort each example's ids, and number the runs of equal ones.
         order = tf.argsort(self.ids, axis=1)
         ids = tf.gather(self.ids, order, batch_dims=1)
@@ -97,15 +106,22 @@ class Lookups:
         n, positions = tf.unstack(tf.shape(ids))
         new = tf.cast(ids[:, 1:] != ids[:, :-1], tf.int32)
         run = tf.pad(tf.cumsum(new, axis=1), ((0, 0), (1, 0))) + positions * tf.range(n)[:, None]
-        width = outputs.shape[-1]
-        sums = tf.math.unsorted_segment_sum(
-            tf.reshape(outputs, (-1, width)), tf.reshape(run, (-1,)), n * positions
-        )
-        return tf.reduce_sum(tf.reshape(tf.square(sums), (n, positions * width)), axis=1)
+
+        def by_run(values):
+            flat = tf.reshape(values, (-1, values.shape[-1]))
+            sums = tf.math.unsorted_segment_sum(flat, tf.reshape(run, (-1,)), n * positions)
+            return tf.reshape(sums, (n, positions, values.shape[-1]))
+
+        squares = tf.reduce_sum(tf.square(by_run(outputs)), axis=(1, 2))
+        # Each addition to a row rounds, in the norm and in a weighted sum.
+        sizes = tf.norm(outputs, axis=-1)
+        size, count = tf.unstack(by_run(tf.stack([sizes, tf.ones_like(sizes)], axis=-1)), axis=-1)
+        return raised(squares, 2 * unit(outputs.dtype) * tf.norm(size * count, axis=1))
 
     def weighted_sum(self, factors):
-        outputs = tf.reshape(self.outputs * factors[:, None, None], (-1, self.outputs.shape[-1]))
-        return tf.math.unsorted_segment_sum(outputs, tf.reshape(self.ids, (-1,)), self.variable.shape[0])
+        scaled = self.outputs * tf.cast(factors, self.outputs.dtype)[:, None, None]
+        flat = tf.reshape(scaled, (-1, scaled.shape[-1]))
+        return tf.math.unsorted_segment_sum(flat, tf.reshape(self.ids, (-1,)), self.variable.shape[0])
 
     def cleaned(self, keep):
         return Lookups(self.variable, self.ids, _keep(self.outputs, keep))
@@ -113,6 +129,7 @@ class Lookups:
 
 def outer_products(variable, inputs, outputs, restore=None):
     """The cheaper of `OuterProducts` and `WrittenProducts`: two Gram matrices, or one gradient, an example."""
+    inputs, outputs = _alike(inputs, outputs)
     positions = outputs.shape[1]
     size = inputs.shape[-1] * outputs.shape[-1]
     if positions == 1 or (positions or 64) ** 2 * 2 < size:
@@ -120,17 +137,20 @@ def outer_products(variable, inputs, outputs, restore=None):
     return WrittenProducts(variable, tf.matmul(inputs, outputs, transpose_a=True), restore)
 
 
+def _alike(*tensors):
+    """Tensors in `exact` precision, the same for all."""
+    tensors = [exact(tensor) for tensor in tensors]
+    widest = tf.float64 if any(tensor.dtype == tf.float64 for tensor in tensors) else tf.float32
+    return [tf.cast(tensor, widest) for tensor in tensors]
+
+
 def _restored(piece, matrix):
     return piece.restore(matrix) if piece.restore else tf.reshape(matrix, piece.variable.shape)
 
 
-def _squared_norms(values):
-    flat = tf.square(_flat(values))
-    return tf.linalg.matvec(flat, tf.ones((flat.shape[1],)))  # half again as fast as `reduce_sum` along rows
-
-
-def _flat(values):
-    return tf.reshape(values, (-1, math.prod(values.shape[1:])))
+def _weighted_rows(values, factors):
+    flat = tf.reshape(values, (-1, values.shape[1:].num_elements()))
+    return tf.linalg.matvec(flat, tf.cast(factors, flat.dtype), transpose_a=True)
 
 
 def _keep(values, keep):

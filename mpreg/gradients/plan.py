@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import warnings
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from mpreg.gradients.leaves import all_layers, twice_owned, weight_owners
 from mpreg.gradients.mapped import LOOPED, VECTORIZED, LayerAlone, quiet_conversion
+from mpreg.gradients.mixing import EVERY, MixingCheck
 from mpreg.gradients.registry import find_rule
 from mpreg.gradients.state import check_state
 from mpreg.gradients.taps import tapped
@@ -39,12 +41,36 @@ class ClippingPlan:
     """A readable table: how each layer with weights is clipped and why.
 
     `whole` is None where every layer has a rule; otherwise the whole model runs on each example apart, by
-    `"vectorized_map"` or `"map_fn"`, and `why` says what stood in the way.
+    `"vectorized_map"` or `"map_fn"`, and `why` says what stood in the way. `left_out` counts the examples whose
+    gradient was not finite, and which therefore counted as examples without one.
+
+    What a trial cannot show: that records keep apart for inputs unlike those it saw. Made-up records are normal
+    numbers, or zeros and ones; a layer that mixes records only where numbers are large passes. So the first batch and
+    every thousandth are looked at too, 16 records of them (`mixing.MixingCheck`): what is rarer than that, or happens
+    only where a layer draws random numbers, goes unseen.
     """
 
     def __init__(self, target, steps, *, whole=None, why="", tried=True, seeds=()):
         self.target, self.steps, self.whole, self.why, self.tried = target, steps, whole, why, tried
-        self.seeds = list(seeds)
+        self.seeds, self.left_out = list(seeds), 0
+        self._mixing = None if whole else MixingCheck(target, steps, training=not self.seeds)
+
+    def checked(self, x):
+        """Records as they are; now and then they are looked at first, and the step ends with an error if they mix."""
+        return x if self._mixing is None else self._mixing.checked(x)
+
+    def count_left_out(self, count):
+        """Adds to `left_out` in a step, and warns when it has happened."""
+        tf.cond(count > 0, lambda: tf.numpy_function(self._leave_out, [count], tf.int32), lambda: count)
+
+    def _leave_out(self, count):
+        self.left_out += int(count)
+        warnings.warn(
+            f"the gradient of {count} record(s) of a batch was NaN or infinite: they counted as records without a "
+            "gradient, so nothing of them was learned. Look for such numbers in the data, or lower the learning rate",
+            stacklevel=1,
+        )
+        return count
 
     @property
     def rows(self):
@@ -79,6 +105,11 @@ class ClippingPlan:
             if self.tried
             else "Not tried out: no made-up records had a gradient."
         )
+        if not self.whole:
+            trial += (
+                f" The first batch and every {EVERY}th are looked at too. That records never mix, for inputs unlike "
+                "those, no trial can show."
+            )
         return f"{text}\n{trial}"
 
     __repr__ = __str__

@@ -9,6 +9,11 @@ def exact(tensor):
     return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)
 
 
+def exact_dtype(variable):
+    """The dtype that gradients of a variable are summed in: float64 for one of float64, float32 for all others."""
+    return tf.float64 if variable.dtype == "float64" else tf.float32
+
+
 def positions(tensors, copies, dtype=None):
     """Tensors (rows, ..., width) of all calls as one (n, positions, width), in `exact` precision or a given dtype."""
     flat = []

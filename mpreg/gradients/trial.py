@@ -7,6 +7,7 @@ import tensorflow as tf
 from mpreg.classifiers.calling import call_target
 from mpreg.gradients.leaves import all_layers
 from mpreg.gradients.mapped import answer_specs, grouped, model_rows
+from mpreg.gradients.shapes import exact
 
 RECORDS = 3  # of the trial
 FREE_AXIS = 6  # length that the trial gives to an axis of any length
@@ -33,11 +34,11 @@ def try_out(compute, target, x, truth):
 
 def by_layers(plan, x, *, training):
     """The digest of a plan's rules."""
-    weights = _readout_weights(plan.target, x)
 
     def run():
-        answers = call_target(plan.target, x, training=training)
-        return answers, tf.reduce_sum(_readout(answers, weights))
+        with keras.StatelessScope():
+            answers = call_target(plan.target, x, training=training)
+            return answers, tf.reduce_sum(readout(answers))
 
     _, _, pieces = plan.backward(run, 1)
     return _digest(pieces, plan.target.trainable_variables)
@@ -46,11 +47,10 @@ def by_layers(plan, x, *, training):
 def by_model(plan, x, *, training):
     """The digest of a plan that runs the whole model on each record."""
     target = plan.target
-    weights = _readout_weights(target, x)
 
     def forward(element):
         answers = call_target(target, element, training=training)
-        return answers, tf.reduce_sum(_readout(answers, weights))
+        return answers, tf.reduce_sum(readout(answers))
 
     elements = keras.tree.map_structure(lambda tensor: grouped(tensor, 1), x)
     pieces, _ = model_rows(
@@ -62,49 +62,42 @@ def by_model(plan, x, *, training):
 def _digest(pieces, variables):
     """Squared norms of the records, and of each variable the sum of its gradients with factors 1, 2, 3."""
     factors = tf.range(1.0, RECORDS + 1.0)
-    norms = tf.add_n([piece.squared_norms() for piece in pieces])
+    norms = sum(piece.squared_norms().numpy() for piece in pieces)
     sums = {id(variable): np.zeros(variable.shape, np.float32) for variable in variables}
     for piece in pieces:
         sums[id(piece.variable)] = sums[id(piece.variable)] + piece.weighted_sum(factors).numpy()
-    return norms.numpy(), [sums[id(variable)] for variable in variables]
+    return norms, [sums[id(variable)] for variable in variables]
 
 
 def one_by_one(target, x, training):
     """The digest of one plain backward pass a record: the truth."""
     variables = target.trainable_variables
-    norms, sums = [], [np.zeros(variable.shape, np.float32) for variable in variables]
-    weights = _readout_weights(target, x)
+    norms, sums = [], [np.zeros(variable.shape) for variable in variables]
     for row in range(RECORDS):
         record = keras.tree.map_structure(lambda tensor, at=row: tensor[at : at + 1], x)
         with tf.GradientTape() as tape, keras.StatelessScope():
-            loss = tf.reduce_sum(_readout(call_target(target, record, training=training), weights))
+            loss = tf.reduce_sum(readout(call_target(target, record, training=training)))
         gradients = [
-            tf.cast(tf.convert_to_tensor(gradient), tf.float32).numpy()
+            exact(gradient).numpy().astype(np.float64)
             for gradient in tape.gradient(
                 loss, [v.value for v in variables], unconnected_gradients=tf.UnconnectedGradients.ZERO
             )
         ]
-        norms.append(sum(float(np.sum(np.square(g))) for g in gradients))
+        norms.append(sum(np.sum(np.square(g)) for g in gradients))
         sums = [total + (row + 1) * g for total, g in zip(sums, gradients, strict=True)]
     return [np.array(norms), *sums]
 
 
-def _readout_weights(target, x):
-    """A random direction for each of the target's answers."""
-    with keras.StatelessScope():
-        answers = call_target(target, keras.tree.map_structure(lambda t: t[:1], x), training=False)
-    rng = np.random.default_rng(0)
-    return [rng.normal(size=a.shape[1:]).astype("float32") for a in keras.tree.flatten(answers)]
-
-
-def _readout(answers, weights):
-    flat = [tf.cast(answer, tf.float32) for answer in keras.tree.flatten(answers)]
-    return tf.add_n(
-        [
-            tf.reduce_sum(answer * weight + tf.square(answer), axis=list(range(1, answer.shape.rank)))
-            for answer, weight in zip(flat, weights, strict=True)
-        ]
-    )
+def readout(answers):
+    """A number for each record that follows from its answers alone, and from all of them."""
+    numbers = []
+    for answer in keras.tree.flatten(answers):
+        answer = exact(answer)
+        count = tf.reduce_prod(tf.shape(answer)[1:])
+        direction = tf.reshape(tf.sin(tf.cast(tf.range(count) + 1, answer.dtype)), tf.shape(answer)[1:])
+        each = tf.reduce_sum(answer * direction + tf.square(answer), axis=range(1, answer.shape.rank))
+        numbers.append(tf.cast(each, tf.float64))
+    return tf.add_n(numbers)
 
 
 def make_up(spec):

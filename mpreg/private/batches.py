@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from mpreg.classifiers.calling import call_target
 from mpreg.gradients.mapped import answer_specs, grouped, model_rows
+from mpreg.gradients.shapes import exact_dtype
 from mpreg.private.clipping import clipped_sums
 from mpreg.private.guards import check_added, check_mask
 from mpreg.private.losses import batch_loss, loss_reduction, signed_labels
@@ -46,6 +47,7 @@ class PrivateBatch:
             copy; the sum over records of 1/2 where the norm is within the clip and -1/2 where it is above.
         """
         size, self._divisor = self._size(), divisor
+        self.x = self.plan.checked(self.x)
         weights = tf.ones((self.rows,)) if self.weights is None else self.weights
         if size is None:
             return self._part(self.x, self.y, weights)
@@ -68,7 +70,7 @@ class PrivateBatch:
         indices = tf.minimum(indices, self.rows - 1)
         specs = keras.tree.flatten(answer_specs(self.model.target_model, self.x, size))
         arrays = [tf.TensorArray(spec.dtype, size=count, element_shape=spec.shape) for spec in specs]
-        sums = [tf.zeros(variable.shape, tf.float32) for variable in self.model.trainable_variables]
+        sums = [tf.zeros(v.shape, exact_dtype(v)) for v in self.model.trainable_variables]
 
         def body(at, sums, below, arrays):
             taken = indices[at * size : (at + 1) * size]
@@ -107,13 +109,13 @@ class PrivateBatch:
             scale = 1.0
         scales = weights * scale / (copies if summed else 1)
         model = self.model
-        sums, norms = clipped_sums(
-            model.trainable_variables, pieces, scales, model.clip_norm.value, self._divisor
-        )
-        sides = tf.where(norms <= model.clip_norm.value, 0.5, -0.5)
+        clip = model.clip_norm.value
+        clipped = clipped_sums(model.trainable_variables, pieces, scales, clip, self._divisor)
+        self.plan.count_left_out(clipped.left_out)
+        sides = tf.where(clipped.norms <= tf.cast(clip, clipped.norms.dtype), 0.5, -0.5)
         if copies > 1:
             answers = keras.tree.map_structure(lambda tensor: tensor[::copies], answers)
-        return sums, answers, tf.reduce_sum(tf.where(weights != 0, sides, 0.0))
+        return clipped.sums, answers, tf.reduce_sum(tf.where(weights != 0, sides, 0.0))
 
     def _forward(self, x, y):
         answers = call_target(self.model.target_model, x, training=True)

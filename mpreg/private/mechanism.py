@@ -40,7 +40,7 @@ class _SecretNoise:
     def noised(self, sums, global_state, step):
         """The sums with noise: what `get_noised_result` returns first, for a step that can be named."""
         noise = self._noise.draw([value.shape for value in sums], step, global_state.stddev)
-        return [value + extra for value, extra in zip(sums, noise, strict=True)]
+        return [value + tf.cast(extra, value.dtype) for value, extra in zip(sums, noise, strict=True)]
 
 
 def gaussian_sum(l2_norm_clip, stddev, noise):

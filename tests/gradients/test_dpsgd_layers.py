@@ -215,8 +215,8 @@ def clipped(gradients, norms, clip):
 def ghost(model, plan, x, scales, clip, copies=1):
     _, _, pieces = plan.backward(lambda: loss_of(model, x), copies)
     weights = tf.constant(scales, tf.float32) * len(scales)  # the loss is the mean over records
-    sums, norms = clipped_sums(model.trainable_variables, pieces, weights, clip)
-    return [total.numpy() for total in sums], norms.numpy()
+    found = clipped_sums(model.trainable_variables, pieces, weights, clip)
+    return [total.numpy() for total in found.sums], found.norms.numpy()
 
 
 def assert_clips(model, plan, x, scales, copies=1):
