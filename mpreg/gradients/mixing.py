@@ -3,16 +3,13 @@
 import keras
 import tensorflow as tf
 
-from mpreg.classifiers.tensors import call_target
+from mpreg.classifiers.calling import call_target
 from mpreg.gradients.leaves import all_layers
 from mpreg.gradients.taps import tapped
 from mpreg.gradients.trial import readout
 
 EVERY = 1000  # steps from one look to the next
-LARGEST, OTHERS = (
-    4,
-    12,
-)  # records that are looked at together; those of the largest numbers are the likeliest to mix
+LARGEST, OTHERS = 4, 12  # records in a look: those of the largest numbers are the likeliest to mix
 TOLERANCE = 1e-2  # rounding differs with the size of a batch
 HALF_TOLERANCE = 0.25
 NOTHING = 1e-9  # of what the records together have
@@ -21,9 +18,9 @@ NOTHING = 1e-9  # of what the records together have
 class MixingCheck:
     """Stops a step in whose batch the records mix, as a layer may do for inputs that no trial thought of.
 
-    At the first step and every thousandth, up to 16 records, those of the largest numbers among them, run through the
-    model together; the first and the last of them run alone too. What goes into each layer with weights, what comes
-    out and what comes back must be the same.
+    At the first step of each `fit` and every thousandth, up to 16 records, those of the largest numbers among them, run
+    through the model together; the first and the last of them run alone too. What goes into each layer with weights,
+    what comes out and what comes back must be the same.
 
     Args:
         target: a Keras model.
@@ -37,6 +34,10 @@ class MixingCheck:
         self.tolerance = HALF_TOLERANCE if half else TOLERANCE
         with tf.init_scope():
             self.seen = tf.Variable(0, dtype=tf.int64, trainable=False, name="batches_seen")
+
+    def look_again(self):
+        """Has the next batch looked at."""
+        self.seen.assign((self.seen + EVERY - 1) // EVERY * EVERY)
 
     def checked(self, x):
         """Records as they are, once they have been looked at: the step ends with an error where they mix."""

@@ -45,15 +45,20 @@ class ClippingPlan:
     gradient was not finite, and which therefore counted as examples without one.
 
     What a trial cannot show: that records keep apart for inputs unlike those it saw. Made-up records are normal
-    numbers, or zeros and ones; a layer that mixes records only where numbers are large passes. So the first batch and
-    every thousandth are looked at too, 16 records of them (`mixing.MixingCheck`): what is rarer than that, or happens
-    only where a layer draws random numbers, goes unseen.
+    numbers, or zeros and ones; a layer that mixes records only where numbers are large passes. So the first batch of a
+    `fit` and every thousandth are looked at too, 16 records of them (`mixing.MixingCheck`): what is rarer than that,
+    or happens only where a layer draws random numbers, goes unseen.
     """
 
     def __init__(self, target, steps, *, whole=None, why="", tried=True, seeds=()):
         self.target, self.steps, self.whole, self.why, self.tried = target, steps, whole, why, tried
         self.seeds, self.left_out = list(seeds), 0
         self._mixing = None if whole else MixingCheck(target, steps, training=not self.seeds)
+
+    def look_again(self):
+        """Has the next batch looked at, whatever came before."""
+        if self._mixing is not None:
+            self._mixing.look_again()
 
     def checked(self, x):
         """Records as they are; now and then they are looked at first, and the step ends with an error if they mix."""
@@ -107,8 +112,8 @@ class ClippingPlan:
         )
         if not self.whole:
             trial += (
-                f" The first batch and every {EVERY}th are looked at too. That records never mix, for inputs unlike "
-                "those, no trial can show."
+                f" The first batch of a fit and every {EVERY}th are looked at too. That records never mix, for inputs "
+                "unlike those, no trial can show."
             )
         return f"{text}\n{trial}"
 

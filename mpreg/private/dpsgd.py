@@ -241,6 +241,8 @@ class DPSGD(Accounted):
             self.budget.warn(self.privacy_history(), self.noise_multiplier, steps)
         if isinstance(x, tf.data.Dataset) and "shuffle" not in bound:
             kwargs["shuffle"] = False  # Keras warns that it cannot
+        if self._preparation.plan is not None:
+            self._preparation.plan.look_again()
         with self.ledger.drawn(drawn):
             self._noise.rekey()
             return super().fit(x, y, *args, **kwargs)
