@@ -31,6 +31,10 @@ class DPSGD(Accounted):
     amplification by sampling; on arrays, which Keras shuffles, every pass counts in full; on anything else every
     step does. `privacy_statement()` says what holds. The loss and metrics that `fit` logs are not private.
 
+    What has been spent stands in a ledger beside the weights, which only grows: restored, averaged or loaded weights do
+    not lower it, and files and copies hold it as of when they were made. Steps between a backup and a kill are lost
+    together with their weights; where something of them was kept, such as a checkpoint, load that as well.
+
     Weight regularizers are added after the noise, as they know nothing of records. Sample weights scale a record's
     gradient before it is clipped. A record whose gradient or weight is NaN or infinite counts as one without a
     gradient, and a warning tells of it. Steps are not compiled by XLA (Keras warns where `jit_compile=True` asks for

@@ -63,10 +63,8 @@ class Preparation:
         self.follow(model)
         if self.plan is None:
             plan = _eagerly(make_plan, model.target_model, _batch_spec(model.target_model, x))
-            traces, self._traces = (
-                self._traces,
-                {},
-            )  # the plan may have built the target: that is no change to it
+            # The plan may have built the target. That is no change to what is being traced.
+            traces = dict(self._traces)
             self.follow(model)
             self.plan, self._traces = plan, traces
         return self.plan

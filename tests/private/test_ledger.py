@@ -272,6 +272,14 @@ def test_compiled_steps_of_several_an_execution_are_counted_also_where_fit_is_cu
     assert kinds(model) == {"poisson": 9, "arbitrary": 1}
 
 
+def test_a_loop_of_ones_own_is_counted():
+    model = private()
+    step = tf.function(model.train_step, autograph=False)
+    for _ in range(3):
+        step((tf.constant(X[:8]), tf.constant(Y[:8])))
+    assert kinds(model) == {"arbitrary": 3}
+
+
 def test_a_moving_average_of_weights_leaves_the_ledger_alone():
     model = private(compiled={"use_ema": True, "run_eagerly": True})
     swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
