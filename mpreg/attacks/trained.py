@@ -6,6 +6,7 @@ from threadpoolctl import threadpool_limits
 
 from mpreg import signals
 from mpreg.attacks.base import Attack
+from mpreg.classifiers.floors import LOWEST_READ
 
 RANKED = 5
 MOST_CATEGORIES = 255  # what scikit-learn's histogram trees can hold; more classes are given as a number
@@ -68,7 +69,7 @@ class TrainedAttack(Attack):
 @signals.per_record
 def attack_features(answers):
     """What the trained attack reads, float64 (n, 6 + up to 5): signals, top log-probabilities, the label."""
-    ranked = -np.sort(-np.maximum(answers.log_probabilities, -50.0), axis=1)[:, :RANKED]
+    ranked = -np.sort(-np.maximum(answers.log_probabilities, LOWEST_READ), axis=1)[:, :RANKED]
     columns = [
         signals.correctness(answers),
         signals.logit_confidence(answers),

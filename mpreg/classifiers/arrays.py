@@ -3,7 +3,7 @@
 import numpy as np
 
 from mpreg.classifiers.floors import ROUNDING
-from mpreg.classifiers.kind import look_like_logits
+from mpreg.classifiers.kind import are_logits, look_like_logits
 
 
 def only_output(answers):
@@ -60,6 +60,16 @@ def log_probabilities(predictions, *, from_logits, coarse=False, side="records")
     if from_logits:
         return _log_softmax(predictions, side)
     return _log_of_probabilities(predictions, side, coarse)
+
+
+def class_probabilities(predictions, *, from_logits=None, coarse=False):
+    """Class probabilities, float64 (n, classes), of a model's predictions; arguments as for `log_probabilities`.
+
+    Where nobody says whether they are logits, their looks decide.
+    """
+    predictions = check_predictions(predictions)
+    from_logits = are_logits([predictions], from_logits=from_logits, coarse=coarse)
+    return np.exp(log_probabilities(predictions, from_logits=from_logits, coarse=coarse))
 
 
 def refuse_softmax_of_one(predictions, labels):

@@ -10,18 +10,23 @@ def last_activation(model):
 
     For a layer of `mpreg.outputs`, which all answer with probabilities, the name is `DEFENCE`.
     """
+    layer, units = last_layer(model)
+    if isinstance(layer, keras.layers.Softmax):
+        return "softmax", units
+    if hasattr(layer, "coarse"):
+        return DEFENCE, units
+    return getattr(getattr(layer, "activation", None), "__name__", None), units
+
+
+def last_layer(model):
+    """The layer that a model ends in, however deep it lies in models, and its number of units, or `(None, None)`."""
+    model = getattr(model, "target_model", model)
     try:
         tensor = model.outputs[0]
         layer = tensor._keras_history.operation
     except (AttributeError, IndexError, TypeError, ValueError):
         return None, None
-    if isinstance(layer, keras.Model):
-        return last_activation(layer)
-    if isinstance(layer, keras.layers.Softmax):
-        return "softmax", tensor.shape[-1]
-    if hasattr(layer, "coarse"):
-        return DEFENCE, tensor.shape[-1]
-    return getattr(getattr(layer, "activation", None), "__name__", None), tensor.shape[-1]
+    return last_layer(layer) if isinstance(layer, keras.Model) else (layer, tensor.shape[-1])
 
 
 def loss_wants_logits(loss):

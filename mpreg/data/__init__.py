@@ -8,10 +8,12 @@ from mpreg.data.groups import distinct_rows as distinct_rows
 from mpreg.data.groups import group_records as group_records
 from mpreg.data.groups import join_groups as join_groups
 from mpreg.data.labels import check_labels as check_labels
+from mpreg.data.labels import count_labels as count_labels
 from mpreg.data.labels import label_indices as label_indices
 from mpreg.data.randomize import Randomize as Randomize
 from mpreg.data.records import as_arrays as as_arrays
 from mpreg.data.records import check_pair as check_pair
+from mpreg.data.records import evenly_spaced as evenly_spaced
 from mpreg.data.records import flatten as flatten
 from mpreg.data.records import is_batched as is_batched
 from mpreg.data.records import map_arrays as map_arrays

@@ -40,6 +40,12 @@ def check_labels(y, role="labels"):
     return y
 
 
+def count_labels(y):
+    """How many classes integer or one-hot labels tell apart: the columns, or the indices up to the highest."""
+    y = np.asarray(y)
+    return y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else 1 + int(label_indices(y).max())
+
+
 def label_indices(y, classes=None, role=None):
     """Class indices (n,), int64, of integer or one-hot labels; `role` tells whose they are in an error.
 

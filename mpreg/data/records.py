@@ -84,6 +84,11 @@ def take(pair, rows):
     return map_arrays(lambda array: array[rows], x), y[rows]
 
 
+def evenly_spaced(records, count):
+    """Rows of at most `count` of so many records, evenly spread from the first to the last."""
+    return np.unique(np.linspace(0, records - 1, min(count, records)).astype(int))
+
+
 def _to_array(x):
     """An array; one of Python objects, as tables with columns of several types give, as numbers or text."""
     array = np.asarray(x)

@@ -6,6 +6,7 @@ from sklearn.base import BaseEstimator, clone, is_classifier
 
 from mpreg import signals
 from mpreg._validate import brief
+from mpreg.classifiers.arrays import class_probabilities
 from mpreg.classifiers.kind import trains_on_logits
 from mpreg.data import flatten, label_indices
 from mpreg.fleet.job import build
@@ -49,9 +50,7 @@ class KerasPart:
     def answers(self, x):
         """Class probabilities, float32 (n, classes)."""
         predictions = signals.predict(self.model, x)
-        labels = np.zeros(len(predictions), int)  # nothing is read of them
-        read = signals.read_answers(predictions, labels, from_logits=self._from_logits)
-        return read.probabilities.astype(np.float32)
+        return class_probabilities(predictions, from_logits=self._from_logits).astype(np.float32)
 
     @property
     def consumes_reference(self):

@@ -5,7 +5,7 @@ import numpy as np
 from mpreg import signals
 from mpreg._validate import check_count
 from mpreg.data import check_pair, take
-from mpreg.ensembles.student import Distilled, Student, check_model_fn, check_options, read_answers, soften
+from mpreg.ensembles.student import Distilled, Student, check_model_fn, read_answers
 from mpreg.fleet.checks import check_model, check_records
 from mpreg.fleet.job import build
 
@@ -68,11 +68,8 @@ class DistillToReference(Distilled):
                     f"surest must be at most the number of reference records, {len(self._reference[1]):,}. "
                     f"Received: surest={surest}"
                 )
-        if distill_epochs is not None:
-            check_count("distill_epochs", distill_epochs, 1)
-        check_options(temperature=temperature, through=through, seed=seed)
-        self._model_fn, self._surest, self._seed = model_fn, surest, seed
-        self._distill_epochs, self._through, self._temperature = distill_epochs, through, temperature
+        super().__init__(distill_epochs=distill_epochs, through=through, temperature=temperature, seed=seed)
+        self._model_fn, self._surest = model_fn, surest
 
     def fit(self, x, y, *, epochs, batch_size=128, verbose="auto"):
         """Trains the teacher and then the student, from their initial weights; returns this object.
@@ -95,17 +92,11 @@ class DistillToReference(Distilled):
         teacher = build(self._model_fn, self._seed)
         for labels in (y, self._reference[1]):
             check_model(teacher, labels)
-        teacher.fit(x, y, epochs=epochs, batch_size=batch_size, verbose=verbose)
+        options = {"epochs": epochs, "batch_size": batch_size, "verbose": verbose}
+        teacher.fit(x, y, **options)
         answers = read_answers(teacher, signals.predict(teacher, self._reference[0]))
         chosen = surest_rows(answers, self._surest)
-        soft_labels = soften(answers.probabilities[chosen], self._temperature)
-        self._student = student.fit(
-            *take(self._reference, chosen),
-            soft_labels,
-            epochs=self._distill_epochs or epochs,
-            batch_size=batch_size,
-            verbose=verbose,
-        )
+        self._distil(student, *take(self._reference, chosen), answers.probabilities[chosen], **options)
         self._chosen = chosen
         return self
 

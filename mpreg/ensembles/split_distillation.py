@@ -5,7 +5,7 @@ import numpy as np
 from mpreg._validate import brief, check_count
 from mpreg.data import join_groups, map_arrays
 from mpreg.data.copies import join_copies
-from mpreg.ensembles.student import Distilled, Student, check_model_fn, check_options, read_answers, soften
+from mpreg.ensembles.student import Distilled, Student, check_model_fn, read_answers
 from mpreg.fleet import Fleet
 from mpreg.fleet.checks import check_records
 
@@ -83,17 +83,14 @@ class SplitDistillation(Distilled):
                 f"out must be below submodels, for a record that all leave out teaches none. Received: out={out}, "
                 f"submodels={submodels}"
             )
-        if distill_epochs is not None:
-            check_count("distill_epochs", distill_epochs, 1)
         if copies is not None and not callable(copies):
             raise ValueError(
                 "copies must be a function of records that yields altered copies of them, such as "
                 f"mpreg.ensembles.Erased(). Received: {brief(copies)}"
             )
-        check_options(temperature=temperature, through=through, seed=seed)
+        super().__init__(distill_epochs=distill_epochs, through=through, temperature=temperature, seed=seed)
         self._student_fn, self._copies = student_fn or model_fn, copies
-        self._model_fn, self._submodels, self._out, self._seed = model_fn, submodels, out, seed
-        self._distill_epochs, self._through, self._temperature = distill_epochs, through, temperature
+        self._model_fn, self._submodels, self._out = model_fn, submodels, out
 
     def fit(self, x, y, *, epochs, batch_size=128, verbose="auto", groups=None):
         """Trains the sub-models and then the student, from their initial weights; returns this object.
@@ -121,17 +118,11 @@ class SplitDistillation(Distilled):
         membership = draw_parts(groups.max() + 1, self._submodels, self._out, seed=self._seed)[:, groups]
         student = Student(self._student_fn, through=self._through, seed=self._seed + self._submodels)
         fleet = Fleet(self._model_fn, self._submodels, seed=self._seed)
-        fleet.fit(x, y, membership=membership, epochs=epochs, batch_size=batch_size, verbose=verbose)
+        options = {"epochs": epochs, "batch_size": batch_size, "verbose": verbose}
+        fleet.fit(x, y, membership=membership, **options)
         queries, count = (x, 1) if self._copies is None else join_copies(self._copies, x)
         answers = answers_of_others(fleet, queries, np.tile(membership, count))
-        self._student = student.fit(
-            queries,
-            np.concatenate([y] * count),
-            soften(answers, self._temperature),
-            epochs=self._distill_epochs or epochs,
-            batch_size=batch_size,
-            verbose=verbose,
-        )
+        self._distil(student, queries, np.concatenate([y] * count), answers, **options)
         self._membership = membership
         return self
 

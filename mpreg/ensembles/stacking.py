@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from mpreg._validate import brief, check_count
-from mpreg.data import as_arrays, check_labels, check_pair, join_groups, label_indices, take
+from mpreg.data import as_arrays, check_labels, check_pair, count_labels, join_groups, label_indices, take
 from mpreg.ensembles.parts import KerasPart, SklearnPart, check_part, clean, open_part
 
 MANIFEST = "stacking.json"
@@ -204,7 +204,7 @@ def _count_classes(parts, x, y):
     Raises:
         ValueError: a Keras model is too narrow for the labels, or is one that `KerasPart.width` refuses.
     """
-    in_labels = y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else max(2, 1 + int(label_indices(y).max()))
+    in_labels = max(2, count_labels(y))
     first, _ = take((x, y), slice(1))
     widths = [part.width(first) for part in parts]
     for width in widths:

@@ -15,6 +15,15 @@ from mpreg.training.distillation import Distillation, pack_labels
 class Distilled:
     """What defences share that end in one student: it answers for them.
 
+    Args:
+        distill_epochs: epochs of the student; None is as many as `fit` is asked for.
+        through: function of the distilling student that puts a training defence around it; None for none.
+        temperature: soft labels are raised to the power of its inverse: above 1 they are smoother.
+        seed: non-negative integer.
+
+    Raises:
+        ValueError: an option out of range, or a `through` that is no function.
+
     Attributes:
         target_model: the student, a plain Keras model, to be saved and served without mpreg.
         history: the `keras.callbacks.History` of its training.
@@ -22,7 +31,20 @@ class Distilled:
         consumes_reference: whether reference records were learnt from, so that they leak too.
     """
 
-    _student = None
+    def __init__(self, *, distill_epochs, through, temperature, seed):
+        if distill_epochs is not None:
+            check_count("distill_epochs", distill_epochs, 1)
+        check_number("temperature", temperature, above=0, what="a number above 0, and 1 changes nothing")
+        if through is not None and (not callable(through) or isinstance(through, keras.Model)):
+            raise ValueError(
+                "through must be a function of the student that puts a training defence around it, such as "
+                "lambda student: mpreg.AdversarialRegularization(student, reference, penalty=1.0). "
+                f"Received: {through!r}"
+            )
+        check_count("seed", seed, 0)
+        self._distill_epochs, self._through = distill_epochs, through
+        self._temperature, self._seed = temperature, seed
+        self._student = None
 
     @property
     def target_model(self):
@@ -51,6 +73,12 @@ class Distilled:
     def evaluate(self, x, y, **options):
         """As the student's `evaluate`."""
         return self.target_model.evaluate(x, y, **options)
+
+    def _distil(self, student, x, y, answers, *, epochs, batch_size, verbose):
+        """Trains the student on class probabilities (records, classes), softened; from then on it answers."""
+        soft_labels = soften(answers, self._temperature)
+        epochs = self._distill_epochs or epochs
+        self._student = student.fit(x, y, soft_labels, epochs=epochs, batch_size=batch_size, verbose=verbose)
 
     def _trained(self):
         if self._student is None:
@@ -94,21 +122,6 @@ def check_model_fn(name, function):
         raise TypeError(
             f"{name} must be a function that returns a compiled model. Received: {brief(function)}"
         )
-
-
-def check_options(*, temperature, through, seed):
-    """What all defences that end in a student take.
-
-    Raises:
-        ValueError: a temperature that is not above 0, a `through` that is no function, a negative seed.
-    """
-    check_number("temperature", temperature, above=0, what="a number above 0, and 1 changes nothing")
-    if through is not None and (not callable(through) or isinstance(through, keras.Model)):
-        raise ValueError(
-            "through must be a function of the student that puts a training defence around it, such as "
-            f"lambda student: mpreg.AdversarialRegularization(student, reference, penalty=1.0). Received: {through!r}"
-        )
-    check_count("seed", seed, 0)
 
 
 def read_answers(model, predictions):

@@ -65,15 +65,10 @@ def attack_advantage_interval(member_scores, nonmember_scores, *, confidence=0.9
     conservative elsewhere: between unequal distributions the error is the same Brownian bridge under one
     further condition, which narrows it (Anderson 1955), and ties only leave thresholds out.
 
-    Args:
-        member_scores, nonmember_scores: 1-D scores, higher = more likely a member.
-        confidence: strictly between 0 and 1.
+    Args and errors: as for `attack_advantage`, and `confidence`, strictly between 0 and 1.
 
     Returns:
         `(low, high)`, within [0, 1].
-
-    Raises:
-        ValueError: if a side is empty, not 1-D or holds NaN, or the confidence is out of range.
 
     Example:
         >>> low, high = attack_advantage_interval(range(100, 200), range(100))

@@ -33,15 +33,10 @@ def auc_interval(member_scores, nonmember_scores, *, confidence=0.95):
     DeLong's variance is zero, or unknown, when the sides are perfectly separated or tied or one has a single
     record; Newcombe's method 5 stays wide there.
 
-    Args:
-        member_scores, nonmember_scores: 1-D scores, higher = more likely a member.
-        confidence: strictly between 0 and 1.
+    Args and errors: as for `auc`, and `confidence`, strictly between 0 and 1.
 
     Returns:
         `(low, high)`, within [0, 1].
-
-    Raises:
-        ValueError: if a side is empty, not 1-D or holds NaN, or the confidence is out of range.
 
     Example:
         >>> low, high = auc_interval(range(10, 20), range(10))

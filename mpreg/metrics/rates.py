@@ -68,15 +68,10 @@ def balanced_accuracy_interval(member_decisions, nonmember_decisions, *, confide
 
     They hold for decisions made without sight of the records' membership: fit the threshold on other records.
 
-    Args:
-        member_decisions, nonmember_decisions: 1-D booleans, True where the attack said "member".
-        confidence: strictly between 0 and 1.
+    Args and errors: as for `balanced_accuracy`, and `confidence`, strictly between 0 and 1.
 
     Returns:
         `(low, high)`, within [0, 1].
-
-    Raises:
-        ValueError: if a side is empty, not 1-D or not boolean, or the confidence is out of range.
 
     Example:
         >>> low, high = balanced_accuracy_interval([True] * 60 + [False] * 40, [True] * 40 + [False] * 60)
@@ -99,11 +94,7 @@ def balanced_accuracy_interval(member_decisions, nonmember_decisions, *, confide
 def precision(member_decisions, nonmember_decisions):
     """Return `TPR / (TPR + FPR)`: how often "member" is right at a 50/50 prior; NaN if it was never said.
 
-    Args:
-        member_decisions, nonmember_decisions: 1-D booleans, True where the attack said "member".
-
-    Raises:
-        ValueError: if a side is empty, not 1-D or not boolean.
+    Args and errors: as for `balanced_accuracy`.
 
     Example:
         >>> precision([True, True, True, False], [True, False, False, False])
@@ -123,15 +114,10 @@ def precision_interval(member_decisions, nonmember_decisions, *, confidence=0.95
     Precision rises with TPR and falls with FPR, so each limit takes one limit of either rate. The four share
     the error (Bonferroni), which makes the interval hold at any sample size, at the price of some width.
 
-    Args:
-        member_decisions, nonmember_decisions: 1-D booleans, True where the attack said "member".
-        confidence: strictly between 0 and 1.
+    Args and errors: as for `balanced_accuracy`, and `confidence`, strictly between 0 and 1.
 
     Returns:
         `(low, high)`, within [0, 1].
-
-    Raises:
-        ValueError: if a side is empty, not 1-D or not boolean, or the confidence is out of range.
 
     Example:
         >>> precision_interval([False, False], [False, False])
@@ -149,11 +135,7 @@ def precision_interval(member_decisions, nonmember_decisions, *, confidence=0.95
 def recall(member_decisions, nonmember_decisions):
     """Return the TPR: the share of members called members. Non-members do not enter; they are only checked.
 
-    Args:
-        member_decisions, nonmember_decisions: 1-D booleans, True where the attack said "member".
-
-    Raises:
-        ValueError: if a side is empty, not 1-D or not boolean.
+    Args and errors: as for `balanced_accuracy`.
 
     Example:
         >>> recall([True, True, True, False], [True, False])
@@ -168,15 +150,10 @@ def recall(member_decisions, nonmember_decisions):
 def recall_interval(member_decisions, nonmember_decisions, *, confidence=0.95):
     """Return the Clopper-Pearson limits of the recall.
 
-    Args:
-        member_decisions, nonmember_decisions: 1-D booleans, True where the attack said "member".
-        confidence: strictly between 0 and 1.
+    Args and errors: as for `balanced_accuracy`, and `confidence`, strictly between 0 and 1.
 
     Returns:
         `(low, high)`, within [0, 1].
-
-    Raises:
-        ValueError: if a side is empty, not 1-D or not boolean, or the confidence is out of range.
 
     Example:
         >>> low, high = recall_interval([True] * 100, [False])

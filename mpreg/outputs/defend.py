@@ -5,6 +5,7 @@ from keras import ops
 
 from mpreg.classifiers.arrays import only_output
 from mpreg.classifiers.kind import answers_are_logits
+from mpreg.classifiers.last_layer import last_layer
 from mpreg.classifiers.tensors import logits_behind
 from mpreg.outputs.base import OutputDefence
 
@@ -52,14 +53,8 @@ def defend(model, *layers, from_logits=None):
 
 def is_coarse(model):
     """Whether a model serves truncated or rounded answers, whose rows need not sum to one; also one reloaded."""
-    model = getattr(model, "target_model", model)
-    try:
-        last = model.outputs[0]._keras_history.operation
-    except (AttributeError, IndexError, TypeError):
-        return False
-    return (
-        is_coarse(last) if isinstance(last, keras.Model) else isinstance(last, OutputDefence) and last.coarse
-    )
+    layer, _ = last_layer(model)
+    return isinstance(layer, OutputDefence) and layer.coarse
 
 
 def probabilities_of(model, *, from_logits=None):

@@ -117,4 +117,6 @@ class TestArrays:
     def test_only_output(self):
         array = np.zeros((2, 3))
         assert only_output(array) is array
-        assert only_output([array, array]) is None and only_output({"a": array}) is None
+        for alone in ({"a": array}, [array], ({"a": [array]},)):
+            assert only_output(alone) is array
+        assert only_output([array, array]) is None and only_output({"a": array, "b": array}) is None

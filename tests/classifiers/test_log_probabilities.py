@@ -75,3 +75,18 @@ def test_what_is_no_prediction_is_refused(predictions, message):
 
 def test_a_row_of_numbers_is_one_unit():
     assert arrays.check_predictions([0.25, 0.5]).shape == (2, 1)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 7])
+def test_class_probabilities_of_either_kind(classes):
+    values = logits(classes)
+    given = special.expit(values) if classes == 1 else special.softmax(values, axis=1)
+    for read in (
+        arrays.class_probabilities(values),
+        arrays.class_probabilities(values, from_logits=True),
+        arrays.class_probabilities(given),
+        arrays.class_probabilities(given, from_logits=False),
+    ):
+        np.testing.assert_allclose(read, np.exp(expected(values)), rtol=1e-9, atol=1e-12)
+    cut = np.floor(10 * np.c_[1 - given, given] if classes == 1 else 10 * given) / 10
+    np.testing.assert_allclose(arrays.class_probabilities(cut, coarse=True), cut, rtol=1e-12)

@@ -9,7 +9,7 @@ from scipy import stats
 from support import CLASSES, FEATURES, assert_same_weights, mlp, records, weights_of
 
 from mpreg.training import MixUpMMD
-from mpreg.training.core.members import members_of
+from mpreg.training.core.fitting import members_of
 from mpreg.training.mmd.discrepancy import Discrepancy, class_discrepancy
 from mpreg.training.mmd.matched import MatchedReference
 from mpreg.training.mmd.mixing import Mixing

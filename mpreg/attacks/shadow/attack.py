@@ -11,8 +11,8 @@ from mpreg import signals
 from mpreg._validate import brief, check_count
 from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
 from mpreg.attacks.shadow.models import ShadowModels
+from mpreg.classifiers.floors import LOWEST_READ
 
-LOWEST = -50.0  # of log-probabilities: coarse answers hold zeros
 ENOUGH = 20  # answers of a class on either side, for a classifier of its own: as many as a leaf of its trees
 RANKED = 3  # other classes that a classifier of all classes reads
 TREES = {"max_iter": 40, "max_depth": 3, "max_bins": 64, "early_stopping": False}
@@ -258,7 +258,7 @@ def _known(shadows, seed):
 
 
 def _features(answers):
-    return np.maximum(answers.log_probabilities, LOWEST)
+    return np.maximum(answers.log_probabilities, LOWEST_READ)
 
 
 def _ranked(features, labels):

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from mpreg import signals
 from mpreg._validate import brief, check_count
 from mpreg.attacks.shadow.attack import member_probability
-from mpreg.data import check_labels, label_indices, map_arrays
+from mpreg.data import check_labels, count_labels, label_indices, map_arrays
 
 
 class ShadowModelBundle(BaseEstimator):
@@ -62,7 +62,7 @@ class ShadowModelBundle(BaseEstimator):
             ValueError: fewer records than twice `shadow_dataset_size`.
         """
         y = check_labels(y)
-        size, classes = self.shadow_dataset_size, _count(y)
+        size, classes = self.shadow_dataset_size, count_labels(y)
         if 2 * size > len(y):
             raise ValueError(
                 f"a shadow model needs {size} records to train on and as many others. Received: {len(y)} records"
@@ -165,7 +165,7 @@ def prepare_attack_data(model, data_in, data_out):
 
     Example: see `ShadowModelBundle`.
     """
-    return _attack_data(model, data_in, data_out, max(_count(y) for _, y in (data_in, data_out)))
+    return _attack_data(model, data_in, data_out, max(count_labels(y) for _, y in (data_in, data_out)))
 
 
 def _attack_data(model, data_in, data_out, classes):
@@ -191,11 +191,6 @@ def _fitted(model, x, y, fit_kwargs):
 
 def _rows(x, y, rows):
     return map_arrays(lambda array: np.asarray(array)[rows], x), y[rows]
-
-
-def _count(y):
-    y = np.asarray(y)
-    return y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else 1 + int(label_indices(y).max())
 
 
 def _check_function(model_fn):

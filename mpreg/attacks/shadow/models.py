@@ -4,6 +4,7 @@ import numpy as np
 
 from mpreg import signals
 from mpreg._validate import brief
+from mpreg.classifiers.arrays import class_probabilities
 from mpreg.data import label_indices
 
 
@@ -87,20 +88,18 @@ class ShadowModels:
             outputs: functions of class probabilities (n, classes), such as the layers of `mpreg.outputs`.
         """
 
-        def defend(predictions, labels):
-            answered = signals.read_answers(predictions, labels, **self._read).probabilities.astype(
-                np.float32
-            )
+        def defend(predictions):
+            answered = class_probabilities(predictions, **self._read).astype(np.float32)
             for output in outputs:
                 answered = output(answered)
             return np.asarray(answered)
 
         def ask(x):
-            return np.stack([defend(one, np.zeros(len(one), int)) for one in self._ask(x)])
+            return np.stack([defend(one) for one in self._ask(x)])
 
         return ShadowModels(
             self.membership,
-            np.stack([defend(one, self.labels) for one in self.predictions]),
+            np.stack([defend(one) for one in self.predictions]),
             self.labels,
             ask=ask if self._ask else None,
             from_logits=False,

@@ -11,7 +11,7 @@ from mpreg.classifiers.tensors import count_classes
 from mpreg.data import refuse_sparse
 from mpreg.training.core.batch import Batch, finite_weights
 from mpreg.training.core.distribution_loss import distribution_loss
-from mpreg.training.core.members import members_of
+from mpreg.training.core.fitting import fit_with, members_of
 from mpreg.training.core.part import MIX, UNPACK
 from mpreg.training.core.wrapping import Wrapper
 
@@ -214,17 +214,3 @@ def classes_on(target, record):
 
 def _to_number(value):
     return float(value) if getattr(value, "shape", None) == () else value
-
-
-def fit_with(controls, fit, bound):
-    """Calls a bound `fit` with more callbacks, ahead of the caller's."""
-    callbacks = bound.arguments.get("callbacks")
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks.callbacks[:0] = controls
-        try:
-            return fit(*bound.args, **bound.kwargs)
-        finally:
-            for control in controls:
-                callbacks.callbacks.remove(control)
-    bound.arguments["callbacks"] = [*controls, *keras.tree.flatten(callbacks or [])]
-    return fit(*bound.args, **bound.kwargs)

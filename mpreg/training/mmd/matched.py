@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mpreg.data import label_indices
+from mpreg.data import evenly_spaced, label_indices
 from mpreg.training.core.reference import ArrayReference
 
 
@@ -48,5 +48,5 @@ class MatchedReference(ArrayReference):
 
     def some(self, count):
         """At most `count` records `(x, y)`, evenly spread."""
-        rows = np.unique(np.linspace(0, self._records - 1, min(count, self._records)).astype(int))
+        rows = evenly_spaced(self._records, count)
         return keras.tree.map_structure(lambda x: tf.gather(x, rows), self._x), self._labels[rows]

@@ -1,9 +1,23 @@
-"""Some of the records that a fit trains on, to measure the target on them."""
+"""What parts need of `fit` beside its steps: some of the records it trains on, and callbacks of their own."""
 
 import keras
 import numpy as np
 
-from mpreg.data import map_arrays
+from mpreg.data import evenly_spaced, map_arrays, take
+
+
+def fit_with(controls, fit, bound):
+    """Calls a bound `fit` with more callbacks, ahead of the caller's."""
+    callbacks = bound.arguments.get("callbacks")
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks.callbacks[:0] = controls
+        try:
+            return fit(*bound.args, **bound.kwargs)
+        finally:
+            for control in controls:
+                callbacks.callbacks.remove(control)
+    bound.arguments["callbacks"] = [*controls, *keras.tree.flatten(callbacks or [])]
+    return fit(*bound.args, **bound.kwargs)
 
 
 def members_of(x, y, validation_split=0.0):
@@ -25,8 +39,7 @@ def _some(x, y, count, share):
             f"records come once only. Give fit arrays, a tf.data.Dataset or a PyDataset, or say gap=0. Received: {x!r}"
         )
     records = int(len(y) * share)  # Keras validates on the last ones
-    rows = np.unique(np.linspace(0, records - 1, min(count, records)).astype(int))
-    return map_arrays(lambda array: np.asarray(array)[rows], x), np.asarray(y)[rows]
+    return take((map_arrays(np.asarray, x), np.asarray(y)), evenly_spaced(records, count))
 
 
 def _of_elements(elements, count):
