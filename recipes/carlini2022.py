@@ -22,7 +22,7 @@ from mpreg.catalogue.settings import CIFAR10
 from mpreg.metrics import FPRS
 from mpreg.progress import progress_bar
 from mpreg.recipes import options
-from mpreg.recipes.studies import quickstart
+from mpreg.recipes.settings import LOCATION30_WITH_DROPOUT
 from mpreg.recipes.training import EpochBar, train_undefended
 from mpreg.recipes.writing import console, print_table
 from mpreg.reports.figures import plot_attacks
@@ -32,7 +32,7 @@ PUBLISHED = {"loss threshold": (0.0, 59.4), "shadow": (0.3, 59.6), "likelihood r
 
 
 SETTINGS = {
-    "location30": quickstart.SETTINGS["location30"],
+    "location30": LOCATION30_WITH_DROPOUT,
     "cifar10": CIFAR10.but(reference=1_000),
 }
 

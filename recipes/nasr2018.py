@@ -20,7 +20,7 @@ from mpreg.catalogue import Setting, setting_of
 from mpreg.progress import progress_bar
 from mpreg.recipes import options
 from mpreg.recipes.published_schedule import PublishedSchedule, train_published
-from mpreg.recipes.studies import quickstart
+from mpreg.recipes.settings import LOCATION30_WITH_DROPOUT
 from mpreg.recipes.training import train_defended, train_undefended, watch
 from mpreg.recipes.writing import console, print_table, write_comparison
 
@@ -61,7 +61,7 @@ CIFAR = {
 }
 SETTINGS = {
     # not in the paper: small enough to try either schedule on
-    "location30": quickstart.SETTINGS["location30"],
+    "location30": LOCATION30_WITH_DROPOUT,
     "purchase100": Setting(dataset="purchase100", nonmembers=20_000, **PURCHASE),
     "purchase100-like": Setting(dataset="purchase100-like", **{**PURCHASE, "reference": 20_000}),
     "texas100": Setting(

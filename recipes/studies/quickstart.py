@@ -1,14 +1,13 @@
 """`mpreg quickstart`: a classifier without and with adversarial regularization, attacked, on real data."""
 
-import functools
 import time
 from pathlib import Path
 
 import mpreg
-from mpreg.catalogue import setting_of, table
-from mpreg.catalogue.networks import small_mlp
-from mpreg.catalogue.settings import DIGITS, LOCATION30, PURCHASE100_LIKE
+from mpreg.catalogue import setting_of
+from mpreg.catalogue.settings import DIGITS, PURCHASE100_LIKE
 from mpreg.progress import progress_bar
+from mpreg.recipes.settings import LOCATION30_WITH_DROPOUT
 from mpreg.recipes.training import train_defended, train_undefended, watch
 from mpreg.recipes.writing import console, print_table, write_comparison
 
@@ -18,12 +17,7 @@ SETTINGS = {
     setting.dataset: setting
     for setting in (
         DIGITS.but(members=100, reference=700, epochs=60, penalty=1.0, batch_size=32),
-        LOCATION30.but(
-            network=table(functools.partial(small_mlp, dropout=0.5)),
-            learning_rate=5e-4,
-            epochs=100,
-            penalty=3.0,
-        ),
+        LOCATION30_WITH_DROPOUT,
         PURCHASE100_LIKE.but(penalty=3.0),
     )
 }
