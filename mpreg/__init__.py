@@ -66,18 +66,24 @@ _EXPORTS = {
 }
 _MODULES = (
     "attacks",
+    "audit",
     "callbacks",
     "catalogue",
+    "data",
     "datasets",
     "ensembles",
+    "evaluation",
     "fleet",
     "gradients",
     "metrics",
     "networks",
     "outputs",
+    "private",
     "recipes",
+    "reports",
     "signals",
     "testing",
+    "training",
 )
 
 __all__ = sorted([*_EXPORTS, *_MODULES])

@@ -75,9 +75,10 @@ def cross_fit_each(attacks, members, nonmembers, *, scores=None, groups=None, fo
     records = [len(np.unique(own)) for own in groups]
     smaller = min(records)
     if smaller < 2:
+        copies = " that are no copies of each other" if sum(records) < sum(map(len, sides)) else ""
         raise ValueError(
             "an attack needs at least 2 members and 2 non-members: some to learn from and others to judge. "
-            f"Received: {records[0]} members and {records[1]} non-members that differ from each other"
+            f"Received: {records[0]} members and {records[1]} non-members{copies}"
         )
     # By whether an attack learns.
     drawn = {True: _draw(groups, min(folds, smaller), seed), False: [_Fold(ALL, ALL)]}
