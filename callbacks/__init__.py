@@ -3,3 +3,4 @@
 from mpreg.callbacks.adversarial_training import AdversarialTraining as AdversarialTraining
 from mpreg.callbacks.privacy_budget import PrivacyBudget as PrivacyBudget
 from mpreg.callbacks.privacy_meter import PrivacyMeter as PrivacyMeter
+from mpreg.callbacks.privacy_target import PrivacyTarget as PrivacyTarget

@@ -27,7 +27,7 @@ class AdversarialTraining(GameControl):
 
     Args:
         reference: as for `AdversarialRegularization`.
-        penalty: as for `AdversarialRegularization`.
+        strength, penalty: as for `AdversarialRegularization`: a relative weight, 1.5 by default, or a fixed one.
         **options: the other options of `AdversarialRegularization`.
 
     Raises:
@@ -36,7 +36,7 @@ class AdversarialTraining(GameControl):
 
     Example:
     ```python
-    model.fit(x, y, epochs=30, callbacks=[AdversarialTraining(reference, penalty=3.0), PrivacyMeter(split)])
+    model.fit(x, y, epochs=30, callbacks=[AdversarialTraining(reference), PrivacyMeter(split)])
     ```
     """
 
@@ -44,26 +44,30 @@ class AdversarialTraining(GameControl):
         self,
         reference,
         *,
+        strength=GameOptions.strength,
         penalty=GameOptions.penalty,
+        reference_gain=GameOptions.reference_gain,
+        averaging=GameOptions.averaging,
         inference_network=GameOptions.inference_network,
         attack_steps=GameOptions.attack_steps,
         attack_optimizer=GameOptions.attack_optimizer,
         warmup_epochs=GameOptions.warmup_epochs,
         reference_batch_size=GameOptions.reference_batch_size,
-        reference_gain=GameOptions.reference_gain,
         from_logits=None,
         seed=GameOptions.seed,
     ):
         super().__init__(game=None)
         self._reference = reference
         self._options = GameOptions(
+            strength=strength,
             penalty=penalty,
+            reference_gain=reference_gain,
+            averaging=averaging,
             inference_network=inference_network,
             attack_steps=attack_steps,
             attack_optimizer=attack_optimizer,
             warmup_epochs=warmup_epochs,
             reference_batch_size=reference_batch_size,
-            reference_gain=reference_gain,
             seed=seed,
         )
         self._from_logits = from_logits
@@ -78,7 +82,7 @@ class AdversarialTraining(GameControl):
         if isinstance(model, TrainingDefence):
             raise ValueError(
                 "a training defence takes the game as one of its parts: wrap the model, "
-                f"AdversarialRegularization(model, reference, penalty=...). Received: {type(model).__name__}"
+                f"AdversarialRegularization(model, reference). Received: {type(model).__name__}"
             )
         if self._player is not model:
             with model.distribute_strategy.scope():
@@ -91,6 +95,7 @@ class AdversarialTraining(GameControl):
             _restore_player(self.model)
             raise ValueError("a model plays one game at a time: give fit a single AdversarialTraining")
         self._fitting = True
+        super().on_train_begin(logs)
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
@@ -98,6 +103,7 @@ class AdversarialTraining(GameControl):
             tracker.reset_state()
 
     def on_train_end(self, logs=None):
+        super().on_train_end(logs)
         self._restore()
 
     def on_test_begin(self, logs=None):
@@ -181,8 +187,14 @@ class AdversarialTraining(GameControl):
         return healed
 
 
+def playing(model):
+    """The `AdversarialTraining` that a model is in play with, or None."""
+    player = getattr(model.__dict__.get("train_step"), "__self__", None)
+    return player if isinstance(player, AdversarialTraining) else None
+
+
 def _restore_player(model):
     """Restores a model that another `AdversarialTraining` has in play."""
-    player = getattr(model.__dict__.get("train_step"), "__self__", None)
-    if isinstance(player, AdversarialTraining):
+    player = playing(model)
+    if player is not None:
         player._restore()

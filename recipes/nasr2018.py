@@ -23,6 +23,7 @@ from mpreg.recipes.published_schedule import PublishedSchedule, train_published
 from mpreg.recipes.settings import LOCATION30_WITH_DROPOUT
 from mpreg.recipes.training import train_defended, train_undefended, watch
 from mpreg.recipes.writing import console, print_table, write_comparison
+from mpreg.training.presets import PUBLISHED_GAME
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,9 @@ def run(dataset="location30", *, schedule="ours", members=None, epochs=None, pen
 
     Args:
         dataset: a name in `SETTINGS`.
-        schedule: `"ours"` trains with `AdversarialRegularization` and its defaults, `"published"` with the
-            paper's network and its 22 inference steps per target step, which takes some 30 times plain training.
+        schedule: `"ours"` trains with `AdversarialRegularization`, which charges members alone as in the paper,
+            `"published"` with the paper's network and its 22 inference steps per target step, which takes some 30 times
+            plain training.
         members: members, and as many reference records; None as in `SETTINGS`.
         epochs: of both trainings; None as in `SETTINGS`.
         penalty: weight of the gain; None as in `SETTINGS`.
@@ -133,7 +135,8 @@ def run(dataset="location30", *, schedule="ours", members=None, epochs=None, pen
             defended = train_as_published(setting, data, split, seed=seed, advance=advance)
         else:
             callbacks = watch(split, out / "logs" / "defended", advance)
-            defended = train_defended(setting, data, split, seed=seed, callbacks=callbacks)
+            game = {**PUBLISHED_GAME, "penalty": setting.penalty}
+            defended = train_defended(setting, data, split, seed=seed, callbacks=callbacks, **game)
     reports = {}
     with progress_bar("attacking", 2) as advance:
         for name, model in (("undefended", undefended), ("defended", defended)):

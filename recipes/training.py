@@ -14,12 +14,10 @@ def train_undefended(setting, data, split, *, seed, callbacks=()):
     return model
 
 
-def train_defended(setting, data, split, *, seed, callbacks=()):
-    """Adversarial regularization; returns the classifier."""
+def train_defended(setting, data, split, *, seed, callbacks=(), **game):
+    """Adversarial regularization, with options of `AdversarialRegularization`; returns the classifier."""
     keras.utils.set_random_seed(seed)
-    model = mpreg.AdversarialRegularization(
-        setting.target(data, seed), split.reference, penalty=setting.penalty, seed=seed
-    )
+    model = mpreg.AdversarialRegularization(setting.target(data, seed), split.reference, seed=seed, **game)
     _fit(model, setting, split, callbacks)
     return model.target_model
 

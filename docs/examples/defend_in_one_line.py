@@ -22,7 +22,7 @@ def build():
     return model
 
 
-def main(out="defended", *, epochs=60, penalty=1.0, attacks="standard"):
+def main(out="defended", *, epochs=60, attacks="standard"):
     digits = load_digits()
     split = mpreg.MembershipSplit.from_arrays(
         digits.data.astype("float32") / 16,
@@ -37,7 +37,7 @@ def main(out="defended", *, epochs=60, penalty=1.0, attacks="standard"):
     plain.fit(*split.members, epochs=epochs, verbose=0)
 
     defended = build()
-    defence = AdversarialTraining(split.reference, penalty=penalty, seed=0)
+    defence = AdversarialTraining(split.reference, seed=0)
     defended.fit(*split.members, epochs=epochs, verbose=0, callbacks=[defence])  # the one line
 
     comparison = mpreg.compare(

@@ -4,7 +4,7 @@ import dataclasses
 
 import mpreg
 from mpreg.catalogue.defence import ANY, Defence
-from mpreg.catalogue.game import adversarial_around
+from mpreg.catalogue.game import published_around
 from mpreg.data.augmentations import ShiftsAndFlips
 from mpreg.data.copies import Erased
 
@@ -31,8 +31,8 @@ def split_distillation_of_copies(task, out, **options):
 
 
 def split_distillation_and_game(task, penalty):
-    """The game is played while the sub-models are distilled."""
-    return split_distillation_of_copies(task, 10, through=adversarial_around(task, penalty))
+    """The game, as published, is played while the sub-models are distilled."""
+    return split_distillation_of_copies(task, 10, through=published_around(task, penalty))
 
 
 def _copies(task):

@@ -22,7 +22,7 @@ class Compare(click.Command):
 @options.plugins(import_tensorflow)
 @click.option(
     "--defences",
-    default="advreg,selena-copies",
+    default="advreg,advreg-l2,selena-copies",
     show_default=True,
     help="Of those below, with commas; or all.",
 )

@@ -43,7 +43,7 @@ class SplitDistillation(Distilled):
         copies: function of records that yields altered copies of all of them, such as `mpreg.ensembles.Erased()`, or
             `mpreg.attacks.ShiftsAndFlips()` for images; None distils on the records themselves.
         through: function of the distilling student that puts a training defence around it, such as
-            `lambda student: mpreg.AdversarialRegularization(student, reference, penalty=1.0)`. It knows true labels.
+            `lambda student: mpreg.AdversarialRegularization(student, reference)`. It knows true labels.
         temperature: soft labels are raised to the power of its inverse: above 1 they are smoother.
         seed: non-negative integer of the parts, the weights and the batches.
 

@@ -44,7 +44,7 @@ def compact(classes, *, seed=0):
 
     Example:
     ```python
-    model = mpreg.AdversarialRegularization(target, reference, penalty=3.0, inference_network="compact")
+    model = mpreg.AdversarialRegularization(target, reference, inference_network="compact")
     ```
     """
     log_probabilities, labels = _inputs(classes)
@@ -80,7 +80,7 @@ def nasr2018(classes, *, seed=0):
 
     Example:
     ```python
-    model = mpreg.AdversarialRegularization(target, reference, penalty=3.0, inference_network="nasr2018")
+    model = mpreg.AdversarialRegularization(target, reference, inference_network="nasr2018")
     ```
     """
     log_probabilities, labels = _inputs(classes)

@@ -5,6 +5,7 @@ from mpreg.training.core.defence import TrainingDefence as TrainingDefence
 from mpreg.training.distillation import Distillation as Distillation
 from mpreg.training.distillation import pack_labels as pack_labels
 from mpreg.training.game.adversarial import AdversarialRegularization as AdversarialRegularization
+from mpreg.training.game.options import GameOptions as GameOptions
 from mpreg.training.hamp import HAMP as HAMP
 from mpreg.training.mmd.mixup_mmd import MixUpMMD as MixUpMMD
 from mpreg.training.presets import Preset as Preset

@@ -102,7 +102,7 @@ class Distillation(TrainingDefence):
 
     Example:
     ```python
-    student = mpreg.training.Distillation(mpreg.AdversarialRegularization(target, reference, penalty=1.0))
+    student = mpreg.training.Distillation(mpreg.AdversarialRegularization(target, reference))
     student.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     student.fit(x, mpreg.training.pack_labels(teacher.predict(x), y, classes=30), epochs=30)
     ```

@@ -22,12 +22,16 @@ def test_training_overhead_prints_its_table_and_writes_its_figures(overhead, tmp
     monkeypatch.setattr(overhead, "purchase_mlp", small_target)
     monkeypatch.setattr(overhead, "RECORDS", 400)
     monkeypatch.setattr(overhead, "BATCH", 16)
+    monkeypatch.setattr(overhead, "SIDE", 8)
+    monkeypatch.setattr(overhead, "IMAGE_BATCH", 8)
     assert overhead.main(["--quick", "--rounds", "1", "--json", str(path)]) == 0
     printed = capsys.readouterr()
     result = json.loads(path.read_text())
     for name in (overhead.PLAIN, overhead.OURS, overhead.NASR, overhead.CALLBACK, overhead.PUBLISHED):
         assert name in printed.out
         assert [len(rounds) for rounds in result["seconds_per_batch"][name].values()] == [1, 1]
+    for name in (overhead.PLAIN, overhead.OURS):
+        assert [len(rounds) for rounds in result["seconds_per_image_batch"][name].values()] == [1, 1]
     assert "extrapolated" in printed.out and "Load average" in printed.out
     assert "\x1b" not in printed.out and printed.err == ""
 

@@ -18,6 +18,10 @@ def private():
     return mpreg.DPSGD(mlp(), noise_multiplier=5.0, l2_norm_clip=1.0, delta=1e-3, seed=0)
 
 
+def paid_for_entropy():
+    return mpreg.ConfidencePenalty(mlp(), weight=0.1)
+
+
 # name -> a new callback, the keys that it adds to `logs`, and the kind of model that it is for
 MAKERS = {
     "AdversarialTraining": (
@@ -36,6 +40,11 @@ MAKERS = {
         lambda: mpreg.callbacks.PrivacyMeter(SPLIT),
         {"train_accuracy", "attack_accuracy", "attack_auc", "privacy_meter_cost"},
         mlp,
+    ),
+    "PrivacyTarget": (
+        lambda: mpreg.callbacks.PrivacyTarget(SPLIT, attack_accuracy=0.95),
+        {"privacy_target_strength", "privacy_target_attack"},
+        paid_for_entropy,
     ),
 }
 

@@ -34,7 +34,7 @@ def test_defend_in_one_line(tmp_path):
 
 @pytest.mark.slow
 def test_choose_a_defence(tmp_path):
-    comparison, chosen = story("choose_a_defence").main(tmp_path, epochs=1, penalties=(1.0,), attacks="fast")
+    comparison, chosen = story("choose_a_defence").main(tmp_path, epochs=1, strengths=(1.0,), attacks="fast")
     assert next(iter(comparison.reports)) == "none" and len(comparison.reports) == 5
     assert f"{chosen} (chosen)" in (tmp_path / "dpia.html").read_text("utf-8")
     assert "defences side by side" in (tmp_path / "report.html").read_text("utf-8")
@@ -45,15 +45,18 @@ def test_the_choice_follows_its_rule():
     class Figures:
         test_accuracy: Estimate
         attack_accuracy: Estimate
+        reference: object = None
 
-    def figures(test, attack):
-        return Figures(Estimate(test, 0, 1), Estimate(attack, 0, 1))
+    def figures(test, attack, on_reference=None):
+        reference = None if on_reference is None else figures(test, on_reference)
+        return Figures(Estimate(test, 0, 1), Estimate(attack, 0, 1), reference)
 
     reports = {
         "none": figures(0.9, 0.8),
         "dear": figures(0.8, 0.5),
         "fair": figures(0.88, 0.6),
         "poor": figures(0.9, 0.7),
+        "leaks its reference": figures(0.9, 0.55, on_reference=0.65),
     }
     assert story("choose_a_defence").choose(reports) == "fair"
 

@@ -318,7 +318,7 @@ def test_a_step_of_the_users_own_is_charged_too_but_cannot_blend():
 
     x, y = records()
     targets = mlp(), mlp()
-    for target, wrap in zip(targets, (own, lambda t: game(t, reference_batch_size=64)), strict=True):
+    for target, wrap in zip(targets, (own, lambda t: game(t, reference_batch_size=32)), strict=True):
         model = compiled(wrap(target))
         model.game.attack_optimizer.learning_rate = 0.0  # Adam and SGD alike
         model.train_on_batch(x, y)

@@ -95,7 +95,7 @@ class ShadowTraining:
     Example:
     ```python
     def train(x, y, seed):
-        model = mpreg.AdversarialRegularization(build(seed), split.reference, penalty=3.0, seed=seed)
+        model = mpreg.AdversarialRegularization(build(seed), split.reference, seed=seed)
         model.compile("adam", "sparse_categorical_crossentropy")
         model.fit(x, y, epochs=30, verbose=0)
         return model

@@ -41,9 +41,11 @@ class TrainingDefence(Wrapper):
         check_target(target, type(self).__name__)
         for position, part in enumerate(parts):
             part.check(parts[:position])
+            part.attach(target)
         super().__init__(target, name=name, dtype=dtype)
         self.parts = parts
         self.from_logits = from_logits
+        self.members = None  # while fit runs: a function of a number, so many of the records it was given
         self.built = True
 
     @property
@@ -143,11 +145,16 @@ class TrainingDefence(Wrapper):
             )
         if any(part.stage == MIX or part.consumes_reference for part in self.parts):
             refuse_sparse(bound.arguments.get("x"), "x")
-        members = members_of(*(bound.arguments.get(name) for name in ("x", "y", "validation_split")))
+        self.members = members = members_of(
+            *(bound.arguments.get(name) for name in ("x", "y", "validation_split"))
+        )
         controls = [control for part in self.parts if (control := part.control(members)) is not None]
         for control in controls:
             control.set_model(self)  # a CallbackList of the caller's is not given its model again
-        return fit_with(controls, fit, bound)
+        try:
+            return fit_with(controls, fit, bound)
+        finally:
+            self.members = None
 
     def evaluate(self, *args, **kwargs):
         """As `keras.Model.evaluate`."""

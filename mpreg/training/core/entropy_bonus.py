@@ -18,15 +18,15 @@ class EntropyBonus(DefencePart):
 
     def __init__(self, *, weight, **kwargs):
         super().__init__(**{"name": "entropy_bonus", **kwargs})
-        self.weight = float(weight)
+        self.strength = self.state("strength", weight)
 
     def charge(self, batch, loss):
         logs = batch.log_probabilities
         entropy = -tf.reduce_sum(tf.exp(logs) * logs, axis=-1)
-        return add_charge(loss, -self.weight * mean_present(entropy, presence(batch.weights, logs)))
+        return add_charge(loss, -self.strength * mean_present(entropy, presence(batch.weights, logs)))
 
     def get_config(self):
-        return {**super().get_config(), "weight": self.weight}
+        return {**super().get_config(), "weight": float(self.strength.numpy())}
 
 
 def open_bonus(name, weight):

@@ -1,5 +1,7 @@
 """A part of a training defence: what it does to a batch, and what it charges for it."""
 
+import math
+
 import keras
 
 # Parts act in this order, and in that of wrapping where they share a stage.
@@ -18,17 +20,24 @@ class DefencePart(keras.layers.Layer):
         decides: what it decides that no other part may: of `LABELS`, `MIXTURES`.
         consumes_reference: whether it learns from reference records, which then leak too.
         private_reason: why it cannot be trained with differential privacy for each record, as the end of a sentence.
+        strength: variable of how strongly it acts, which may change during training; None where nothing can be turned.
+        strongest: strength that is not to be passed without being asked to.
     """
 
     stage = ADD
     decides = frozenset()
     consumes_reference = False
     private_reason = "acts in a training step of its own, which DPSGD would replace"
+    strength = None
+    strongest = math.inf
 
     def __init__(self, **kwargs):
         super().__init__(**{"dtype": "float32", **kwargs})
         self._reference = None
         self.built = True
+
+    def attach(self, target):
+        """Called once the target is known, which may not be built yet."""
 
     def prepare(self, batch):
         """Before the forward pass: may set `batch.inputs`, `batch.weights`, `batch.judged`; `batch.y` to unpack it."""
@@ -89,11 +98,17 @@ class DefencePart(keras.layers.Layer):
         """The trackers alone: the `loss` of a network inside that came compiled is not the target's."""
         return list(self.trackers)
 
-    def state(self, name, value, dtype="float32"):
-        """A number that is saved with the part and that its step can change."""
+    def load_own_variables(self, store):
+        """Files of before lack the state that was added since, which stays as it is made."""
+        for index, variable in enumerate([*self._trainable_variables, *self._non_trainable_variables]):
+            if str(index) in store:
+                variable.assign(store[str(index)])
+
+    def state(self, name, value, dtype="float32", shape=()):
+        """A number, or an array of one, that is saved with the part and that its step can change."""
         return self.add_weight(
             name=name,
-            shape=(),
+            shape=shape,
             dtype=dtype,
             initializer=keras.initializers.Constant(value),
             trainable=False,

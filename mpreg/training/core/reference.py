@@ -41,6 +41,11 @@ class ArrayReference:
         )
         return keras.tree.map_structure(lambda x: tf.gather(x, rows), self._x), tf.gather(self._y, rows)
 
+    @property
+    def records(self):
+        """All of them, a pair `(x, y)` of arrays."""
+        return keras.tree.map_structure(lambda x: x.numpy(), self._x), self._labels
+
     def refill(self, batches):
         """Nothing to do: all records are on the device already."""
 

@@ -1,11 +1,14 @@
 """The min-max game of adversarial regularization, as a part that any Keras training step can hold.
 
 The inner player, an inference network, learns to tell members from reference records by the target's answers.
-What it gains on the members is the penalty that the outer player, the target, pays.
+What it gains is what the outer player, the target, pays for: on members and on reference records alike, or as in the
+paper's experiments on members alone, which drives the target to answer all badly.
 
 Source: Nasr, Shokri and Houmansadr, "Machine Learning with Membership Privacy using Adversarial
 Regularization", CCS 2018, sections 3.1 and 3.2, algorithm 1.
 """
+
+import math
 
 import keras
 import tensorflow as tf
@@ -13,12 +16,14 @@ import tensorflow as tf
 from mpreg.classifiers.calling import answers_aside
 from mpreg.classifiers.tensors import log_probabilities, one_hot_labels
 from mpreg.networks.inference import build_inference_network
+from mpreg.training.core.average import WeightAverage
 from mpreg.training.core.batch import add_charge, mean_present, replicas
 from mpreg.training.core.part import DefencePart
 from mpreg.training.core.reference import ArrayReference, DatasetReference, open_reference
-from mpreg.training.game import watchdog
+from mpreg.training.game import collapse, watchdog
+from mpreg.training.game.balance import Balance
 from mpreg.training.game.control import GameControl
-from mpreg.training.game.options import GameOptions, check_penalty
+from mpreg.training.game.options import GameOptions, check_penalty, check_strength
 
 
 @keras.saving.register_keras_serializable("mpreg")
@@ -40,17 +45,25 @@ class MembershipGame(DefencePart):
             options.inference_network, classes, seed=options.seed
         )
         self.attack_optimizer = own_optimizer(options.attack_optimizer, self.inference_network)
-        self.penalty = self.state("penalty", options.penalty)
+        self.strength = self.state("strength", options.strength if options.relative else options.penalty)
         self.warmup_left = self.state("warmup_left", options.warmup_epochs)
         # 0 in warm-up: the network learns, the target pays nothing.
         self.charging = self.state("charging", 1.0)
         self.step = self.state("step", 0, dtype="int64")
         self.evidence = watchdog.BatchEvidence(self.state)
+        # Files of before end here, and are read in this order.
+        self.balance = Balance(self.state)
+        self.tally = collapse.MemberTally(self.state, classes)
+        self.average = None
         self.first_vectors = watchdog.first_vectors(self.inference_network)
         self.collapse_reported = False
         self.inference_accuracy = keras.metrics.Mean(name="inference_accuracy")
         self.inference_loss = keras.metrics.Mean(name="inference_loss")
         self.membership_gain = keras.metrics.Mean(name="membership_gain")
+
+    def attach(self, target):
+        if self.average is None and self.options.averaging and target.built:
+            self.average = WeightAverage(target, self.options.averaging, self.state)
 
     def set_reference(self, reference):
         """Takes an open source, arrays `(x, y)` or a `tf.data.Dataset` of `(x, y)` as the reference records.
@@ -68,9 +81,41 @@ class MembershipGame(DefencePart):
         """Fetches streamed reference records for so many training steps."""
         self.reference.refill(steps * self.options.attack_steps)
 
+    @property
+    def strongest(self):
+        """As for any part: of a relative strength 5, above which classifiers collapse."""
+        return 5.0 if self.options.relative else math.inf
+
+    @property
+    def penalty(self):
+        """What the gain is weighed with as things stand: the fixed penalty, or the strength times the ratio."""
+        return self.strength * self.balance.ratio if self.options.relative else self.strength.value
+
     def set_penalty(self, penalty):
-        """Takes a new penalty from the next step on, without tracing anew."""
-        self.penalty.assign(check_penalty(penalty))
+        """Takes a new penalty from the next step on, without tracing anew.
+
+        Raises:
+            ValueError: it is no number of at least 0, or the game has a strength instead.
+        """
+        penalty = check_penalty(penalty)
+        if self.options.relative:
+            raise ValueError(
+                f"the game weighs its gain by strength: set that instead. Received: penalty={penalty!r}"
+            )
+        self.strength.assign(penalty)
+
+    def set_strength(self, strength):
+        """Takes a new strength from the next step on, without tracing anew.
+
+        Raises:
+            ValueError: it is no number of at least 0, or the game has a fixed penalty instead.
+        """
+        strength = check_strength(strength)
+        if not self.options.relative:
+            raise ValueError(
+                f"the game has a fixed penalty: set that instead. Received: strength={strength!r}"
+            )
+        self.strength.assign(strength)
 
     @property
     def trackers(self):
@@ -88,9 +133,18 @@ class MembershipGame(DefencePart):
         known = [tf.stop_gradient(part) for part in members]
         for _ in range(self.options.attack_steps):
             reference = self._read_reference(batch)
-            self._learn(known, batch.present, reference)
-        gain = self._gain(members, batch.present, reference)
+            seen = [tf.stop_gradient(part) for part in reference]
+            self._learn(known, batch.present, seen)
+        self.tally.update(*known, batch.present)
+        gain, slopes = self._gain(known, batch.present, seen)
+        if self.options.relative:
+            self.balance.update(batch, slopes[0])
         self.membership_gain.update_state(gain)
+        # The gain with its gradient, which was worked out above, once for both.
+        for slope, answers, stopped in zip(
+            slopes, (members[0], reference[0]), (known[0], seen[0]), strict=True
+        ):
+            gain += tf.reduce_sum(slope * (answers - stopped))
         return add_charge(loss, self.charging * self.penalty * gain)
 
     def _read_reference(self, batch):
@@ -109,7 +163,6 @@ class MembershipGame(DefencePart):
 
     def _learn(self, members, present, reference):
         """One step of the inner maximization: descends the cross-entropy of member against reference."""
-        reference = [tf.stop_gradient(part) for part in reference]
         both = [tf.concat(pair, axis=0) for pair in zip(members, reference, strict=True)]
         size = tf.shape(present)[0]
         with tf.GradientTape() as tape:
@@ -132,12 +185,21 @@ class MembershipGame(DefencePart):
         self.evidence.update(called + cleared - 1.0, members, present, reference)
 
     def _gain(self, members, present, reference):
-        """What the inference network gains: E log h on members, and E log(1 - h) on reference records if asked."""
-        gain = mean_present(tf.math.log_sigmoid(self._suspect(members, training=False)), present)
-        if self.options.reference_gain:
-            cleared = tf.math.log_sigmoid(-self._suspect(reference, training=False))
-            gain = 0.5 * (gain + tf.reduce_mean(cleared))
-        return gain
+        """What the inference network gains, and its gradients by the log-probabilities of members and of reference.
+
+        The gain is E log h on members, or half of it and half of E log(1 - h) on reference records.
+        """
+        answers = members[0], reference[0]
+        scale = tf.cast(tf.shape(present)[0], tf.float32)  # or the slopes of single records vanish in float16
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(answers)
+            gain = mean_present(tf.math.log_sigmoid(self._suspect(members, training=False)), present)
+            if self.options.reference_gain:
+                cleared = tf.math.log_sigmoid(-self._suspect(reference, training=False))
+                gain = 0.5 * (gain + tf.reduce_mean(cleared))
+            scaled = scale * gain
+        slopes = tape.gradient(scaled, answers, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return gain, [slope / scale for slope in slopes]
 
     def _suspect(self, answers, *, training):
         """The inference network's logits, float32 (n,)."""
@@ -148,13 +210,14 @@ class MembershipGame(DefencePart):
             **super().get_config(),
             **vars(self.options),
             "classes": self.classes,
-            "penalty": float(self.penalty.numpy()),
+            "strength" if self.options.relative else "penalty": float(self.strength.numpy()),
             "inference_network": keras.saving.serialize_keras_object(self.inference_network),
             "attack_optimizer": keras.saving.serialize_keras_object(self.attack_optimizer),
         }
 
     @classmethod
     def from_config(cls, config):
+        config.setdefault("averaging", 0.0)  # in files of before nothing was averaged
         for part in ("inference_network", "attack_optimizer"):
             config[part] = keras.saving.deserialize_keras_object(config[part])
         return cls(GameOptions.taken_from(config), **config)

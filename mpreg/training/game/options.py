@@ -4,10 +4,7 @@ import dataclasses
 
 from mpreg._validate import check_count, check_number
 
-
-class _Required:
-    def __repr__(self):
-        return "<required>"
+USUAL_STRENGTH = 1.5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -15,34 +12,50 @@ class GameOptions:
     """How the min-max game is played; `AdversarialRegularization` says what each option does.
 
     The wrapper and the callback name the options in their signatures, for those who read these, and take the defaults
-    from here: `penalty=GameOptions.penalty`.
+    from here: `strength=GameOptions.strength`. Where neither a strength nor a penalty is given, the strength is 1.5.
 
     Raises:
-        TypeError: there is no penalty.
-        ValueError: a number out of its range; it quotes the number.
+        ValueError: a number out of its range, which it quotes; a strength beside a penalty.
     """
 
-    penalty: float = _Required()
+    strength: float | None = None
+    penalty: float | None = None
+    reference_gain: bool = True
+    averaging: float = 0.7
     inference_network: object = "compact"
     attack_steps: int = 1
     attack_optimizer: object = "adam"
-    warmup_epochs: int = 1
-    reference_batch_size: int = 64
-    reference_gain: bool = False
+    warmup_epochs: int = 0
+    reference_batch_size: int = 32
     seed: int = 0
 
     def __post_init__(self):
-        if isinstance(self.penalty, _Required):
-            raise TypeError("missing 1 required keyword-only argument: 'penalty'")
         checked = {
-            "penalty": check_penalty(self.penalty),
+            "averaging": check_number("averaging", self.averaging, least=0, below=1),
             "attack_steps": check_count("attack_steps", self.attack_steps, 1),
             "warmup_epochs": check_count("warmup_epochs", self.warmup_epochs, 0),
             "reference_batch_size": check_count("reference_batch_size", self.reference_batch_size, 1),
             "seed": check_count("seed", self.seed, 0),
+            **self._checked_weight(),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+
+    def _checked_weight(self):
+        if self.penalty is None:
+            return {"strength": check_strength(USUAL_STRENGTH if self.strength is None else self.strength)}
+        penalty = check_penalty(self.penalty)
+        if self.strength is not None:
+            raise ValueError(
+                "give strength, which weighs the gain by how hard the loss pulls, or penalty, the fixed weight of "
+                f"the paper, and not both. Received: strength={self.strength!r}, penalty={self.penalty!r}"
+            )
+        return {"penalty": penalty}
+
+    @property
+    def relative(self):
+        """Whether the gain is weighed by how hard the loss pulls."""
+        return self.penalty is None
 
     @classmethod
     def taken_from(cls, config):
@@ -58,3 +71,12 @@ def check_penalty(penalty):
         ValueError: it is no number of at least 0.
     """
     return check_number("penalty", penalty, least=0)
+
+
+def check_strength(strength):
+    """The strength as a float.
+
+    Raises:
+        ValueError: it is no number of at least 0.
+    """
+    return check_number("strength", strength, least=0)

@@ -59,13 +59,19 @@ def rewarm(game):
             weight.assign(next(vectors))
         else:
             weight.assign(keras.initializers.GlorotUniform(seed=game.options.seed + index)(weight.shape))
-    optimizer = game.attack_optimizer
-    fresh = optimizer.from_config(optimizer.get_config())
-    fresh.build(game.inference_network.trainable_variables)
-    for slot, value in zip(optimizer.variables, fresh.variables, strict=True):
-        if slot.name != "learning_rate":  # it may have been set by hand
-            slot.assign(value)
+    restart(game.attack_optimizer, game.inference_network.trainable_variables)
     game.warmup_left.assign(1.0)
+
+
+def restart(optimizer, weights):
+    """Gives an optimizer the slots of a new one; its rate, which may be set by hand or follow the steps, goes on."""
+    fresh = optimizer.from_config(optimizer.get_config())
+    fresh.build(weights)
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    scheduled = not hasattr(inner._learning_rate, "assign")
+    for slot, value in zip(optimizer.variables, fresh.variables, strict=True):
+        if slot.name != "learning_rate" and not (scheduled and slot.name == "iteration"):
+            slot.assign(value)
 
 
 def warn_of_collapse(evidence):

@@ -35,10 +35,11 @@ class Discrepancy(DefencePart):
             raise ValueError(f"bandwidths must be a tuple of numbers. Received: bandwidths={bandwidths!r}")
         for bandwidth in bandwidths:
             check_number("bandwidths", bandwidth, above=0)
-        self.classes, self.weight, self.gap = classes, float(weight), float(gap)
+        self.classes, self.gap = classes, float(gap)
         self.bandwidths, self.seed = tuple(float(each) for each in bandwidths), int(seed)
         self.step = self.state("step", 0, dtype="int64")
         self.charging = self.state("charging", 0.0 if gap else 1.0)
+        self.strength = self.state("strength", weight)  # behind what files of before hold
         self.discrepancy = keras.metrics.Mean(name="mmd")
         self.charged = keras.metrics.Mean(name="mmd_charged")
 
@@ -76,13 +77,13 @@ class Discrepancy(DefencePart):
         discrepancy = tf.cond(charging > 0, compare, lambda: tf.constant(0.0))
         self.discrepancy.update_state(discrepancy, sample_weight=charging)
         self.charged.update_state(charging)
-        return add_charge(loss, self.weight * discrepancy)
+        return add_charge(loss, self.strength * discrepancy)
 
     def get_config(self):
         return {
             **super().get_config(),
             "classes": self.classes,
-            "weight": self.weight,
+            "weight": float(self.strength.numpy()),
             "gap": self.gap,
             "bandwidths": list(self.bandwidths),
             "seed": self.seed,

@@ -1,0 +1,77 @@
+"""Running average of a model's weights over the epochs of a fit."""
+
+import keras
+import numpy as np
+
+LEAST_EPOCHS = 10  # in fewer, the first epochs would still count for much
+
+
+class WeightAverage:
+    """Averages a model's weights, those of BatchNormalization among them; other state, such as counters, is left alone.
+
+    At the end of an epoch a share `keep` of the average stays and the weights of the epoch make up the rest. An
+    average of `keep=0.7` looks back some three epochs.
+
+    Source: Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", SIAM J. Control Optim. 1992;
+    Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", UAI 2018.
+
+    Args:
+        model: a built Keras model.
+        keep: share of the average that stays, at least 0 and below 1.
+        state: function `(name, value, dtype, shape)` that makes a variable to keep it in; None keeps it in arrays,
+            which no file holds.
+    """
+
+    def __init__(self, model, keep, state=None):
+        self.keep = keep
+        self._weights = [w for w in model.weights if keras.backend.is_float_dtype(w.dtype)]
+        state = state or _Array
+        self._averages = [
+            state(f"average_{index}", 0.0, weight.dtype, weight.shape)
+            for index, weight in enumerate(self._weights)
+        ]
+        self._epochs = state("average_epochs", 0.0)
+
+    @property
+    def epochs(self):
+        """Epochs that the average is of."""
+        return int(np.asarray(self._epochs))
+
+    @property
+    def values(self):
+        """The average, a list of arrays."""
+        return [np.array(average) for average in self._averages]
+
+    def update(self):
+        """Takes in the weights as they are now."""
+        for weight, average in zip(self._weights, self._averages, strict=True):
+            now = keras.ops.convert_to_numpy(weight)
+            if self.epochs:
+                before = np.array(average)
+                now = now + np.asarray(self.keep, now.dtype) * (before - now)
+            average.assign(now)
+        self._epochs.assign(self.epochs + 1)
+
+    def forget(self):
+        """Begins anew."""
+        self._epochs.assign(0)
+
+    def put(self, values=None):
+        """Gives the model the average, or other values of the same weights; returns those that it had."""
+        had = [np.array(keras.ops.convert_to_numpy(weight)) for weight in self._weights]
+        for weight, value in zip(self._weights, self.values if values is None else values, strict=True):
+            weight.assign(value)
+        return had
+
+
+class _Array:
+    """What stands for a variable that no file holds."""
+
+    def __init__(self, name, value, dtype="float32", shape=()):
+        self._value = np.full(shape, value, dtype)
+
+    def assign(self, value):
+        self._value = np.asarray(value)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self._value, dtype)
