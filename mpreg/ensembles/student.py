@@ -38,7 +38,7 @@ class Distilled:
         if through is not None and (not callable(through) or isinstance(through, keras.Model)):
             raise ValueError(
                 "through must be a function of the student that puts a training defence around it, such as "
-                "lambda student: mpreg.AdversarialRegularization(student, reference, penalty=1.0). "
+                "lambda student: mpreg.AdversarialRegularization(student, reference). "
                 f"Received: {through!r}"
             )
         check_count("seed", seed, 0)
