@@ -214,16 +214,24 @@ def test_what_is_not_averaged_ends_as_the_last_epoch(case):
         np.testing.assert_array_equal(found, value)
 
 
-def test_averaged_statistics_of_batch_normalization_fit_the_averaged_weights():
+def test_averaged_statistics_of_batch_normalization_fit_the_averaged_weights_as_well_as_those_of_an_epoch():
+    """Moving averages lag behind the weights in plain training too."""
     x, y = blobs(600)
-    model = wrap(mlp(normalize=True), optimizer=keras.optimizers.Adam(0.003))
-    model.fit(x, y, epochs=EPOCHS, batch_size=24, **QUIET)
-    dense, normalization = model.target_model.layers[:2]
-    reaching = dense(x).numpy()
-    spread = reaching.std(axis=0) + 0.1
-    assert (np.abs(normalization.moving_mean - reaching.mean(axis=0)) / spread).max() < 0.1
-    ratio = np.sqrt(normalization.moving_variance + 0.01) / np.sqrt(reaching.var(axis=0) + 0.01)
-    assert np.abs(ratio - 1).max() < 0.1
+    model, record = wrap(mlp(normalize=True), optimizer=keras.optimizers.Adam(0.003)), Record()
+    model.fit(x, y, epochs=EPOCHS, batch_size=24, callbacks=[record], **QUIET)
+
+    def misfit():
+        dense, normalization = model.target_model.layers[:2]
+        reaching = dense(x).numpy()
+        shift = np.abs(normalization.moving_mean - reaching.mean(axis=0)) / (reaching.std(axis=0) + 0.1)
+        spread = np.sqrt((normalization.moving_variance + 0.01) / (reaching.var(axis=0) + 0.01))
+        return max(shift.max(), np.abs(spread - 1).max())
+
+    averaged_misfit = misfit()
+    model.target_model.set_weights(record.seen[-1])
+    assert averaged_misfit < misfit() + 0.05
+    model.target_model.set_weights(record.seen[0])
+    assert averaged_misfit < misfit()  # it is a measure of something
 
 
 def test_an_interrupted_run_resumes_to_the_same_average(tmp_path):
@@ -337,20 +345,23 @@ def test_a_run_that_recovers_trains_on_finitely_after_nan():
     assert np.isfinite(history["inference_loss"][6:]).all()
 
 
-def test_a_penalty_that_is_far_too_strong_is_taken_back_until_the_target_learns():
-    def accuracy(**options):
+def test_a_penalty_that_is_far_too_strong_is_taken_back_until_the_target_learns(monkeypatch):
+    def accuracy():
+        keras.utils.set_random_seed(1)
         model = wrap(
             optimizer=keras.optimizers.Adam(0.01),
             attack_optimizer=keras.optimizers.Adam(0.01),
-            **options,
+            penalty=1000.0,
         )
-        model.fit(*blobs(240), epochs=40, batch_size=24, **QUIET)
+        model.fit(*blobs(240), epochs=60, batch_size=24, **QUIET)
         return model.penalty, np.mean(model.predict(blobs(240)[0], verbose=0).argmax(1) == blobs(240)[1])
 
     with pytest.warns(UserWarning, match="classifier has collapsed"):
-        penalty, found = accuracy(penalty=2000.0)
-    assert penalty < 2000.0
-    assert found > 0.6
+        penalty, found = accuracy()
+    monkeypatch.setattr(CollapseWatch, "_collapsed", lambda watch, fare: False)
+    kept, unwatched = accuracy()
+    assert penalty < 1000.0 == kept
+    assert found > unwatched + 0.1
 
 
 def test_slow_learning_and_no_charge_are_no_collapse(recwarn):
