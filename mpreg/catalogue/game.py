@@ -1,10 +1,10 @@
 """The min-max game against an inline attacker.
 
-How the usual strengths of `advreg` were chosen, by test accuracy and the higher of the attacks on members and on reference
-records: on location30 and digits the strongest of 1.2, 1.5 and 1.8 that cost at most a point of mean accuracy on
-validation halves (as of `mpreg recipe frontier --validation`) of splits 0 to 2; on purchase100-like and cifar10 by looks at
-split 3 in full, where the figures flatter. Strength, weight decay and reference batch of `advreg-l2` were chosen on
-splits 3 to 6 of location30 in full.
+How the usual strengths of `advreg` were chosen, by test accuracy and the higher of the attacks on members and on
+reference records: on location30 and digits the strongest of 1.2, 1.5 and 1.8 that cost at most a point of mean
+accuracy on validation halves (as of `mpreg recipe frontier --validation`) of splits 0 to 2; on purchase100-like and
+cifar10 by looks at split 3 in full, where the figures flatter. Strength, weight decay and reference batch of
+`advreg-l2` were chosen on splits 3 to 6 of location30 in full.
 """
 
 import functools
