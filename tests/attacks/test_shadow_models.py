@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
-from support import CLASSES, FEATURES, mlp, records
+from support import CLASSES, FEATURES, mlp, split_of
 
 import mpreg
 from mpreg import signals
@@ -18,11 +18,6 @@ from mpreg.attacks import (
     draw_membership,
     suite,
 )
-
-
-def split_of(members=40, nonmembers=50, reference=20):
-    x, y = records(members + nonmembers + reference)
-    return mpreg.MembershipSplit.from_arrays(x, y, members=members, reference=reference, seed=0)
 
 
 def pool_of(split):
@@ -126,7 +121,7 @@ class TestShadowModels:
         np.testing.assert_allclose(other.answers(0).probabilities, expected, rtol=1e-5)
 
     def test_they_answer_to_other_records_where_they_can(self):
-        split = split_of()
+        split = split_of(40, 50, 20)
         x, y = pool_of(split)
         shadows = mpreg.ShadowTraining(lambda x, y, seed: LogisticRegression().fit(x, y), count=3).train(
             x, y, membership=draw_membership(3, 90, 40)
@@ -139,7 +134,7 @@ class TestShadowModels:
 
 class TestTraining:
     def test_a_training_function_sees_its_records_and_a_seed_of_its_own(self):
-        split, seen = split_of(), []
+        split, seen = split_of(40, 50, 20), []
 
         def train(x, y, seed):
             seen.append((x, y, seed))
@@ -155,7 +150,7 @@ class TestTraining:
         assert shadows.predictions.shape == (3, 90, CLASSES)
 
     def test_a_fleet_memorizes_its_own_records(self):
-        split = split_of()
+        split = split_of(40, 50, 20)
         x, y = pool_of(split)
 
         def build():
@@ -172,7 +167,7 @@ class TestTraining:
         assert shadows.seconds > 0 and shadows.how
 
     def test_a_fitted_keras_model_tells_how_it_was_trained(self):
-        split = split_of()
+        split = split_of(40, 50, 20)
         model = compiled()
         model.fit(*split.members, epochs=3, batch_size=16, verbose=0)
         recipe = mpreg.ShadowFleet.like(model, members=40, count=5)
@@ -197,7 +192,7 @@ class TestEvaluate:
     @pytest.fixture(scope="class")
     @classmethod
     def split(cls):
-        return split_of()
+        return split_of(40, 50, 20)
 
     def test_shadow_models_are_trained_once_and_their_cost_is_stated(self, split):
         trained = []
@@ -220,7 +215,7 @@ class TestEvaluate:
         np.testing.assert_allclose(scores, membership.mean(axis=0)[:40])
 
     def test_strong_needs_nothing_more_of_a_model_that_was_fitted_here(self):
-        split = split_of(members=32, nonmembers=32)  # whole batches alone: one step to trace
+        split = split_of(32, 32, 20)  # whole batches alone: one step to trace
         model = compiled()
         model.fit(*split.members, epochs=2, batch_size=16, verbose=0)
         report = mpreg.evaluate(model, split, attacks="strong")
@@ -280,7 +275,7 @@ class TestEvaluate:
 
 class TestAccess:
     def test_the_pool_is_members_first(self):
-        split = split_of()
+        split = split_of(40, 50, 20)
         both = [signals.read_answers(np.eye(CLASSES)[y], y) for _, y in (split.members, split.nonmembers)]
         access = Access(*both)
         assert len(access) == 90
@@ -309,7 +304,7 @@ class TestAccess:
                 assert not self.known & {*rows[:, 0]}
                 return rows[:, 1]
 
-        split = split_of()
+        split = split_of(40, 50, 20)
         both = [signals.read_answers(np.eye(CLASSES)[y], y) for _, y in (split.members, split.nonmembers)]
         rows = np.column_stack([np.arange(90.0), np.tile([1.0, -1.0], 45)])
         found = cross_fit(Signs(), *both, scores=rows)

@@ -5,21 +5,24 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from support import CLASSES, FEATURES, assert_same_weights, linear_attacker, mlp, records, weights_of
+from support import (
+    CLASSES,
+    FEATURES,
+    assert_same_weights,
+    compiled,
+    fit,
+    linear_attacker,
+    mlp,
+    records,
+    weights_of,
+)
 
 import mpreg
 from mpreg.callbacks import AdversarialTraining
 
-LOSS = "sparse_categorical_crossentropy"
 INFERENCE_LOGS = {"inference_accuracy", "inference_loss", "membership_gain"}
 PATCHED = ("train_step", "compute_loss", "fit", "train_on_batch")
 GAME = {"penalty": 2.0, "warmup_epochs": 0, "reference_batch_size": 16}
-
-
-def compiled(model=None, **options):
-    model = model or mlp()
-    model.compile(keras.optimizers.SGD(0.1), LOSS, **{"run_eagerly": True, **options})
-    return model
 
 
 def game(reference=None, **options):
@@ -27,11 +30,6 @@ def game(reference=None, **options):
     if "inference_network" not in options:
         options["inference_network"] = linear_attacker()
     return AdversarialTraining(reference or records(seed=9), **options)
-
-
-def fit(model, *callbacks, data=None, **options):
-    options = {"batch_size": 48, "verbose": 0, "shuffle": False, **options}
-    return model.fit(*(data or records()), callbacks=list(callbacks), **options).history
 
 
 def assert_restored(model):

@@ -5,12 +5,11 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from support import linear_attacker, mlp, records
+from support import LOSS, linear_attacker, mlp, records
 
 import mpreg
 import mpreg.callbacks
 
-LOSS = "sparse_categorical_crossentropy"
 SPLIT = mpreg.MembershipSplit(records(24), records(24, seed=2), records(24, seed=1))
 
 

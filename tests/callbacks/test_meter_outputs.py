@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from support import CLASSES, FEATURES, mlp, records
+from support import CLASSES, FEATURES, mlp, split_of
 
 import mpreg
 from mpreg import metrics, signals
@@ -15,8 +15,7 @@ SPARSE = "sparse_categorical_crossentropy"
 
 @pytest.fixture(scope="module")
 def split():
-    x, y = records(80)
-    return mpreg.MembershipSplit((x[:40], y[:40]), None, (x[40:], y[40:]))
+    return split_of(40, 40)
 
 
 class Epochs(keras.callbacks.Callback):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from support import CLASSES, FEATURES, Spy, mlp, records
+from support import CLASSES, FEATURES, Spy, compiled, mlp, records, split_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
 
@@ -19,7 +19,6 @@ import mpreg
 from mpreg.attacks import GapAttack, ThresholdAttack
 from mpreg.callbacks import PrivacyMeter
 
-LOSS = "sparse_categorical_crossentropy"
 FIGURES = {
     "train_accuracy",
     "test_accuracy",
@@ -33,16 +32,6 @@ FIGURES = {
     "attack_records",
     "privacy_meter_cost",
 }
-
-
-def split_of(members=40, nonmembers=60):
-    return mpreg.MembershipSplit(records(members), None, records(nonmembers, seed=1))
-
-
-def compiled(model=None, **options):
-    model = model or mlp()
-    model.compile(keras.optimizers.SGD(0.1), LOSS, **{"run_eagerly": True, **options})
-    return model
 
 
 def fit(model, split, *callbacks, epochs=1, **options):

@@ -14,11 +14,7 @@ from mpreg.gradients.plan import make_plan
 from mpreg.private.clipping import clipped_sums
 
 RECORDS = 5
-
-
-@pytest.fixture(autouse=True)
-def _seeds():
-    keras.utils.set_random_seed(1)
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def stack(shape, *parts, dtype=None):

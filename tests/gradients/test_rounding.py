@@ -14,11 +14,7 @@ from mpreg.private.clipping import clipped_sums
 
 RECORDS = 4
 GAPS = (1.0, 1e-2, 1e-4, 1e-6, 0.0)  # what is left of two positions that cancel
-
-
-@pytest.fixture(autouse=True)
-def _seeds():
-    keras.utils.set_random_seed(1)
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def cancelling(shape, gap, size, seed=0):

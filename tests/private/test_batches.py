@@ -7,19 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import stats
-from support import mlp, records
+from support import LOSS, mlp, records
 
 import mpreg
 from mpreg.private.accounting import Sampling, Segment, spent
 from mpreg.private.repeats import RepeatCounter, check_stream, row_digests
 from mpreg.private.sampling import describe, step_numbers, threshold
 
-LOSS = "sparse_categorical_crossentropy"
-
-
-@pytest.fixture(autouse=True)
-def _seeds():
-    keras.utils.set_random_seed(1)
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def private(**options):

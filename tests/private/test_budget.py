@@ -5,19 +5,13 @@ import warnings
 import keras
 import numpy as np
 import pytest
-from support import mlp, records, weights_of
+from support import compiled, mlp, records, weights_of
 
 import mpreg
 from mpreg.callbacks import PrivacyBudget
 
-LOSS = "sparse_categorical_crossentropy"
 X, Y = records()
 PLAN = {"epsilon": 3.0, "delta": 1e-3, "examples": 48, "batch_size": 12}
-
-
-def compiled(model):
-    model.compile(keras.optimizers.SGD(0.1), LOSS, run_eagerly=True)
-    return model
 
 
 def planned(epochs=2, **options):

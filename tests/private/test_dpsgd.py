@@ -6,22 +6,17 @@ import pytest
 import tensorflow as tf
 from keras import layers
 from scipy import stats
-from support import CLASSES, FEATURES, assert_same_weights, mlp, records, weights_of
+from support import CLASSES, FEATURES, LOSS, assert_same_weights, mlp, records, weights_of
 
 import mpreg
 from mpreg.private import AdaptiveClip
 from mpreg.private.noise import NoiseSource, threefry
 
-LOSS = "sparse_categorical_crossentropy"
 QUIET = {"verbose": 0, "shuffle": False}
 FREE = {"noise_multiplier": 0.0, "l2_norm_clip": float("inf")}
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 EAGER = {"run_eagerly": True}
-
-
-@pytest.fixture(autouse=True)
-def _seeds():
-    keras.utils.set_random_seed(1)
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def private(target=None, *, rate=0.1, loss=LOSS, compiled=None, **options):

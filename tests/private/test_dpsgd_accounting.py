@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import mlp, records
+from support import LOSS, mlp, records
 
 import mpreg
 from mpreg.callbacks import PrivacyBudget
@@ -17,7 +17,6 @@ from mpreg.private.noise import NoiseSource
 from mpreg.private.sampling import describe
 from mpreg.private.statement import tensorflow_privacy_statement
 
-LOSS = "sparse_categorical_crossentropy"
 library = mechanism.tensorflow_privacy("privacy.analysis.compute_dp_sgd_privacy_lib")
 with_tensorflow_privacy = pytest.mark.skipif(library is None, reason="tensorflow-privacy is not installed")
 

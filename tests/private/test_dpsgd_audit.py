@@ -4,12 +4,10 @@ import keras
 import numpy as np
 import pytest
 from scipy import stats
-from support import mlp, records
+from support import LOSS, mlp, records
 
 import mpreg
 from mpreg.private.dp_audit import best_bound, lower_bound, make_canaries, p_value
-
-LOSS = "sparse_categorical_crossentropy"
 
 
 def private(noise):

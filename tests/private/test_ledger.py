@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import CLASSES, FEATURES, assert_same_weights, records, weights_of
+from support import CLASSES, FEATURES, LOSS, assert_same_weights, records, weights_of
 
 import mpreg
 from mpreg.callbacks import PrivacyBudget
@@ -19,7 +19,6 @@ from mpreg.private import accounting
 from mpreg.private.accounting import Sampling, Segment, spent
 from mpreg.private.ledger import Ledger
 
-LOSS = "sparse_categorical_crossentropy"
 DELTA = 1e-3
 X, Y = records(24)
 RELEASES = tf.Variable(0, dtype=tf.int64)

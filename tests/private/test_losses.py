@@ -9,10 +9,7 @@ from keras import layers, losses, ops
 import mpreg
 from mpreg.private.losses import check_loss, signed_labels
 
-
-@pytest.fixture(autouse=True)
-def _seeds():
-    keras.utils.set_random_seed(1)
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def compiled(loss, target=None, **options):

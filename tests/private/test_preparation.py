@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from support import CLASSES, FEATURES, Spy, assert_same_weights, mlp, records
+from support import CLASSES, FEATURES, LOSS, Spy, assert_same_weights, compiled, mlp, records
 
 import mpreg
 
-LOSS = "sparse_categorical_crossentropy"
 X, Y = records(24)
 FREE = {"noise_multiplier": 0.0, "l2_norm_clip": float("inf")}
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
@@ -18,12 +17,7 @@ QUIET = {"verbose": 0, "shuffle": False}
 
 def private(target, *, loss=LOSS, eager=True, **options):
     model = mpreg.DPSGD(target, **{"noise_multiplier": 1.0, "l2_norm_clip": 1.0, "seed": 0, **options})
-    return compiled(model, loss, eager=eager)
-
-
-def compiled(model, loss=LOSS, *, eager=True):
-    model.compile(keras.optimizers.SGD(0.1), loss, run_eagerly=eager)
-    return model
+    return compiled(model, loss=loss, run_eagerly=eager)
 
 
 def batch_norm(model):
@@ -59,11 +53,11 @@ def test_a_changed_model_trains_as_without_privacy(frozen, change, eager):
     for model in (theirs, ours):
         model.layers[0].trainable = not frozen
     model = private(ours, **FREE, eager=eager)
-    for each in (compiled(theirs, eager=eager), model):
+    for each in (compiled(theirs, run_eagerly=eager), model):
         each.fit(X, Y, batch_size=12, **QUIET)
     for each in (theirs, ours):
         change(each)
-    for each in (compiled(theirs, eager=eager), compiled(model, eager=eager)):
+    for each in (compiled(theirs, run_eagerly=eager), compiled(model, run_eagerly=eager)):
         each.fit(X, Y, batch_size=12, **QUIET)
     assert_same_weights(theirs, ours, **CLOSE)
 
@@ -102,7 +96,7 @@ def test_a_model_that_cannot_be_private_any_more_is_refused_before_the_next_step
     model.fit(X, Y, verbose=0)
     change(batch_norm(target))
     if anew:
-        compiled(model, eager=eager)
+        compiled(model, run_eagerly=eager)
     before, steps = model.get_weights(), model.noisy_steps
     for train in (lambda: model.fit(X, Y, verbose=0), lambda: model.train_on_batch(X, Y)):
         for _ in range(2):
@@ -144,7 +138,7 @@ class Distance(keras.losses.Loss):
 def test_another_loss_is_tried_out_each_time():
     model = private(mlp())
     for loss in (contrast, contrast, LOSS, contrast):
-        compiled(model, loss)
+        compiled(model, loss=loss)
         if loss is LOSS:
             model.train_on_batch(X, Y)
             continue
@@ -188,7 +182,7 @@ def test_nothing_is_traced_anew_where_nothing_has_changed(built):
         for train in trainings:
             train()
     assert len(seen) == traced
-    compiled(model, eager=False)
+    compiled(model, run_eagerly=False)
     trainings[0]()
     assert len(seen) > traced
 

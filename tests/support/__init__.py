@@ -8,7 +8,10 @@ import keras
 import numpy as np
 from keras import layers
 
+import mpreg
+
 FEATURES, CLASSES = 6, 3
+LOSS = "sparse_categorical_crossentropy"
 
 
 def records(count=48, *, classes=CLASSES, seed=0, shift=0.0):
@@ -28,6 +31,35 @@ def mlp(*, units=CLASSES, activation="softmax", hidden=8, dropout=0.0, normalize
         stack.append(layers.Dropout(dropout, seed=seed))
     last = keras.initializers.GlorotUniform(seed + 1)
     return keras.Sequential([*stack, layers.Dense(units, activation, kernel_initializer=last)])
+
+
+def compiled(model=None, optimizer=0.1, loss=LOSS, **options):
+    """A model, by default a new `mlp`, compiled to run eagerly, which takes few steps sooner than a trace.
+
+    Args:
+        optimizer: a Keras optimizer, or the rate of SGD.
+    """
+    model = model or mlp()
+    optimizer = keras.optimizers.SGD(optimizer) if isinstance(optimizer, float) else optimizer
+    model.compile(optimizer, loss, **{"run_eagerly": True, **options})
+    return model
+
+
+def at_rest(model, loss=LOSS, **options):
+    """A model whose training steps are computed and change nothing."""
+    return compiled(model, 0.0, loss, **options)
+
+
+def fit(model, *callbacks, data=None, **options):
+    """The history of a fit with all of `records()` in a batch, or on other data."""
+    options = {"batch_size": 48, "verbose": 0, "shuffle": False, **options}
+    return model.fit(*(data or records()), callbacks=list(callbacks), **options).history
+
+
+def split_of(members=40, nonmembers=60, reference=0):
+    """A split of so many records a role."""
+    drawn = records(reference, seed=2) if reference else None
+    return mpreg.MembershipSplit(records(members), drawn, records(nonmembers, seed=1))
 
 
 class Spy(layers.Layer):

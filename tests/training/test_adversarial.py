@@ -11,12 +11,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from support import CLASSES, FEATURES, Spy, assert_same_weights, linear_attacker, mlp, records, weights_of
+from support import (
+    CLASSES,
+    FEATURES,
+    LOSS,
+    Spy,
+    assert_same_weights,
+    linear_attacker,
+    mlp,
+    records,
+    weights_of,
+)
 
 import mpreg
 from mpreg.classifiers.tensors import log_probabilities
 
-LOSS = "sparse_categorical_crossentropy"
 SMALL_GAME = {
     "penalty": 2.0,
     "warmup_epochs": 0,
@@ -26,11 +35,7 @@ SMALL_GAME = {
 EAGER = {"run_eagerly": True}
 INFERENCE_LOGS = {"inference_accuracy", "inference_loss", "membership_gain"}
 QUIET = {"verbose": 0, "shuffle": False}
-
-
-@pytest.fixture(autouse=True)
-def _seeds():
-    keras.utils.set_random_seed(1)
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def wrap(target=None, reference=None, *, optimizer=None, loss=LOSS, compiled=None, **options):

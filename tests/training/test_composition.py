@@ -5,7 +5,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from support import CLASSES, FEATURES, Spy, assert_same_weights, linear_attacker, mlp, records, weights_of
+from support import (
+    CLASSES,
+    FEATURES,
+    LOSS,
+    Spy,
+    assert_same_weights,
+    compiled,
+    fit,
+    linear_attacker,
+    mlp,
+    records,
+    weights_of,
+)
 
 import mpreg
 from mpreg.callbacks import AdversarialTraining
@@ -22,14 +34,9 @@ from mpreg.training import (
 )
 from mpreg.training.core.part import DefencePart
 
-LOSS = "sparse_categorical_crossentropy"
 EAGER = {"run_eagerly": True}
 REFERENCE = records(seed=9)
-
-
-@pytest.fixture(autouse=True)
-def _seeds():
-    keras.utils.set_random_seed(1)
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def game(target, **options):
@@ -44,17 +51,6 @@ def mixing(target, **options):
 
 def matching(target, **options):
     return MixUpMMD(target, REFERENCE, **{"alpha": None, "gap": 0, **options})
-
-
-def compiled(model, optimizer=None, **options):
-    model.compile(optimizer or keras.optimizers.SGD(0.1), LOSS, **{**EAGER, **options})
-    return model
-
-
-def fit(model, *data, **options):
-    return model.fit(
-        *(data or records()), **{"batch_size": 48, "verbose": 0, "shuffle": False, **options}
-    ).history
 
 
 def steps(model, count=2):
@@ -156,7 +152,7 @@ def test_penalties_add_up():
     x, y = records()
 
     def charge(wrap):
-        model = compiled(wrap(mlp()), keras.optimizers.SGD(0.0))
+        model = compiled(wrap(mlp()), 0.0)
         return model.train_on_batch(x, y, return_dict=True)["loss"]
 
     bonus = {"weight": 0.5}
@@ -292,7 +288,7 @@ def test_records_of_weight_zero_take_no_part():
     logs = []
     for data, options in (((x, y), {}), (padded, {"sample_weight": np.repeat([1.0, 0.0], 16)})):
         model = MixUpMMD(mlp(), one_a_class, alpha=None, gap=0)
-        model = compiled(ConfidencePenalty(model, weight=0.5), keras.optimizers.SGD(0.0))
+        model = compiled(ConfidencePenalty(model, weight=0.5), 0.0)
         logs.append(model.train_on_batch(*data, return_dict=True, **options))
     clean, dirty = logs
     assert dirty["mmd"] == pytest.approx(clean["mmd"], rel=1e-4) and clean["mmd"] > 1e-3
@@ -379,7 +375,7 @@ def test_private_training_refuses_every_part_by_its_own_reason(reason):
 def test_the_callback_sends_a_training_defence_to_the_wrapper():
     model = compiled(mixing(mlp()))
     with pytest.raises(ValueError, match="wrap the model.*MixUpMMD"):
-        fit(model, callbacks=[AdversarialTraining(REFERENCE, penalty=1.0)])
+        fit(model, AdversarialTraining(REFERENCE, penalty=1.0))
 
 
 @pytest.mark.parametrize(
@@ -414,8 +410,7 @@ class HalfLoss(DefencePart):
 def test_a_part_of_the_users_own_joins_in():
     x, y = records()
     losses = [
-        compiled(model, keras.optimizers.SGD(0.0)).train_on_batch(x, y)
-        for model in (mlp(), TrainingDefence(mlp(), [HalfLoss()]))
+        compiled(model, 0.0).train_on_batch(x, y) for model in (mlp(), TrainingDefence(mlp(), [HalfLoss()]))
     ]
     assert losses[1] == pytest.approx(0.5 * losses[0])
 

@@ -3,24 +3,14 @@
 import keras
 import numpy as np
 import pytest
-from support import CLASSES, assert_same_weights, mlp, records
+from support import CLASSES, LOSS, assert_same_weights, compiled, mlp, records
 
 from mpreg.training import Distillation, LabelSmoothing, MixUpMMD, pack_labels
 
-LOSS = "sparse_categorical_crossentropy"
 X, Y = records()
 TEACHER = np.random.default_rng(3).dirichlet(np.ones(CLASSES), len(Y)).astype("float32")
 PACKED = pack_labels(TEACHER, Y, CLASSES)
-
-
-@pytest.fixture(autouse=True)
-def _seeds():
-    keras.utils.set_random_seed(1)
-
-
-def compiled(model, rate=0.1, loss=LOSS, **options):
-    model.compile(keras.optimizers.SGD(rate), loss, **{"run_eagerly": True, **options})
-    return model
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def test_labels_are_packed_as_distribution_and_true_class():

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import CLASSES, assert_same_weights, mlp, records, weights_of
+from support import CLASSES, LOSS, assert_same_weights, at_rest, compiled, mlp, records, weights_of
 
 from mpreg.training import (
     HAMP,
@@ -18,23 +18,13 @@ from mpreg.training import (
 )
 from mpreg.training.core.soft_labels import confidence_of_entropy
 
-LOSS = "sparse_categorical_crossentropy"
 X, Y = records()
-
-
-@pytest.fixture(autouse=True)
-def _seeds():
-    keras.utils.set_random_seed(1)
-
-
-def compiled(model, rate=0.0, loss=LOSS, **options):
-    model.compile(keras.optimizers.SGD(rate), loss, **{"run_eagerly": True, **options})
-    return model
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def loss_of(model, y=Y, **options):
     """The loss of one training step of a target at rest."""
-    return compiled(model, **options).train_on_batch(X, y)
+    return at_rest(model, **options).train_on_batch(X, y)
 
 
 @pytest.fixture(scope="module")
@@ -106,17 +96,17 @@ def test_the_gradient_goes_through_the_soft_labels_up_to_the_clip():
 
 
 def test_epochs_count_over_calls_of_fit_and_are_saved(tmp_path):
-    model = compiled(RelaxLoss(mlp(), alpha=9.0))
+    model = at_rest(RelaxLoss(mlp(), alpha=9.0))
     losses = [model.fit(X, Y, batch_size=48, verbose=0).history["loss"][0] for _ in range(3)]
     assert losses[0] == pytest.approx(losses[2]) and abs(losses[0] - losses[1]) > 0.1
     model.save(tmp_path / "model.keras")
-    again = compiled(keras.saving.load_model(tmp_path / "model.keras"))
+    again = at_rest(keras.saving.load_model(tmp_path / "model.keras"))
     assert again.fit(X, Y, batch_size=48, verbose=0).history["loss"][0] == pytest.approx(losses[1])
 
 
 @pytest.mark.parametrize("loss", ["mse", keras.losses.SparseCategoricalCrossentropy(reduction="sum")])
 def test_relaxloss_needs_a_mean_cross_entropy(loss):
-    model = compiled(RelaxLoss(mlp(), alpha=1.0, from_logits=False), loss=loss)
+    model = at_rest(RelaxLoss(mlp(), alpha=1.0, from_logits=False), loss=loss)
     with pytest.raises(ValueError, match="cross-entropy" if loss == "mse" else "reduction"):
         model.train_on_batch(X, np.eye(CLASSES)[Y] if loss == "mse" else Y)
 
@@ -128,7 +118,7 @@ def test_sample_weights_count_in_the_flattening(answers):
     losses = cross_entropy(np.eye(CLASSES)[Y], answers)
     soft = cross_entropy(flattened(answers, 0.4), answers)
     wrong = answers.argmax(axis=1) != Y
-    found = compiled(model).train_on_batch(X, Y, sample_weight=weights)
+    found = at_rest(model).train_on_batch(X, Y, sample_weight=weights)
     assert found == pytest.approx(np.mean(weights * (wrong * soft - losses)), rel=1e-5)
 
 

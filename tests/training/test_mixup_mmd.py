@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 from scipy import stats
-from support import CLASSES, FEATURES, assert_same_weights, mlp, records, weights_of
+from support import CLASSES, FEATURES, LOSS, assert_same_weights, at_rest, compiled, mlp, records, weights_of
 
 from mpreg.training import MixUpMMD
 from mpreg.training.core.fitting import members_of
@@ -14,18 +14,8 @@ from mpreg.training.mmd.discrepancy import Discrepancy, class_discrepancy
 from mpreg.training.mmd.matched import MatchedReference
 from mpreg.training.mmd.mixing import Mixing
 
-LOSS = "sparse_categorical_crossentropy"
 REFERENCE = records(seed=9)
-
-
-@pytest.fixture(autouse=True)
-def _seeds():
-    keras.utils.set_random_seed(1)
-
-
-def compiled(model, rate=0.0, loss=LOSS, **options):
-    model.compile(keras.optimizers.SGD(rate), loss, **{"run_eagerly": True, **options})
-    return model
+pytestmark = pytest.mark.usefixtures("seeded")
 
 
 def step_of(model, *data, **options):
@@ -76,7 +66,7 @@ def test_the_loss_of_a_blend_is_the_blend_of_the_losses(kind, weighted):
     options, loss, form = KINDS[kind]
     x, y = records(classes=2 if kind == "one unit" else CLASSES)
     weights = np.where(np.arange(48) < 12, 0.0, np.linspace(0.5, 2, 48)) if weighted else np.ones(48)
-    model = compiled(MixUpMMD(mlp(**options), mmd_weight=0), loss=loss)
+    model = at_rest(MixUpMMD(mlp(**options), mmd_weight=0), loss=loss)
     share, partner = first_draw(model, weights != 0)
     assert 0.02 < share < 0.98
     blends = share * x + (1 - share) * x[partner]
@@ -89,7 +79,7 @@ def test_the_loss_of_a_blend_is_the_blend_of_the_losses(kind, weighted):
 def test_a_sum_is_a_sum():
     losses = [
         step_of(
-            compiled(
+            at_rest(
                 MixUpMMD(mlp(), mmd_weight=0),
                 loss=keras.losses.SparseCategoricalCrossentropy(reduction=reduction),
             ),
@@ -102,7 +92,7 @@ def test_a_sum_is_a_sum():
 
 def test_metrics_judge_a_blend_by_the_label_of_which_it_has_more():
     x, y = records()
-    model = compiled(MixUpMMD(mlp(), mmd_weight=0), metrics=["accuracy"])
+    model = at_rest(MixUpMMD(mlp(), mmd_weight=0), metrics=["accuracy"])
     for _ in range(3):
         share, partner = first_draw(model, np.ones(48))
         blends = share * x + (1 - share) * x[partner]
@@ -148,7 +138,7 @@ def test_inputs_of_several_arrays_are_blended_alike():
     left, right = keras.Input((FEATURES,), name="left"), keras.Input((FEATURES,), name="right")
     joined = layers.Subtract()([left, right])
     target = keras.Model({"left": left, "right": right}, layers.Dense(CLASSES, "softmax")(joined))
-    model = compiled(MixUpMMD(target, mmd_weight=0))
+    model = at_rest(MixUpMMD(target, mmd_weight=0))
     # Equal arrays stay equal when blended alike, so that nothing but the bias is seen.
     assert step_of(model, {"left": x, "right": x}, y)["loss"] == pytest.approx(np.log(CLASSES), rel=1e-5)
 
@@ -160,7 +150,7 @@ def test_whole_numbers_cannot_be_blended():
     target.add(layers.Dense(CLASSES, "softmax"))
     x, y = records()
     with pytest.raises(ValueError, match="int32.*alpha=0"):
-        step_of(compiled(MixUpMMD(target, mmd_weight=0)), np.abs(x).astype("int32"), y)
+        step_of(at_rest(MixUpMMD(target, mmd_weight=0)), np.abs(x).astype("int32"), y)
 
 
 # MMD.
@@ -251,7 +241,7 @@ def test_a_charged_step_descends_the_discrepancy_of_clean_answers():
 def test_a_class_that_the_reference_lacks_takes_no_part():
     x, y = records()
     reference = REFERENCE[0][:1], np.array([1])
-    logs = step_of(compiled(matching(mlp(), reference)), x, y)
+    logs = step_of(at_rest(matching(mlp(), reference)), x, y)
     target = mlp()
     members = np.asarray(target(x[y == 1]))
     others = np.repeat(np.asarray(target(reference[0])), len(members), axis=0)
@@ -278,7 +268,7 @@ def test_the_penalty_is_charged_in_epochs_that_follow_a_gap(members_right, refer
     members, reference = (
         labelled(target, seed, right=right) for seed, right in ((1, members_right), (2, reference_right))
     )
-    model = compiled(matching(target, reference, gap=gap))
+    model = at_rest(matching(target, reference, gap=gap))
     history = model.fit(*members, epochs=2, batch_size=48, verbose=0).history
     assert history["mmd_charged"] == charged
     assert [value > 0 for value in history["mmd"]] == [bool(each) for each in charged]
@@ -286,7 +276,7 @@ def test_the_penalty_is_charged_in_epochs_that_follow_a_gap(members_right, refer
 
 def test_the_gate_closes_when_the_gap_does():
     target = mlp()
-    model = compiled(matching(target, labelled(target, 2, right=True), gap=0.5))
+    model = at_rest(matching(target, labelled(target, 2, right=True), gap=0.5))
     model.parts[0].charging.assign(1.0)
     history = model.fit(*labelled(target, 1, right=True), epochs=2, batch_size=48, verbose=0).history
     assert history["mmd_charged"] == [1, 0]
@@ -326,10 +316,10 @@ class Sequence(keras.utils.PyDataset):
 
 
 def test_a_generator_cannot_be_measured():
-    model = compiled(matching(mlp(), gap=0.1))
+    model = at_rest(matching(mlp(), gap=0.1))
     with pytest.raises(ValueError, match="generator.*gap=0"):
         model.fit((records(8, seed=i) for i in range(3)), steps_per_epoch=1, verbose=0)
-    compiled(matching(mlp())).fit((records(8, seed=i) for i in range(3)), steps_per_epoch=2, verbose=0)
+    at_rest(matching(mlp())).fit((records(8, seed=i) for i in range(3)), steps_per_epoch=2, verbose=0)
 
 
 # The door.
@@ -364,7 +354,7 @@ def test_bad_options_are_quoted(bad, quoted):
 def test_a_finite_dataset_is_read_as_reference():
     dataset = tf.data.Dataset.from_tensor_slices(REFERENCE).batch(7)
     logs = [
-        step_of(compiled(matching(mlp(), reference)), *records())["mmd"] for reference in (REFERENCE, dataset)
+        step_of(at_rest(matching(mlp(), reference)), *records())["mmd"] for reference in (REFERENCE, dataset)
     ]
     assert logs[0] == logs[1] > 0
 

@@ -4,12 +4,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import CLASSES, FEATURES, linear_attacker, mlp, records
+from support import CLASSES, FEATURES, LOSS, linear_attacker, mlp, records
 
 import mpreg
 from mpreg.training.core.reference import open_reference
-
-LOSS = "sparse_categorical_crossentropy"
 
 
 def stream(count=10):

@@ -7,12 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from support import CLASSES, linear_attacker, mlp, records, weights_of
+from support import CLASSES, LOSS, linear_attacker, mlp, records, weights_of
 
 import mpreg
 from mpreg.training.game import watchdog
-
-LOSS = "sparse_categorical_crossentropy"
 
 
 def evidence_of(steps, advantage, auc):
