@@ -13,6 +13,7 @@ from mpreg._validate import brief, check_count
 from mpreg.attacks import cross_fit_each, suite
 from mpreg.classifiers.arrays import only_output
 from mpreg.classifiers.calling import call_target
+from mpreg.classifiers.kind import told_by_last_layer
 from mpreg.data import MembershipSplit, distinct_rows, flatten, join_groups, map_arrays, take
 from mpreg.evaluation.headline import headline
 
@@ -61,7 +62,7 @@ class PrivacyMeter(keras.callbacks.Callback):
             these figures, utility beside leakage (Custom Scalars), histograms of the true class's probability and of
             the strongest attack's scores on members and on non-members, the attack's precision and recall and, once
             training has ended, its ROC. None writes nothing.
-        from_logits: whether the model answers with logits; None decides by looking at the answers.
+        from_logits: as for `mpreg.evaluate`.
         seed: seed of the subset and of the cross-fitting.
 
     Raises:
@@ -169,7 +170,8 @@ class PrivacyMeter(keras.callbacks.Callback):
         if not all(np.isfinite(side).all() for side in predictions):
             return {**dict.fromkeys(FIGURES, float("nan")), "attack_records": min(self.records)}
         answered = [(answers, y) for answers, (_, y) in zip(predictions, self._sides, strict=True)]
-        members, nonmembers = signals.read_both(*answered, from_logits=self.from_logits)
+        from_logits = told_by_last_layer(self.model) if self.from_logits is None else self.from_logits
+        members, nonmembers = signals.read_both(*answered, from_logits=from_logits)
         judged = cross_fit_each(self._attacks, members, nonmembers, folds=FOLDS, seed=self.seed)
         found = list(zip(self._attacks, judged, strict=True))
         attack, verdicts = max(found, key=lambda pair: _accuracy(pair[1]))  # the first of equals

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mpreg.classifiers.floors import ROUNDING
-from mpreg.classifiers.kind import are_logits, look_like_logits
+from mpreg.classifiers.kind import are_logits, in_unit, look_like_logits, probability_unit
 
 
 def only_output(answers):
@@ -109,9 +109,13 @@ def _sum_of_others(shifted):
 def _log_of_probabilities(probabilities, side, coarse):
     if probabilities.min() < 0 or probabilities.max() > 1:
         row = np.flatnonzero((probabilities < 0).any(axis=1) | (probabilities > 1).any(axis=1))[0]
+        whole = probability_unit([probabilities])
+        remedy = (
+            "If these are logits, say from_logits=True" if whole is None else f"They are {in_unit(whole)}"
+        )
         raise ValueError(
             f"{side}: probabilities must lie in [0, 1]. Row {row} holds {probabilities[row].min():.4g} to "
-            f"{probabilities[row].max():.4g}. If these are logits, say from_logits=True"
+            f"{probabilities[row].max():.4g}. {remedy}"
         )
     if probabilities.shape[1] == 1:
         probabilities = np.concatenate([1.0 - probabilities, probabilities], axis=1)

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from mpreg.classifiers.floors import ROUNDING
+
+PERCENT = 100.0
 SAY = "say from_logits=True or from_logits=False"
 
 
@@ -83,6 +86,23 @@ def _check_loss(target, loss):
         )
 
 
+def told_by_last_layer(model):
+    """Whether a Keras model answers with logits, as far as its last layer tells; None where it does not.
+
+    An activation that makes probabilities tells, and so does a layer with weights and no activation. Any other model,
+    one of scikit-learn among them, tells nothing.
+    """
+    if not hasattr(model, "predict_on_batch"):
+        return None
+    from mpreg.classifiers.last_layer import last_activation, last_layer
+
+    activation, units = last_activation(model)
+    if makes_probabilities(activation) and (activation != "sigmoid" or units == 1):
+        return False
+    # A linear Activation alone may stand behind a softmax, to change its type.
+    return True if activation == "linear" and last_layer(model)[0].weights else None
+
+
 def are_logits(sides, *, from_logits=None, coarse=False):
     """Whether predictions of one model are logits: what the caller says of them all, or what they look like.
 
@@ -92,7 +112,7 @@ def are_logits(sides, *, from_logits=None, coarse=False):
         coarse: whether they are probabilities that were rounded or truncated, which are never logits.
 
     Raises:
-        ValueError: coarse logits.
+        ValueError: coarse logits; or, where the caller says nothing, probabilities in percent or any other unit.
     """
     if coarse and from_logits:
         raise ValueError(
@@ -101,10 +121,55 @@ def are_logits(sides, *, from_logits=None, coarse=False):
         )
     if coarse or from_logits is not None:
         return bool(from_logits)
-    return any(map(look_like_logits, sides))
+    sides = [np.asarray(side) for side in sides]
+    if not any(map(look_like_logits, sides)):
+        return False
+    whole = probability_unit(sides)
+    if whole is not None:
+        raise ValueError(f"predictions are {in_unit(whole)}. If they are logits, say from_logits=True")
+    return True
 
 
 def look_like_logits(predictions):
     """Whether any prediction lies outside [0, 1], as probabilities never do."""
     predictions = np.asarray(predictions)
     return bool(predictions.size and (predictions.min() < 0 or predictions.max() > 1))
+
+
+def probability_unit(sides):
+    """What stands for a probability of one, where predictions are probabilities in another unit; None where not.
+
+    Such are rows of numbers, none negative, that all sum to one value but for their rounding: to 100, in percent; or
+    to any other, such as the number of votes. Logits do not, except that a model may answer all records alike.
+
+    Args:
+        sides: sequence of arrays of predictions, (..., classes); a single column has no sum to go by.
+    """
+    rows = [
+        np.asarray(side, np.float64).reshape(-1, np.shape(side)[-1]) for side in sides if np.ndim(side) > 1
+    ]
+    if len(rows) < len(sides) or len({side.shape[1] for side in rows}) != 1 or rows[0].shape[1] < 2:
+        return None
+    rows = np.concatenate(rows)
+    if not len(rows) or not (rows >= 0).all() or rows.max() <= 1:
+        return None
+    sums = rows.sum(axis=1)
+    slack = _rounding_of_sums(rows)
+    wholes = [PERCENT] if (rows == rows[0]).all() else [PERCENT, float(np.median(sums))]
+    return next((whole for whole in wholes if np.abs(sums - whole).max() <= slack + ROUNDING * whole), None)
+
+
+def in_unit(whole):
+    """What predictions are whose rows sum to `whole`, and what to do about it, for error messages."""
+    if whole == PERCENT:
+        return "in percent: divide by 100"
+    return f"probabilities times {whole:.6g}, to which all rows sum: divide by it"
+
+
+def _rounding_of_sums(rows):
+    """How far the sum of a row may be off, where its numbers were rounded to the decimals that they have."""
+    for decimals in range(3):
+        scaled = rows * 10.0**decimals
+        if np.allclose(scaled, np.round(scaled), rtol=1e-6, atol=1e-4):
+            return 5 * 10.0**-decimals * np.sqrt(rows.shape[1] / 12)  # five standard deviations
+    return 0.0

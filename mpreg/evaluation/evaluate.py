@@ -12,6 +12,7 @@ from mpreg.attacks import NEEDS, Access, cross_fit_each, draw_membership, suite
 from mpreg.attacks.crossfit import WIDENING
 from mpreg.attacks.shadow.models import ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet
+from mpreg.classifiers.kind import told_by_last_layer
 from mpreg.data import MembershipSplit, distinct_rows, join_groups, label_indices
 from mpreg.evaluation.headline import CONFIDENCE, headline
 from mpreg.evaluation.report import PrivacyReport
@@ -39,15 +40,16 @@ def evaluate(model, split, *, attacks="standard", shadows=None, reference=None, 
         reference: whether to attack the split's reference records too, as if they were members, by the attacks that
             need no shadow models: a defence that learns from them may betray them. None does so where the model is a
             wrapper of mpreg that consumed them.
-        from_logits: whether the model answers with logits; None decides by looking at the answers.
+        from_logits: whether the model answers with logits; None asks the last layer of a Keras model, and looks at the
+            answers where that does not tell.
         seed: seed of the shadow models and the cross-fitting.
 
     Returns:
         A `PrivacyReport`.
 
     Raises:
-        ValueError: answers that are neither probabilities nor logits, labels out of range, fewer than two
-            records on a side, unknown attacks, or an attack that needs what is not there.
+        ValueError: answers that are neither probabilities nor logits, such as percent, labels out of range, fewer
+            than two records on a side, unknown attacks, or an attack that needs what is not there.
         TypeError: a model that gives no scores, or a split that is none.
 
     Example:
@@ -70,6 +72,8 @@ def evaluate(model, split, *, attacks="standard", shadows=None, reference=None, 
         return signals.predict(model, x, classes=classes)
 
     sides = (ask(member_x), member_y), (ask(nonmember_x), nonmember_y)
+    if from_logits is None and not coarse:
+        from_logits = told_by_last_layer(model)
     from_logits, members, nonmembers = _read(*sides, from_logits=from_logits, coarse=coarse)
     read = {"from_logits": from_logits, "coarse": coarse}
     access = Access(
@@ -114,7 +118,8 @@ def evaluate_predictions(
     Args:
         member_predictions, nonmember_predictions: probabilities or logits, (n, classes), or (n,) for two classes.
         member_labels, nonmember_labels: integers (n,) or one-hot (n, classes).
-        attacks, from_logits, seed: as for `evaluate`.
+        attacks, seed: as for `evaluate`.
+        from_logits: whether the predictions are logits; None decides by looking at them.
         shadows: `ShadowModels` of the same records, members first, for attacks that need them.
         coarse: whether probabilities were rounded or cut, so that they need not sum to one.
 

@@ -7,7 +7,7 @@ from support import mlp
 
 import mpreg
 from mpreg.classifiers.arrays import only_output
-from mpreg.classifiers.kind import answers_are_logits, are_logits, trains_on_logits
+from mpreg.classifiers.kind import answers_are_logits, are_logits, told_by_last_layer, trains_on_logits
 
 BOTH = (answers_are_logits, trains_on_logits)
 PLAIN, OF_LOGITS = (keras.losses.SparseCategoricalCrossentropy(from_logits=which) for which in (False, True))
@@ -120,3 +120,90 @@ class TestArrays:
         for alone in ({"a": array}, [array], ({"a": [array]},)):
             assert only_output(alone) is array
         assert only_output([array, array]) is None and only_output({"a": array, "b": array}) is None
+
+
+def probabilities(classes, records=60, seed=0):
+    return np.random.default_rng(seed).dirichlet(np.ones(classes), records)
+
+
+class TestOtherUnits:
+    """Probabilities in percent, or as numbers of votes, are no logits: softmax of them is sure of everything."""
+
+    @pytest.mark.parametrize("classes", [2, 3, 10, 100])
+    @pytest.mark.parametrize("decimals", [0, 1, 2, 8])
+    def test_percent_is_refused_however_it_was_rounded(self, classes, decimals):
+        percent = np.round(100 * probabilities(classes), decimals)
+        with pytest.raises(
+            ValueError, match="in percent: divide by 100. If they are logits, say from_logits"
+        ):
+            are_logits([percent[:1], percent[1:]])
+        with pytest.raises(ValueError, match=r"must lie in \[0, 1\].* They are in percent: divide by 100"):
+            mpreg.signals.read_answers(percent, np.zeros(len(percent), int), from_logits=False)
+
+    @pytest.mark.parametrize("dtype", ["float16", "float32"])
+    def test_percent_in_narrow_types(self, dtype):
+        with pytest.raises(ValueError, match="in percent"):
+            are_logits([(100 * probabilities(10)).astype(dtype)])
+
+    @pytest.mark.parametrize("whole", [7, 255, 1000])
+    def test_so_are_votes(self, whole):
+        votes = np.random.default_rng(0).multinomial(whole, probabilities(5))
+        with pytest.raises(ValueError, match=f"probabilities times {whole}, to which all rows sum"):
+            are_logits([votes])
+
+    def test_one_record_that_sums_to_something_else_makes_them_logits(self):
+        for rows in (100 * probabilities(10), 9 * probabilities(10)):
+            rows[17] *= 1.1
+            assert are_logits([rows]) is True
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_logits_are_not_taken_for_percent(self, seed):
+        rng = np.random.default_rng(seed)
+        logits = rng.normal(size=(4, 10)) * 3
+        for rows in (logits, np.maximum(logits, 0), np.abs(logits), rng.integers(0, 60, (4, 10))):
+            assert are_logits([rows]) is True
+
+    def test_where_nothing_varies_a_common_sum_tells_nothing(self):
+        assert are_logits([np.array([[0.5, 2.5]])]) is True
+        assert are_logits([np.full((9, 3), 5.0)]) is True
+
+    def test_a_single_unit_has_no_sum(self):
+        assert are_logits([np.full((9, 1), 100.0)]) is True
+        assert are_logits([np.linspace(0, 9, 9)]) is True
+
+    def test_what_is_said_wins(self):
+        assert are_logits([100 * probabilities(10)], from_logits=True) is True
+
+    def test_a_model_that_answers_in_percent_is_refused(self):
+        model = keras.Sequential([mlp(), keras.layers.Rescaling(100.0)])
+        x, y = np.random.default_rng(0).normal(size=(40, *model.input_shape[1:])), np.arange(40) % 3
+        split = mpreg.MembershipSplit((x[:20], y[:20]), None, (x[20:], y[20:]))
+        with pytest.raises(ValueError, match="in percent: divide by 100"):
+            mpreg.evaluate(model, split, attacks="fast")
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_the_last_layer_tells_where_it_can_be_read(name):
+    told = told_by_last_layer(MODELS[name]())
+    assert told is (False if name in CERTAIN else {"logits": True}.get(name))
+
+
+def test_a_last_layer_that_leaves_answers_as_they_are_tells_nothing():
+    for model in (
+        keras.Sequential([mlp(), keras.layers.Activation("linear", dtype="float32")]),
+        mlp(activation="sigmoid"),
+        object(),
+    ):
+        assert told_by_last_layer(model) is None
+
+
+def test_the_last_layer_decides_ahead_of_the_looks():
+    """Logits that all happen to lie in [0, 1] are still logits."""
+    model, rng = mlp(activation=None), np.random.default_rng(0)
+    model.set_weights([rng.uniform(0, 0.2, weight.shape) for weight in model.get_weights()])
+    x, y = rng.uniform(0, 1, (40, *model.input_shape[1:])), np.arange(40) % 3
+    split = mpreg.MembershipSplit((x[:20], y[:20]), None, (x[20:], y[20:]))
+    answers = model.predict(x, verbose=0)
+    assert answers.min() >= 0 and answers.max() <= 1
+    told, said = (mpreg.evaluate(model, split, attacks="fast", **how) for how in ({}, {"from_logits": True}))
+    assert told.to_dict()["attacks"] == said.to_dict()["attacks"]
