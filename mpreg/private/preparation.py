@@ -9,6 +9,7 @@ from mpreg.gradients.leaves import all_layers
 from mpreg.gradients.mapped import answer_specs
 from mpreg.gradients.plan import make_plan
 from mpreg.private import guards, losses
+from mpreg.private.augmentations import try_augment
 
 
 class Preparation:
@@ -81,6 +82,8 @@ class Preparation:
         tried = model.loss, [(part.dtype, part.shape[1:]) for part in keras.tree.flatten(y)]
         if self._checked is None or self._checked[0] is not tried[0] or self._checked[1] != tried[1]:
             _eagerly(losses.check_loss, model, y, answer_specs(model.target_model, x, 3))
+            if model.augment is not None:
+                _eagerly(try_augment, model.augment, _batch_spec(model.target_model, x))
             self._checked = tried
         return plan
 

@@ -14,6 +14,11 @@ from mpreg.private.batches import PrivateBatch
 CLIP = 0.5
 MOST = 1 + 1e-3  # clips
 
+pytestmark = [  # of which hostile records are meant to set off both
+    pytest.mark.filterwarnings("ignore:the gradient of . record"),
+    pytest.mark.filterwarnings("ignore:. sample weight"),
+]
+
 
 @pytest.fixture(autouse=True)
 def _seeds():
