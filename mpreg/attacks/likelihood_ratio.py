@@ -72,9 +72,9 @@ class LikelihoodRatioAttack(PreparedAttack):
         total, queries = 0.0, 0
         for target, shadows in _queries(access, self.augment):
             target, shadows = tame(target, shadows)
-            out = _Normals(shadows, ~membership, shared=shared)
+            out = Normals(shadows, ~membership, shared=shared)
             if self.online:
-                total += _Normals(shadows, membership, shared=shared).log_density(target)
+                total += Normals(shadows, membership, shared=shared).log_density(target)
                 total -= out.log_density(target)
             else:
                 total += out.standard_score(target)
@@ -82,10 +82,14 @@ class LikelihoodRatioAttack(PreparedAttack):
         return total / queries
 
 
-class _Normals:
-    """A normal for each record, fitted to the models in `chosen`, bool (models, records)."""
+class Normals:
+    """A normal for each record, fitted to its values, (models, records), under `chosen` models, bool of that shape.
 
-    def __init__(self, values, chosen, *, shared):
+    Args:
+        shared: whether all records share one variance, that within records.
+    """
+
+    def __init__(self, values, chosen, *, shared=True):
         counts = chosen.sum(axis=0)
         self.mean = np.sum(values, axis=0, where=chosen) / counts
         squares = np.sum((values - self.mean) ** 2, axis=0, where=chosen)

@@ -4,6 +4,7 @@ import copy
 
 from mpreg._registry import Registry
 from mpreg.attacks.base import Attack
+from mpreg.attacks.combined import CombinedAttack
 from mpreg.attacks.gap import GapAttack
 from mpreg.attacks.instance_threshold import InstanceThresholdAttack
 from mpreg.attacks.label_only import LabelOnlyAttack
@@ -116,6 +117,7 @@ def strong():
         LikelihoodRatioAttack(),
         LikelihoodRatioAttack(online=False),
         RelativeAttack(),
+        CombinedAttack(),
     ]
 
 

@@ -13,6 +13,7 @@ from mpreg.signals.confidences import entropy as entropy
 from mpreg.signals.confidences import logit_confidence as logit_confidence
 from mpreg.signals.confidences import loss as loss
 from mpreg.signals.confidences import modified_entropy as modified_entropy
+from mpreg.signals.confidences import softened_loss as softened_loss
 from mpreg.signals.predict import predict as predict
 from mpreg.signals.reading import read_answers as read_answers
 from mpreg.signals.reading import read_both as read_both

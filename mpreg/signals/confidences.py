@@ -4,6 +4,8 @@ Answers that were rounded or truncated may sum to something else than one, even 
 being in a class is one minus that of the class, and not the sum of the others. All signals stay finite.
 """
 
+import functools
+
 import numpy as np
 
 from mpreg.classifiers.floors import LOWEST, ROUNDING
@@ -68,6 +70,24 @@ def logit_confidence(answers):
     with np.errstate(divide="ignore"):
         others[coarse] = np.log1p(-np.minimum(np.exp(answers.true_class[coarse]), 1.0))
     return _finite(answers.true_class) - _finite(others)
+
+
+@functools.cache
+def softened_loss(temperature):
+    """The signal `loss` of answers that are softened: probabilities to the power of 1 / temperature, renormalized.
+
+    Members of a network that answers with certainty are told apart by the tail of their answers, which softening
+    shows. `softened_loss(1.0)` is `loss`.
+    """
+    if temperature == 1:
+        return loss
+
+    @per_record
+    def softened(answers):
+        logs = _finite(answers.log_probabilities) / temperature
+        return logs[np.arange(len(answers)), answers.labels] - _log_sum_exp(logs)
+
+    return softened
 
 
 @per_record
