@@ -6,7 +6,7 @@ from mpreg.classifiers.calling import call_target, knows_training
 
 
 class Wrapper(keras.Model):
-    """A model that answers and trains as its target does, and deploys as `target_model`.
+    """A model that answers, trains and exports as its target does, and deploys as `target_model`.
 
     Args:
         target: the Keras model to train.
@@ -43,6 +43,10 @@ class Wrapper(keras.Model):
 
     def call(self, inputs, training=None):
         return call_target(self.target_model, inputs, training=training)
+
+    def export(self, filepath, *args, **kwargs):
+        """As `keras.Model.export`, of the target: what is served is the clean classifier."""
+        return self.target_model.export(filepath, *args, **kwargs)
 
     def data_loss(self, x, y, answers, weights=None):
         """The compiled loss of some records, without regularizers."""
