@@ -1,8 +1,10 @@
 """Files that are written whole, or not at all, and JSON that people can read."""
 
+import contextlib
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 
@@ -28,6 +30,42 @@ def write_all(folder, contents):
         for part in waiting.values():
             part.unlink(missing_ok=True)
     return list(waiting)
+
+
+@contextlib.contextmanager
+def whole_folder(path):
+    """A new folder that appears under its name when the block ends, with all its files on the disk, or not at all.
+
+    Args:
+        path: where nothing is yet; folders above it are made.
+
+    Yields:
+        The path of the folder to fill, beside it: `.NAME.part`, which a kill leaves there.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.mkdir()
+    try:
+        yield part
+        for file in part.iterdir():
+            _sync(file)
+        _sync(part)
+        os.rename(part, path)
+        _sync(path.parent)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _sync(path):
+    """Has the system write to the disk what it holds of a file or folder."""
+    if path.is_dir() and os.name == "nt":  # where a folder cannot be opened
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_json(content, path=None):

@@ -1,6 +1,7 @@
 """What every callback of mpreg promises: it is a Keras callback that works in any fit and never prints."""
 
 import inspect
+import tempfile
 
 import keras
 import numpy as np
@@ -23,6 +24,7 @@ def paid_for_entropy():
 
 # name -> a new callback, the keys that it adds to `logs`, and the kind of model that it is for
 MAKERS = {
+    "Backup": (lambda: mpreg.callbacks.Backup(tempfile.mkdtemp()), set(), mlp),
     "AdversarialTraining": (
         lambda: mpreg.callbacks.AdversarialTraining(
             SPLIT.reference, penalty=1.0, inference_network=linear_attacker()
