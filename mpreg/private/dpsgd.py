@@ -201,7 +201,8 @@ class DPSGD(Accounted):
             self.optimizer.apply(gradients, self.trainable_variables)
         present = batch.present(answers, self.ledger.sampling)
         loss, rows = batch.logged_loss(present)
-        self._loss_tracker.update_state(tf.add_n([loss, *penalties]), sample_weight=rows)
+        costs = [loss, *(tf.cast(cost, loss.dtype) for cost in penalties)]
+        self._loss_tracker.update_state(tf.add_n(costs), sample_weight=rows)
         return self.compute_metrics(*present)
 
     def _noised(self, totals, shares, divisor, expected, number):

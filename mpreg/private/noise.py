@@ -66,6 +66,8 @@ def _make(shapes):
         for shape in shapes:
             size = math.prod(shape)
             pairs = (size + 1) // 2
+            if start + pairs > 2**32:
+                raise ValueError(f"noise repeats beyond 2**33 numbers a step. Received: shapes={shapes}")
             results.append(tf.reshape(_flat(key, step, stddev, start, pairs)[:size], shape))
             start += pairs
         return results
@@ -75,7 +77,7 @@ def _make(shapes):
 
 def _flat(key, step, stddev, start, pairs):
     # The upper half of the step only ever changes after 4 billion steps; it then changes the key.
-    blocks = tf.bitcast(tf.range(start, start + pairs), tf.uint32)
+    blocks = tf.bitcast(tf.range(pairs), tf.uint32) + tf.constant(start, tf.uint32)
     first, second = threefry(
         key[0], tf.bitwise.bitwise_xor(key[1], step[1]), blocks, tf.fill([pairs], step[0])
     )
