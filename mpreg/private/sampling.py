@@ -72,7 +72,7 @@ def sampled_dataset(x, y, sampling, seed, groups=None):
     x, y = keras.tree.map_structure(tf.convert_to_tensor, (x, y))
 
     def draw(number):
-        words = tf.random.stateless_uniform((2, units), number, None, None, tf.uint64)
+        words = tf.random.stateless_uniform((1 + (groups is not None), units), number, None, None, tf.uint64)
         drawn = tf.where(words[0] <= highest)[:, 0]
         count = tf.size(drawn)
         if groups is not None:

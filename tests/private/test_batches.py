@@ -93,6 +93,18 @@ def test_the_statement_says_what_a_record_is():
     assert "A record is one row" in said[0] and "all rows that share one of the record_ids" in said[1]
 
 
+def test_a_budget_for_people_is_kept_by_batches_of_people():
+    x, y = records(24)
+    options = {"epsilon": 5.0, "delta": 1e-3, "examples": 12, "batch_size": 6, "epochs": 2}
+    model = mpreg.DPSGD.for_budget(mlp(), **options)
+    model.compile(keras.optimizers.SGD(0.1), LOSS, run_eagerly=True)
+    with pytest.raises(ValueError, match="out of 24"):
+        model.fit(mpreg.poisson_batches(x, y, batch_size=6), verbose=0)
+    batches = mpreg.poisson_batches(x, y, batch_size=6, record_ids=np.arange(24) // 2)
+    model.fit(batches, epochs=2, verbose=0)
+    assert 4.5 < model.privacy_spent().epsilon <= 5.0
+
+
 # Repeats.
 
 
