@@ -3,19 +3,16 @@
 import math
 from dataclasses import dataclass
 
-from mpreg.metrics import FPRS
+from mpreg.audit.measures import FIGURES, measures_of
+from mpreg.metrics import FPRS, supported_fpr
 from mpreg.reports import words
 
-_RATES = {
-    "attack_auc": lambda result: result.auc,
-    "advantage": lambda result: result.advantage,
-    "precision": lambda result: result.precision,
-    "recall": lambda result: result.recall,
-    "epsilon_lower_bound": lambda result: result.epsilon_lower_bound,
-    **{f"tpr_at_fpr_{fpr:g}": lambda result, fpr=fpr: result.tpr_at_fpr[fpr] for fpr in FPRS},
+_SHARE = (0.0, 1.0, "a share; 0.6 for 60 %")
+_BOUNDS = {
+    "generalization_gap": (-1.0, 1.0, "a difference of two shares, from -1 to 1; 0.1 for 10 points"),
+    "epsilon_lower_bound": (0.0, math.inf, "at least 0"),
 }
-_WHOLE = ("attack_accuracy", "gap_bound", "generalization_gap")
-FIGURES = (*_WHOLE, *_RATES)
+_FPR_OF = {f"tpr_at_fpr_{fpr:g}": fpr for fpr in FPRS}
 
 
 @dataclass(frozen=True)
@@ -25,9 +22,11 @@ class Gate:
     Attributes:
         figure: its name, of `FIGURES`.
         limit: the highest value allowed.
-        value: what was measured.
-        low: the lower end of its 95 % interval; `value` itself where the figure has no interval.
+        value: what was measured, the highest of all attacks, on members and on reference records.
+        low: the lower end of its 95 % interval, which holds for all of them at once.
         attack: the attack it is of; None where it is of none.
+        of: whose records it is of, `"members"` or `"reference"`.
+        note: what a reader must know of it, such as too few non-members for a low FPR; None for nothing.
     """
 
     figure: str
@@ -35,6 +34,8 @@ class Gate:
     value: float
     low: float
     attack: str | None
+    of: str = "members"
+    note: str | None = None
 
     @property
     def failed(self):
@@ -58,7 +59,7 @@ class Gate:
 
     def to_dict(self):
         """JSON-ready."""
-        names = ("figure", "limit", "value", "low", "attack", "failed", "certain")
+        names = ("figure", "limit", "value", "low", "attack", "of", "note", "failed", "certain")
         return {name: getattr(self, name) for name in names}
 
 
@@ -66,7 +67,7 @@ def parse_limit(text):
     """`("attack_accuracy", 0.6)` of `"attack_accuracy=0.6"`.
 
     Raises:
-        ValueError: an unknown figure, or a limit that is no number.
+        ValueError: an unknown figure, or a limit that is no number or none that the figure can reach.
     """
     figure, equals, number = text.partition("=")
     figure = figure.strip()
@@ -80,11 +81,14 @@ def parse_limit(text):
         limit = math.nan
     if not equals or not math.isfinite(limit):
         raise ValueError(f"a limit must be a number, as in {figure}=0.6. Received: {text!r}")
+    least, most, what = _BOUNDS.get(figure, _SHARE)
+    if not least <= limit <= most:
+        raise ValueError(f"a limit of {figure} must be {what}. Received: {text!r}")
     return figure, limit
 
 
 def judge(report, limits):
-    """The `Gate` of each limit; a figure that attacks have is that of the attack where it is highest.
+    """The `Gate` of each limit, on the highest of what attacks reach on members and on reference records.
 
     Args:
         report: a `PrivacyReport`.
@@ -94,11 +98,9 @@ def judge(report, limits):
 
 
 def _gate(report, figure, limit):
-    if figure in _WHOLE:
-        value = getattr(report, figure)
-        attack = report.strongest_attack if figure == "attack_accuracy" else None
-        return Gate(figure, limit, float(value), float(getattr(value, "low", value)), attack)
-    rate = _RATES[figure]
-    found = [(rate(result), name) for name, result in report.attacks.items() if not math.isnan(rate(result))]
-    value, attack = max(found, key=lambda pair: float(pair[0]), default=(0.0, None))
-    return Gate(figure, limit, float(value), float(getattr(value, "low", value)), attack)
+    highest = max(measures_of(report, figure), key=lambda found: float(found.value), default=None)
+    if highest is None:  # such as the precision of attacks that never say "member"
+        return Gate(figure, limit, 0.0, 0.0, None)
+    value = highest.with_limits()
+    note = supported_fpr(highest.nonmembers, _FPR_OF[figure]) if figure in _FPR_OF else None
+    return Gate(figure, limit, float(value), value.low, highest.attack, highest.of, note)

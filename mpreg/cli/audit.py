@@ -38,7 +38,7 @@ _FILE = click.Path(exists=True, dir_okay=False)
 )
 @click.option("--dpia", is_flag=True, help="Write a data protection impact assessment too.")
 @click.option("--epsilon", type=float, help="Epsilon that the training guarantees, for the assessment.")
-@click.option("--delta", type=float, default=0.0, show_default=True, help="Delta of that guarantee.")
+@click.option("--delta", type=float, help="Delta of that guarantee; 0 only where it states 0.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the attacks.")
 @click.option("--out", type=click.Path(file_okay=False), default="mpreg-audit", show_default=True)
 def command(**given):
@@ -99,8 +99,8 @@ def _audit(
         **({"title": title} if title else {}),
     }
     by_predictions = [member_predictions, nonmember_predictions]
-    if epsilon is not None and not dpia:
-        raise click.UsageError("--epsilon is for the assessment: say --dpia too")
+    if not dpia and (epsilon is not None or delta is not None):
+        raise click.UsageError("--epsilon and --delta are for the assessment: say --dpia too")
     check_guarantee(epsilon, delta)  # before minutes are spent
     _check_way(model, by_predictions, records["members"], records["nonmembers"])
     if model is None:

@@ -1,5 +1,6 @@
 """How every command ends: what the user can mend is a message and ends with 2, a fault of its own ends with 3."""
 
+import io
 import os
 import sys
 import traceback
@@ -20,6 +21,13 @@ class CommandGroup(click.Group):
 
     Errors of value, type or file are taken for wrong input, for that is what all of mpreg raises them for.
     """
+
+    def main(self, *args, **kwargs):
+        for stream in (sys.stdout, sys.stderr):
+            # A sign that a terminal cannot show becomes a question mark, and no failure. Files are UTF-8 all the same.
+            if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+                stream.reconfigure(errors="replace")
+        return super().main(*args, **kwargs)
 
     def list_commands(self, context):
         return list(self.commands)  # in the order in which one meets them

@@ -21,7 +21,7 @@ _FILE = click.Path(exists=True, dir_okay=False)
 @click.option("--class-names", type=_FILE, help="Text file with a class name on each line, class 0 first.")
 @click.option("--chosen", help="The model of a comparison that is to be used, for the assessment.")
 @click.option("--epsilon", type=float, help="Epsilon that the training guarantees, for the assessment.")
-@click.option("--delta", type=float, default=0.0, show_default=True, help="Delta of that guarantee.")
+@click.option("--delta", type=float, help="Delta of that guarantee; 0 only where it states 0.")
 def command(file, formats, out, title, class_names, chosen, epsilon, delta):
     """Render a kept report.json again; nothing is attacked anew.
 
@@ -29,8 +29,10 @@ def command(file, formats, out, title, class_names, chosen, epsilon, delta):
     """
     from mpreg.reports.kept import render_kept
 
-    if "dpia" not in formats and (chosen is not None or epsilon is not None):
-        raise click.UsageError("--chosen and --epsilon are for the assessment: say --format dpia too")
+    if "dpia" not in formats and any(given is not None for given in (chosen, epsilon, delta)):
+        raise click.UsageError(
+            "--chosen, --epsilon and --delta are for the assessment: say --format dpia too"
+        )
     if class_names is not None:
         from mpreg.audit.files import read_class_names
 

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from mpreg import metrics
+from mpreg.evaluation.headline import for_all_tried
 from mpreg.metrics.membership_privacy import PRIORS, implied_gamma, posterior
 from mpreg.metrics.shapes import histogram
 
@@ -24,8 +26,7 @@ def details(report):
         "risk": report.member_risk.to_dict(),
         "true_class_probability": _true_class(report),
         "best_at_fpr": [
-            {"fpr": fpr, "attack": best.name, "tpr": best.tpr_at_fpr[fpr].to_dict()}
-            for fpr, best in _best_at_fpr(report)
+            {"fpr": fpr, "attack": best.name, "tpr": tpr.to_dict()} for fpr, best, tpr in _best_at_fpr(report)
         ],
         "beliefs": list(_beliefs(report)),
     }
@@ -62,10 +63,16 @@ def _true_class(report):
 
 
 def _best_at_fpr(report):
-    """`(fpr, AttackResult)`: which attack finds most members at each low false positive rate."""
+    """`(fpr, AttackResult, TPR)`: which attack finds most members at each low false positive rate, and how many.
+
+    The limits of that rate hold for all attacks at once, because it was picked as the highest.
+    """
     for fpr in report.strongest.tpr_at_fpr:
         able = [result for result in report.attacks.values() if fpr in result.tpr_at_fpr]
-        yield fpr, max(able, key=lambda result: float(result.tpr_at_fpr[fpr]))
+        best = max(able, key=lambda result: float(result.tpr_at_fpr[fpr]))
+        scores = best.distinct.member_scores, best.distinct.nonmember_scores
+        of_rate = metrics.tpr_at_fpr, metrics.tpr_at_fpr_interval
+        yield fpr, best, for_all_tried(*of_rate, scores, widen=False, tried=len(able), fpr=fpr)
 
 
 def _beliefs(report):
@@ -73,9 +80,11 @@ def _beliefs(report):
     strongest = report.strongest
     if not math.isnan(strongest.precision):
         # At even odds the precision is the belief itself, so that its odds are the likelihood ratio.
-        yield _belief(strongest.name, None, strongest.precision, strongest.precision.low)
-    for fpr, best in _best_at_fpr(report):
-        tpr = best.tpr_at_fpr[fpr]
+        decisions = strongest.distinct.member_decisions, strongest.distinct.nonmember_decisions
+        of_calls = metrics.precision, metrics.precision_interval
+        precision = for_all_tried(*of_calls, decisions, widen=False, tried=len(report.attacks))
+        yield _belief(strongest.name, None, precision, precision.low)
+    for fpr, best, tpr in _best_at_fpr(report):
         if tpr > 0:
             yield _belief(best.name, fpr, tpr / (tpr + fpr), tpr.low / (tpr.low + fpr))
 

@@ -14,7 +14,7 @@ from mpreg.attacks.shadow.models import ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet
 from mpreg.classifiers.kind import told_by_last_layer
 from mpreg.data import MembershipSplit, distinct_rows, join_groups, label_indices
-from mpreg.evaluation.headline import CONFIDENCE, headline
+from mpreg.evaluation.headline import CONFIDENCE, WIDENED, headline
 from mpreg.evaluation.report import PrivacyReport
 from mpreg.evaluation.result import AttackResult
 from mpreg.metrics import Estimate
@@ -284,7 +284,7 @@ def _result(attack, verdicts, groups, seed):
         confidence=CONFIDENCE,
     )
     if attack.learns:  # precision, advantage and the rates at a low FPR have room for it
-        found |= {name: found[name].widened(WIDENING) for name in ("accuracy", "recall", "auc")}
+        found |= {name: found[name].widened(WIDENING) for name in WIDENED}
     notes = (metrics.supported_fpr(len(nonmember_scores), fpr) for fpr in metrics.FPRS)
     return AttackResult(
         name=attack.name,

@@ -72,7 +72,7 @@ def _report(report):
         f"{percent_with_interval(report['test_accuracy'])} on {report['nonmembers']:,} non-members."
     )
     if report["reference"] is not None:
-        headline += f" {_reference_headline(report['reference'])}"
+        headline += f" {reference_headline(report['reference'])}"
     attacks = ranked(report)
     fprs = list(attacks[0]["tpr_at_fpr"])
     header = [
@@ -103,7 +103,8 @@ def _report(report):
     return "\n".join([headline, "", markdown_table(header, rows), *(["", *notes] if notes else []), ""])
 
 
-def _reference_headline(reference):
+def reference_headline(reference):
+    """How far the reference records of a report are told from non-members, in one sentence."""
     return (
         f"The {reference['members']:,} reference records that the defence consumed are told from non-members with "
         f"accuracy {percent_with_interval(reference['attack_accuracy'])} ({reference['strongest_attack']})."

@@ -54,6 +54,17 @@ def strongest_of(report):
     return report["attacks"][report["strongest_attack"]]
 
 
+def reference_is_worse(report):
+    """Whether the reference records that a defence learned from are told from non-members better than members are."""
+    reference = report.get("reference")
+    return reference is not None and reference["attack_accuracy"] > report["attack_accuracy"]
+
+
+def worse_of(report):
+    """The report itself, or that of its reference records where these are told apart better than the members."""
+    return report["reference"] if reference_is_worse(report) else report
+
+
 def ranked(report):
     """The attacks of a report, the strongest first."""
     return sorted(report["attacks"].values(), key=lambda attack: -attack["accuracy"])

@@ -1,7 +1,8 @@
 """Figures in plain words, for readers who have never heard of an ROC curve."""
 
 from mpreg._text import percent, percent_with_interval
-from mpreg.reports.schema import strongest_of
+from mpreg.metrics import supported_fpr
+from mpreg.reports.schema import reference_is_worse, strongest_of, worse_of
 
 
 def attacker(name, threat_model=None):
@@ -20,17 +21,22 @@ def of_hundred(rate):
 
 
 def headline(report):
-    """The strongest attack in one sentence."""
-    strongest = strongest_of(report)
+    """The strongest attack in one sentence: on members, or on reference records where these are told apart better."""
+    strongest = strongest_of(worse_of(report))
+    who = attacker(strongest["name"], strongest.get("threat_model"))
+    members = of_hundred(report["attack_accuracy"])
+    if not reference_is_worse(report):
+        return f"{who} can tell members from non-members in {members} of 100 cases, where guessing gives 50."
     return (
-        f"{attacker(strongest['name'], strongest.get('threat_model'))} can tell members from non-members in "
-        f"{of_hundred(report['attack_accuracy'])} of 100 cases, where guessing gives 50."
+        f"{who} can tell reference records, which the defence learned from, from non-members in "
+        f"{of_hundred(worse_of(report)['attack_accuracy'])} of 100 cases, and members in {members}, where guessing "
+        "gives 50."
     )
 
 
 def certainty(report):
     """How far the headline is to be trusted, in one sentence."""
-    accuracy = report["attack_accuracy"]
+    accuracy = worse_of(report)["attack_accuracy"]
     low, high = (percent(limit).removesuffix(" %") for limit in accuracy.interval)
     if accuracy.low <= 0.5:
         return (
@@ -42,14 +48,25 @@ def certainty(report):
 
 def few_but_certain(report, fpr=0.01):
     """What the attack that is best at few false alarms finds; None where the report does not say."""
+    people = "reference records" if reference_is_worse(report) else "members"
+    report = worse_of(report)
     for best in report.get("best_at_fpr", []):
         if best["fpr"] == fpr:
+            rests = support(report, fpr)
             return (
                 f"An average hides single people: with one false alarm in {round(1 / fpr)} non-members, the attack "
-                f"“{best['attack']}” finds {percent_with_interval(best['tpr'])} of the members; guessing finds "
-                f"{100 * fpr:g} %."
+                f"“{best['attack']}” finds {percent_with_interval(best['tpr'])} of the {people}; guessing finds "
+                f"{100 * fpr:g} %.{f' {rests}.' if rests else ''}"
             )
     return None
+
+
+def support(report, fpr):
+    """A note where too few non-members were judged for a rate at such a false positive rate; None elsewhere."""
+    # The curve counts each record once, however many copies of it were judged; an older version kept none.
+    curve = strongest_of(report).get("roc")
+    nonmembers = report["nonmembers"] if curve is None else curve["false_positives"][-1]
+    return supported_fpr(nonmembers, fpr)
 
 
 def difference(name, report, first_name, first, difference):
@@ -65,16 +82,19 @@ def difference(name, report, first_name, first, difference):
         paid = "the same test accuracy"
     else:
         paid = f"{abs(gain):.1f} points {'less' if gain < 0 else 'more'} test accuracy"
+    cases, first_cases = (of_hundred(worse_of(one)["attack_accuracy"]) for one in (report, first))
     return (
-        f"Against “{name}” the attack is right in {of_hundred(report['attack_accuracy'])} of 100 cases, against "
-        f"“{first_name}” in {of_hundred(first['attack_accuracy'])}; “{name}” has {paid}."
+        f"Against “{name}” the attack is right in {cases} of 100 cases, against “{first_name}” in {first_cases}; "
+        f"“{name}” has {paid}."
     )
 
 
 def measured(gate):
-    """What a limit was set for, and whose it is: `0.71 (loss threshold)`."""
-    whose = f" ({gate['attack']})" if gate["attack"] else ""
-    return f"{gate['value']:.4g}{whose}"
+    """What a limit was set for, and whose it is: `0.71 (loss threshold, on reference records)`."""
+    whose = [gate["attack"]] if gate["attack"] else []
+    whose += ["on reference records"] if gate.get("of") == "reference" else []
+    text = f"{gate['value']:.4g}" + (f" ({', '.join(whose)})" if whose else "")
+    return f"{text}; {gate['note']}" if gate.get("note") else text
 
 
 def verdict(gate):

@@ -269,6 +269,11 @@ class TestAudit:
             (["BOTH", "--reference", "FILE"], "need MODEL and its records"),
             (["BOTH", "--fail-above", "auc=0.6"], "a limit must be FIGURE=NUMBER"),
             (["BOTH", "--dpia", "--epsilon", "-1"], "epsilon must be above 0"),
+            (["BOTH", "--dpia", "--epsilon", "8"], "a guarantee has a delta too"),
+            (["BOTH", "--dpia", "--delta", "1e-5"], "delta goes with an epsilon"),
+            (["BOTH", "--delta", "1e-5"], "say --dpia too"),
+            (["BOTH", "--fail-above", "attack_accuracy=60"], "a share; 0.6 for 60 %"),
+            (["BOTH", "--fail-above", "recall=-1"], "a share; 0.6 for 60 %"),
             (["BOTH", "--allow-duplicates"], "need MODEL and its records"),
             (
                 ["FILE", "--members", "FILE", "--nonmembers", "FILE", "--coarse"],
@@ -288,6 +293,42 @@ class TestAudit:
         assert done.exit_code == 2
         assert message in " ".join(done.output.split())
         assert not (tmp_path / "new").exists()
+
+    @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+    def test_a_terminal_of_another_encoding_changes_neither_code_nor_files(self, encoding, files, tmp_path):
+        """The report has an epsilon, which neither encoding has: at a limit of 1 it ends with 0, at 0.5 with 1."""
+        for limit, code in (("1", 0), ("0.5", 1)):
+            options = [
+                "--attacks",
+                "fast",
+                "--fail-above",
+                f"attack_accuracy={limit}",
+                "--out",
+                tmp_path / limit,
+            ]
+            done = subprocess.run(
+                [sys.executable, "-m", "mpreg", "audit", *map(str, [*files, *options])],
+                cwd=ROOT,
+                capture_output=True,
+                env={**os.environ, "PYTHONIOENCODING": encoding},
+                timeout=120,
+            )
+            assert done.returncode == code, done.stderr
+            assert b"Strongest attack" in done.stdout
+            assert encoding == "ascii" or "| ? ?" in done.stdout.decode(
+                encoding
+            )  # click writes UTF-8 for ASCII
+            assert "ε ≥" in (tmp_path / limit / "report.md").read_text("utf-8")
+
+    def test_an_error_is_printed_in_any_encoding(self, tmp_path):
+        done = subprocess.run(
+            [sys.executable, "-m", "mpreg", "report", str(tmp_path / "ε.json")],
+            cwd=ROOT,
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": "cp1252:strict"},
+            timeout=120,
+        )
+        assert done.returncode == 2 and b".json' does not exist" in done.stderr
 
 
 class TestReport:
@@ -321,7 +362,7 @@ class TestReport:
         options = ["--title", "Two", "--class-names", tmp_path / "names.txt"]
         assert run("report", tmp_path / "kept.json", *options).exit_code == 0
         assert (tmp_path / "kept.html").read_bytes() == (tmp_path / "page.html").read_bytes()
-        chosen = ["--format", "dpia", "--chosen", "a", "--epsilon", 2]
+        chosen = ["--format", "dpia", "--chosen", "a", "--epsilon", 2, "--delta", 0]
         assert run("report", tmp_path / "kept.json", *chosen).exit_code == 0
         assert "a (chosen)" in (tmp_path / "dpia.md").read_text("utf-8")
         assert "ε = 2" in (tmp_path / "dpia.md").read_text("utf-8")
@@ -347,6 +388,8 @@ class TestReport:
             (None, ["--epsilon", "1"], "say --format dpia too"),
             (None, ["--format", "dpia", "--chosen", "b"], "chosen must be one of ['model']. Received: 'b'"),
             (None, ["--format", "dpia", "--epsilon", "0"], "epsilon must be above 0"),
+            (None, ["--format", "dpia", "--epsilon", "8"], "a guarantee has a delta too"),
+            (None, ["--delta", "0"], "say --format dpia too"),
         ],
     )
     def test_wrong_input_ends_with_2_and_writes_nothing(self, audit, content, options, message, tmp_path):

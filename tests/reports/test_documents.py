@@ -203,7 +203,7 @@ class TestOlder:
             assert accuracy.replace(" %", "\u00a0%") in page
         if "title" not in old:  # the headline names the attacker, which an old file does not
             assert render_markdown(old) == subject.to_markdown()
-        paper = assessment(old, epsilon=1.0)
+        paper = assessment(old, epsilon=1.0, delta=0.0)
         assert "which an older version kept" in paper.to_html() and "no upper bound" not in paper.to_html()
 
     def test_an_attack_that_says_nothing_of_its_attacker_is_named(self, subjects):

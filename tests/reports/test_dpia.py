@@ -12,7 +12,10 @@ from mpreg._text import percent, percent_with_interval
 from mpreg.attacks.whitebox.gradient_norms import GradientNorms
 from mpreg.evaluation.member_risk import MemberRisk
 from mpreg.metrics.membership_privacy import PRIORS, implied_gamma, posterior, posterior_bound
+from mpreg.reports import words
+from mpreg.reports.html import render_html
 from mpreg.reports.impact import assessment
+from mpreg.reports.schema import read
 
 
 def report_on(margins=(4.0, 2.0), seed=0):
@@ -183,3 +186,72 @@ class TestForms:
         html = document.to_html()
         assert "default-src 'none'" in html
         assert not re.search(r"<(script|img|link|iframe)|\ssrc=|\shref=", html)
+
+
+class TestReference:
+    """Reference records that are told apart better than members are in the headline, and members beside them."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def exposed(cls):
+        return dataclasses.replace(report_on((2.1, 2.0)), reference=report_on((8.0, 2.0), seed=1))
+
+    def test_the_headline_is_about_the_worse(self, exposed):
+        members, others = (round(100 * part.attack_accuracy) for part in (exposed, exposed.reference))
+        assert others > members
+        said = (
+            "can tell reference records, which the defence learned from, from non-members in "
+            f"{others} of 100 cases, and members in {members},"
+        )
+        assert text_of(assessment(exposed)).count(said) == 2  # what was measured, and what remains
+        low = f"{100 * exposed.reference.attack_accuracy.low:.1f}"
+        assert f"95 % interval: {low} to" in text_of(assessment(exposed))
+        page = render_html(exposed)
+        assert said in page and f"<strong>{others}</strong> of 100" in page
+
+    def test_beliefs_are_those_of_the_reference(self, exposed):
+        text = text_of(assessment(exposed))
+        assert "what follows is about them" in text
+        belief = exposed.reference.to_dict()["beliefs"][0]["after"][0]["value"]
+        assert f"{percent(belief)} (at least" in text
+
+    def test_members_that_are_told_apart_better_keep_the_headline(self, exposed):
+        turned = dataclasses.replace(
+            exposed.reference, reference=dataclasses.replace(exposed, reference=None)
+        )
+        text = text_of(assessment(turned))
+        assert "can tell members from non-members" in text and "what follows is about them" not in text
+        assert f"The {exposed.members} reference records that the defence consumed are told" in text
+
+
+class TestSupport:
+    def test_a_rate_at_few_false_alarms_says_on_how_few_nonmembers_it_rests(self, report):
+        """120 non-members: one false alarm in a thousand is none of them, one in a hundred is one."""
+        text = text_of(assessment(report))
+        headline = words.few_but_certain(read(report))
+        assert headline.endswith(
+            "TPR at 1% FPR rests on 1 of 120 non-members; at least 1,000 are needed for 10 false positives."
+        )
+        assert headline in text and headline.replace(" %", "\u00a0%") in render_html(report)
+        for fpr, allowed in ((0.1, 0), (1, 1)):
+            assert f"at {fpr} % false alarms (TPR at {fpr}% FPR rests on {allowed} of 120 non-members" in text
+
+    def test_enough_nonmembers_need_no_note(self):
+        shape = {"true_positives": [0, 10], "false_positives": [0, 10_000]}
+        document = {"strongest_attack": "a", "attacks": {"a": {"roc": shape}}, "nonmembers": 10_000}
+        assert words.support(document, 0.001) is None
+
+    def test_the_rate_that_was_picked_as_the_highest_has_limits_for_all(self, report):
+        found = report.to_dict()["best_at_fpr"]
+        for best in found:
+            result = report.attacks[best["attack"]]
+            assert best["tpr"]["value"] == max(
+                float(one.tpr_at_fpr[best["fpr"]]) for one in report.attacks.values()
+            )
+            expected = mpreg.metrics.tpr_at_fpr_interval(
+                result.member_scores,
+                result.nonmember_scores,
+                fpr=best["fpr"],
+                confidence=1 - 0.05 / len(report.attacks),
+            )
+            assert (best["tpr"]["low"], best["tpr"]["high"]) == expected

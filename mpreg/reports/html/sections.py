@@ -2,7 +2,7 @@
 
 from mpreg.reports import words
 from mpreg.reports.html import pictures
-from mpreg.reports.schema import by_risk, ranked, strongest_of
+from mpreg.reports.schema import by_risk, ranked, strongest_of, worse_of
 
 LISTED = 12  # classes shown before the reader asks for all
 CURVES = 5  # attacks in one picture
@@ -20,6 +20,7 @@ def page(models, *, differences, class_names):
         "models": models,
         "several": len(models) > 1,
         "words": words,
+        "worse": {name: worse_of(report) for name, report in models.items()},
         "differences": _differences(models, differences),
         "ranked": {name: ranked(report) for name, report in models.items()},
         "classes": {name: _class_rows(report, class_names) for name, report in models.items()},

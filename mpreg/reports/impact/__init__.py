@@ -11,7 +11,7 @@ from mpreg.reports.schema import class_names_of, models_of, part_of, read
 
 
 def assessment(
-    subject, *, title=None, chosen=None, class_names=None, gradient_norms=None, epsilon=None, delta=0.0
+    subject, *, title=None, chosen=None, class_names=None, gradient_norms=None, epsilon=None, delta=None
 ):
     """The impact assessment of a model as a `Document`.
 
@@ -22,10 +22,10 @@ def assessment(
         chosen: name of the model of the comparison that is to be used; None takes the last.
         class_names: a name for each class; None takes the document's, or numbers them.
         gradient_norms: `GradientNorms` of the chosen model, where they were measured; None takes the document's.
-        epsilon, delta: the guarantee of differential privacy that the training states; None where there is none.
+        epsilon, delta: the guarantee of differential privacy that the training states, both or neither.
 
     Raises:
-        ValueError: an unknown model, a guarantee out of range, or as for `render_html`.
+        ValueError: an unknown model, a guarantee out of range or by half, or as for `render_html`.
 
     Example:
     ```python

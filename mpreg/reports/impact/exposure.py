@@ -4,6 +4,7 @@ from mpreg._text import percent, percent_with_interval
 from mpreg.reports import words
 from mpreg.reports.document import Ask, Points, Section, Table, Text
 from mpreg.reports.impact.person import chosen_rate
+from mpreg.reports.markdown import reference_headline
 from mpreg.reports.schema import by_risk, ranked, strongest_of
 
 CLASSES = 10  # listed, of those that leak most
@@ -103,11 +104,14 @@ def aggregate(report):
     ]
     fprs = strongest_of(report)["tpr_at_fpr"]
     few = words.few_but_certain(report)
+    rests = dict.fromkeys(note for attack in ranked(report) for note in attack["notes"])
+    reference = report.get("reference")
     return Section(
         "3.3 All members together",
         (
             Text(f"{words.headline(report)} {words.certainty(report)}"),
             *([Text(few)] if few else []),
+            *([Text(reference_headline(reference))] if reference is not None else []),
             Table(
                 (
                     "attack",
@@ -117,6 +121,7 @@ def aggregate(report):
                 ),
                 tuple(rows),
             ),
+            *([Points(tuple(rests))] if rests else []),
         ),
         3,
     )

@@ -5,28 +5,45 @@ import math
 from mpreg._text import percent
 from mpreg.metrics.membership_privacy import PRIORS, posterior_bound
 from mpreg.reports.document import Points, Section, Table, Text
+from mpreg.reports.schema import worse_of
+from mpreg.reports.words import support
 
 
 def check_guarantee(epsilon, delta):
-    """Raises a `ValueError` that quotes the values unless they are a guarantee, or `epsilon` is None."""
-    if epsilon is not None and not (epsilon > 0 and 0 <= delta < 1):
+    """Raises a `ValueError` that quotes the values unless they are a guarantee, or both are None."""
+    if epsilon is None and delta is not None:
+        raise ValueError(f"delta goes with an epsilon: give both, or neither. Received: delta={delta}")
+    if epsilon is not None and not (epsilon > 0 and 0 <= (delta or 0) < 1):
         raise ValueError(
             f"epsilon must be above 0 and delta from 0 to below 1. Received: epsilon={epsilon}, delta={delta}"
+        )
+    if epsilon is not None and delta is None:
+        raise ValueError(
+            "a guarantee has a delta too: give it as the training states it, 0 only where it states 0. "
+            f"Received: epsilon={epsilon} alone"
         )
 
 
 def person(report, epsilon, delta):
-    return Section("3.4 A single person", (*_measured(report), *_guarantee(epsilon, delta)), 3)
+    worse = worse_of(report)
+    return Section(
+        "3.4 A single person", (*_measured(worse, worse is report), *_guarantee(epsilon, delta)), 3
+    )
 
 
-def _measured(report):
+def _measured(report, of_members):
     """What was measured of an attacker's beliefs."""
     if "beliefs" not in report:
         return
+    if not of_members:
+        yield Text(
+            "Reference records, which the defence learned from, are told from non-members better than members are: "
+            "what follows is about them, and “member” stands for one of them."
+        )
     priors = [at["prior"] for at in report["beliefs"][0]["after"]] if report["beliefs"] else PRIORS
     rows = [
         (
-            _calling(belief),
+            _calling(belief, report),
             *(f"{_share(at['value'])} (at least {_share(at['low'])})" for at in belief["after"]),
             "unbounded" if belief["gamma"] is None else f"{belief['gamma']:.2f}",
         )
@@ -48,7 +65,8 @@ def _measured(report):
         (
             "Assumed: records are alike but for membership, and the attacker meets them at the stated prior. The "
             "beliefs are averages over records; some people are exposed more. At a stated share of false alarms, "
-            "the attack is the one that finds most there, with its own interval.",
+            "the attack is the one that finds most there, and its interval allows for the choice. Where a belief rests "
+            "on so few non-members as stated, it may be chance.",
             "γ is the factor of positive membership privacy (Li et al., CCS 2013) at a prior of 50 %: belief stays "
             "below γ times the prior, and disbelief above the prior's disbelief divided by γ. The measurement "
             "refutes every γ smaller than the one stated. It confirms none: a stronger attack may refute more.",
@@ -58,12 +76,13 @@ def _measured(report):
     )
 
 
-def _calling(belief):
-    """Which attack calls records members, and how."""
+def _calling(belief, report):
+    """Which attack calls records members, how, and on how few non-members that rests."""
     fpr = belief["fpr"]
-    return (
-        f"{belief['attack']}, at {'its own threshold' if fpr is None else f'{chosen_rate(fpr)} false alarms'}"
-    )
+    if fpr is None:
+        return f"{belief['attack']}, at its own threshold"
+    rests = support(report, fpr)
+    return f"{belief['attack']}, at {chosen_rate(fpr)} false alarms{f' ({rests})' if rests else ''}"
 
 
 def _guarantee(epsilon, delta):
