@@ -6,8 +6,8 @@ from mpreg.metrics import Estimate
 
 CONFIDENCE = 0.95
 # What cross-fitting makes vary more; the limits of the other figures have room for it (`mpreg.evaluation.evaluate`).
-# Measured where nothing leaks (nine attacks of the fast suite, 400 and 1,500 records a side): the low end of the highest
-# accuracy was above one half in 5.3 and 6.1 % of the runs without it.
+# Where nothing leaks, the low end of the highest accuracy was above one half in 5.3 and 6.1 % of the runs without it
+# (the fast suite, 400 and 1,500 records a side).
 ROOM = 1.1
 WIDENED = ("accuracy", "recall", "auc")
 
