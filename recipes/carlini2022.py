@@ -54,7 +54,7 @@ def run(dataset="location30", *, shadows=16, members=None, epochs=None, out=None
     """Trains one target and its shadow models, attacks, prints the table and writes the folder `out`.
 
     Args:
-        dataset: a name in `SETTINGS`.
+        dataset: a name in `SETTINGS`, or a `Setting`.
         shadows: number of shadow models, at least 2; each record is in about half of them.
         members: members, and as many non-members; None as in `SETTINGS`.
         epochs: of all trainings; None as in `SETTINGS`.
@@ -68,7 +68,7 @@ def run(dataset="location30", *, shadows=16, members=None, epochs=None, out=None
         ValueError: an unknown data set.
     """
     setting = setting_of(SETTINGS, dataset).but(members=members, nonmembers=members, epochs=epochs)
-    out = Path(out) if out else Path("mpreg-carlini2022") / dataset
+    out = Path(out) if out else Path("mpreg-carlini2022") / setting.name
     data, split = setting.draw(seed)
     console.print(f"{data.description}\n{split}")
     with progress_bar("training the target", setting.epochs) as advance:
@@ -81,11 +81,11 @@ def run(dataset="location30", *, shadows=16, members=None, epochs=None, out=None
     )
     report = mpreg.evaluate(target, split, attacks=attacks(), shadows=fleet, seed=seed)
     print_table(
-        f"{dataset}, {shadows} shadow models; published: CIFAR-10, 256 shadow models", *rows_of(report)
+        f"{setting.name}, {shadows} shadow models; published: CIFAR-10, 256 shadow models", *rows_of(report)
     )
     out.mkdir(parents=True, exist_ok=True)
     report.to_json(out / "report.json")
-    (out / "report.md").write_text(f"# Carlini et al. 2022: {dataset}\n\n{report}", encoding="utf-8")
+    (out / "report.md").write_text(f"# Carlini et al. 2022: {setting.name}\n\n{report}", encoding="utf-8")
     plot_attacks(report, out / "roc.png", attacks=list(report.attacks))
     spent = f"{report.cost['shadow_seconds']:,.0f} s for the shadow models ({report.cost['shadow_training']})"
     console.print(f"{split}; 95 % intervals; {spent}.\nReport and picture: {out}")

@@ -16,7 +16,7 @@ import click
 import mpreg
 from mpreg._text import markdown_table, percent, percent_with_interval
 from mpreg.catalogue import setting_of
-from mpreg.catalogue.private import DELTA, PRIVATE
+from mpreg.catalogue.private import DELTA, PRIVATE, USUAL
 from mpreg.catalogue.settings import CIFAR10, DIGITS, LOCATION30
 from mpreg.progress import progress_bar
 from mpreg.recipes import options
@@ -24,7 +24,8 @@ from mpreg.recipes.training import train_undefended
 from mpreg.recipes.writing import console, print_table
 
 NONE, HIGH_ACCURACY = "none", "high accuracy"
-EPSILONS = {f"epsilon {epsilon}": float(epsilon) for epsilon in (8, 4, 2, 1)}
+BUDGETS = (8.0, 4.0, 2.0, 1.0)
+EPSILONS = {f"epsilon {epsilon:g}": epsilon for epsilon in BUDGETS}
 LITTLE_NOISE = 0.00625  # Aerni et al., their DP-SGD with high accuracy
 CANARIES = 200
 # Train and test accuracy of the seed's slides, by row.
@@ -68,11 +69,24 @@ class Row:
     audit: object
 
 
-def run(dataset="digits", *, members=None, epochs=None, out=None, seed=0):
+def run(
+    dataset="digits",
+    *,
+    private=None,
+    epsilons=BUDGETS,
+    canaries=CANARIES,
+    members=None,
+    epochs=None,
+    out=None,
+    seed=0,
+):
     """Trains, attacks and audits every row, prints the table and writes the folder `out`.
 
     Args:
-        dataset: a name in `SETTINGS`.
+        dataset: a name in `SETTINGS`, or a `Setting`.
+        private: `Private` options of the training with privacy; None as in `PRIVATE`, or as usual.
+        epsilons: budgets, a row each.
+        canaries: of the audit of a row; at most the members.
         members: members; None as in `SETTINGS`.
         epochs: of all trainings; None as in `SETTINGS` and `PRIVATE`.
         out: folder for the reports; None is `mpreg-dpsgd/<dataset>`.
@@ -86,42 +100,43 @@ def run(dataset="digits", *, members=None, epochs=None, out=None, seed=0):
         ValueError: an unknown data set.
     """
     setting = setting_of(SETTINGS, dataset).but(members=members, epochs=epochs)
-    private = PRIVATE[dataset]
+    private = private or PRIVATE.get(setting.name, USUAL)
     private = dataclasses.replace(
         private, epochs=epochs or private.epochs, batch_size=min(private.batch_size, setting.members)
     )
-    out = Path(out) if out else Path("mpreg-dpsgd") / dataset
+    out = Path(out) if out else Path("mpreg-dpsgd") / setting.name
     data, split = setting.draw(seed)
     console.print(f"{data.description}\n{split}")
     found = {}
-    names = [NONE, HIGH_ACCURACY, *EPSILONS]
-    with progress_bar("training and attacking", len(names)) as advance:
-        for name in names:
-            found[name] = train_row(name, setting, private, data, split, seed=seed)
+    budgets = {NONE: None, HIGH_ACCURACY: None, **{f"epsilon {epsilon:g}": epsilon for epsilon in epsilons}}
+    canaries = min(canaries, setting.members)
+    with progress_bar("training and attacking", len(budgets)) as advance:
+        for name, budget in budgets.items():
+            found[name] = train_row(name, budget, setting, private, data, split, canaries=canaries, seed=seed)
             advance(name)
-    header, rows = rows_of(found, PUBLISHED.get(dataset, {}))
-    published = {"digits": "; published: MNIST", "cifar10": "; published: CIFAR-10"}.get(dataset, "")
-    print_table(f"{dataset}, delta {DELTA:g}{published}", header, rows)
+    header, rows = rows_of(found, PUBLISHED.get(setting.name, {}))
+    published = {"digits": "; published: MNIST", "cifar10": "; published: CIFAR-10"}.get(setting.name, "")
+    print_table(f"{setting.name}, delta {DELTA:g}{published}", header, rows)
     mpreg.compare({name: row.report for name, row in found.items()}).to_json(_made(out) / "report.json")
-    text = f"# DP-SGD: {dataset}\n\n{data.description} {split}\n\n{markdown_table(header, rows)}\n\n"
+    text = f"# DP-SGD: {setting.name}\n\n{data.description} {split}\n\n{markdown_table(header, rows)}\n\n"
     audits = "\n".join(f"- {name}: {row.audit}" for name, row in found.items())
     (out / "report.md").write_text(f"{text}## Audits\n\n{audits}\n", encoding="utf-8")
     console.print(f"{split}; 95 % intervals; guessing is 50 %.\nReports: {out}")
     return found
 
 
-def train_row(name, setting, private, data, split, *, seed):
+def train_row(name, budget, setting, private, data, split, *, canaries, seed):
     """Trains, attacks and audits one row."""
     if name == NONE:
         target, epsilon, noise = train_undefended(setting, data, split, seed=seed), None, 0.0
     else:
-        model = train_private(name, setting, private, data, split, seed=seed)
+        model = train_private(name, budget, setting, private, data, split, seed=seed)
         target, epsilon, noise = model.target_model, model.privacy_spent().epsilon, model.noise_multiplier
     report = mpreg.evaluate(target, split, seed=seed)
-    return Row(report, epsilon, audit(noise, setting, private, data, split, seed=seed))
+    return Row(report, epsilon, audit(noise, setting, private, data, split, canaries=canaries, seed=seed))
 
 
-def train_private(name, setting, private, data, split, *, seed):
+def train_private(name, budget, setting, private, data, split, *, seed):
     """A `DPSGD`, trained on the members at the row's epsilon."""
     target = setting.target(data, seed)
     clip = {"l2_norm_clip": private.l2_norm_clip, "delta": DELTA}
@@ -129,7 +144,7 @@ def train_private(name, setting, private, data, split, *, seed):
         model = mpreg.DPSGD(target, noise_multiplier=LITTLE_NOISE, **clip)
     else:
         plan = {"examples": setting.members, "batch_size": private.batch_size, "epochs": private.epochs}
-        model = mpreg.DPSGD.for_budget(target, epsilon=EPSILONS[name], **plan, **clip)
+        model = mpreg.DPSGD.for_budget(target, epsilon=budget, **plan, **clip)
     private.compiled(model)
     model.fit(
         mpreg.poisson_batches(*split.members, batch_size=private.batch_size),
@@ -139,7 +154,7 @@ def train_private(name, setting, private, data, split, *, seed):
     return model
 
 
-def audit(noise, setting, private, data, split, *, seed):
+def audit(noise, setting, private, data, split, *, canaries, seed):
     """The audit of a training with this noise; without any, neither clips it nor is it other than plain training."""
     target = setting.target(data, seed)
     if noise:
@@ -150,7 +165,6 @@ def audit(noise, setting, private, data, split, *, seed):
         model = mpreg.DPSGD(target, noise_multiplier=0.0, l2_norm_clip=float("inf"), delta=DELTA)
         size, epochs = setting.batch_size, setting.epochs
         setting.compiled(model)
-    canaries = min(CANARIES, setting.members)
     return mpreg.audit_dp(model, split.members, batch_size=size, epochs=epochs, canaries=canaries, seed=seed)
 
 
@@ -189,6 +203,18 @@ def _made(out):
 
 @click.command(help=__doc__.partition("\n")[0])
 @options.dataset(SETTINGS, "digits")
+@click.option(
+    "--epsilon",
+    "epsilons",
+    type=float,
+    multiple=True,
+    default=BUDGETS,
+    show_default=True,
+    help="A budget, once for each row.",
+)
+@click.option(
+    "--canaries", type=click.IntRange(min=1), default=CANARIES, show_default=True, help="Of a row's audit."
+)
 @click.option("--members", type=click.IntRange(min=20), help="Members.")
 @options.epochs
 @options.out

@@ -72,7 +72,7 @@ def run(dataset="location30", *, members=None, epochs=None, out=None, seed=0):
     """Trains and attacks the four classifiers, prints the table and writes the folder `out`.
 
     Args:
-        dataset: a name in `SETTINGS`.
+        dataset: a name in `SETTINGS`, or a `Setting`.
         members: members, and as many reference records; None as in `SETTINGS`.
         epochs: of all trainings; None as in `SETTINGS`.
         out: folder for the report and pictures; None is `mpreg-li2021/<dataset>`.
@@ -85,7 +85,7 @@ def run(dataset="location30", *, members=None, epochs=None, out=None, seed=0):
         ValueError: an unknown data set.
     """
     setting = setting_of(SETTINGS, dataset).but(members=members, reference=members, epochs=epochs)
-    out = Path(out) if out else Path("mpreg-li2021") / dataset
+    out = Path(out) if out else Path("mpreg-li2021") / setting.name
     data, split = setting.draw(seed)
     split = blendable(split)
     console.print(f"{data.description}\n{split}")
@@ -96,9 +96,9 @@ def run(dataset="location30", *, members=None, epochs=None, out=None, seed=0):
         reports[name] = mpreg.evaluate(model, split, reference=True, seed=seed)
     comparison = mpreg.compare(reports)
     header, rows = rows_of(reports)
-    print_table(f"{dataset}, {setting.epochs} epochs, discrepancy weighted {MMD_WEIGHT:g}", header, rows)
+    print_table(f"{setting.name}, {setting.epochs} epochs, discrepancy weighted {MMD_WEIGHT:g}", header, rows)
     notes = [f"{data.description} {split} Seed {seed}."]
-    write_comparison(comparison, out, title=f"Li, Li and Ribeiro 2021: {dataset}", notes=notes)
+    write_comparison(comparison, out, title=f"Li, Li and Ribeiro 2021: {setting.name}", notes=notes)
     console.print(f"{split}; 95 % intervals; guessing is 50 %.\nReport and pictures: {out}")
     return comparison
 

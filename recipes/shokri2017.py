@@ -60,45 +60,47 @@ SETTINGS = {
 }
 
 
-def run(dataset="location30", *, shadows=8, epochs=None, out=None, seed=0):
-    """Trains and attacks the eleven rows, prints the table and writes the folder `out`.
+def run(dataset="location30", *, rows=tuple(ROWS), shadows=8, epochs=None, out=None, seed=0):
+    """Trains and attacks the mitigations of the table, prints the table and writes the folder `out`.
 
     Args:
-        dataset: a name in `SETTINGS`.
-        shadows: number of shadow models for each of the four trainings, at least 2.
+        dataset: a name in `SETTINGS`, or a `Setting`.
+        rows: names in `ROWS`; all that served answers are compared with is in the row "none".
+        shadows: number of shadow models for each of the trainings, at least 2.
         epochs: of all trainings; None as in `SETTINGS`.
         out: folder for the reports; None is `mpreg-shokri2017/<dataset>`.
         seed: seed of the split, the weights and the attacks.
 
     Returns:
-        The `Comparison` of the eleven rows.
+        The `Comparison` of the rows.
 
     Raises:
         ValueError: an unknown data set.
     """
     setting = setting_of(SETTINGS, dataset).but(epochs=epochs)
-    out = Path(out) if out else Path("mpreg-shokri2017") / dataset
+    chosen = {name: ROWS[name] for name in ROWS if name in {"none", *rows}}
+    out = Path(out) if out else Path("mpreg-shokri2017") / setting.name
     data, split = setting.draw(seed)
     console.print(f"{data.description}\n{split}")
     trained = {}
-    penalties = dict.fromkeys(penalty for _, penalty, _ in ROWS.values())
+    penalties = dict.fromkeys(penalty for _, penalty, _ in chosen.values())
     with progress_bar("training", len(penalties)) as advance:
         for penalty in penalties:
             trained[penalty] = train(setting, data, split, penalty, shadows=shadows, seed=seed)
             advance(f"L2 {penalty:g}")
     reports = {}
-    with progress_bar("attacking", len(ROWS)) as advance:
-        for name, (served, penalty, _) in ROWS.items():
+    with progress_bar("attacking", len(chosen)) as advance:
+        for name, (served, penalty, _) in chosen.items():
             reports[name] = attack(trained[penalty], trained[0.0], served, split, seed=seed)
             advance(name)
     comparison = mpreg.compare(reports)
-    header, rows = rows_of(reports)
-    print_table(f"{dataset}, {shadows} shadow models a training; published: Purchase100", header, rows)
+    header, figures = rows_of(reports)
+    print_table(
+        f"{setting.name}, {shadows} shadow models a training; published: Purchase100", header, figures
+    )
     out.mkdir(parents=True, exist_ok=True)
     comparison.to_json(out / "report.json")
-    text = (
-        f"# Shokri et al. 2017: {dataset}\n\n{data.description} {split}\n\n{markdown_table(header, rows)}\n"
-    )
+    text = f"# Shokri et al. 2017: {setting.name}\n\n{data.description} {split}\n\n{markdown_table(header, figures)}\n"
     (out / "report.md").write_text(text, encoding="utf-8")
     console.print(f"{split}; 95 % intervals; guessing is 50 %.\nReports: {out}")
     return comparison
@@ -166,6 +168,14 @@ def rows_of(reports):
 
 @click.command(help=__doc__.partition("\n")[0])
 @options.dataset(SETTINGS)
+@click.option(
+    "--row",
+    "rows",
+    type=click.Choice(list(ROWS)),
+    multiple=True,
+    default=list(ROWS),
+    help="A mitigation, once for each; all of them where none is named.",
+)
 @click.option(
     "--shadows", type=click.IntRange(min=2), default=8, show_default=True, help="Shadow models a training."
 )

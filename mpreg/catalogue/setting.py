@@ -100,11 +100,13 @@ def validation_part(split):
 
 
 def setting_of(settings, name):
-    """The setting of a name, mostly that of a data set, of a dict by name.
+    """The setting of a name, mostly that of a data set, of a dict by name; a `Setting` stands for itself.
 
     Raises:
         ValueError: there is none; the message lists those there are.
     """
+    if isinstance(name, Setting):
+        return name
     if name not in settings:
         raise ValueError(f"dataset must be one of {', '.join(settings)}. Received: {name!r}")
     return settings[name]

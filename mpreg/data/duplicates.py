@@ -19,7 +19,7 @@ def first_equal(digests):
     return first
 
 
-def digest_records(x):
+def digest_records(x, *, at_once=DIGESTED_AT_ONCE):
     """Two 64-bit digests of each record's features, (n, 2): equal features have equal digests in any type.
 
     Multilinear hashing of 32-bit words, modulo 2**64: words of zero add nothing, so that what a narrower type
@@ -34,8 +34,8 @@ def digest_records(x):
     ]
     digests = np.zeros((len(arrays[0]), 2), np.uint64)
     for array, (key, second_key) in zip(arrays, keys, strict=True):
-        for start in range(0, len(array), DIGESTED_AT_ONCE):
-            rows = slice(start, start + DIGESTED_AT_ONCE)
+        for start in range(0, len(array), at_once):
+            rows = slice(start, start + at_once)
             words, second_words = _words(array[rows])
             digests[rows] += words.astype(np.uint64) @ key
             if second_words is not None:

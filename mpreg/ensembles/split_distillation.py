@@ -158,10 +158,14 @@ def draw_parts(records, submodels, out, *, seed):
     return membership
 
 
-def answers_of_others(fleet, x, membership):
-    """For each record the mean class probabilities of the sub-models that it was left out by, (records, classes)."""
+def answers_of_others(fleet, x, membership, *, at_once=ANSWERS_AT_ONCE):
+    """For each record the mean class probabilities of the sub-models that it was left out by, (records, classes).
+
+    Args:
+        at_once: bytes of answers to hold at a time.
+    """
     model, (submodels, records) = fleet.model(0), membership.shape
-    size = max(1, ANSWERS_AT_ONCE // (4 * submodels * model.output_shape[-1]))
+    size = max(1, at_once // (4 * submodels * model.output_shape[-1]))
     means = []
     for start in range(0, records, size):
         part = slice(start, start + size)

@@ -98,19 +98,25 @@ class PrivacySpent:
         return self.rdp if self.pld is None else min(self.rdp, self.pld)
 
 
-def spent(segments, delta):
-    """What a history of `Segment`s costs at `delta`, a `PrivacySpent`; without any step nothing."""
+def spent(segments, delta, *, tight_up_to=LARGE):
+    """What a history of `Segment`s costs at `delta`, a `PrivacySpent`; without any step nothing.
+
+    Args:
+        tight_up_to: epsilon by Renyi above which the privacy loss distribution, which is tighter, is left out.
+    """
     check_delta(delta)
     merged = {}
     for segment in segments:
         key = (segment.sampling, segment.noise_multiplier)
         # Passes are added up, not steps: two unfinished passes may both hold the same record.
         merged[key] = merged.get(key, 0) + segment.sampling.exposures(segment.steps)
-    return _spent(tuple((*key, exposures) for key, exposures in merged.items() if exposures), delta)
+    return _spent(
+        tuple((*key, exposures) for key, exposures in merged.items() if exposures), delta, tight_up_to
+    )
 
 
 @functools.lru_cache(maxsize=256)
-def _spent(history, delta):
+def _spent(history, delta, tight_up_to):
     if not history:
         return PrivacySpent(delta, 0.0, 0.0)
     if any(noise == 0 for _, noise, _ in history):
@@ -120,7 +126,7 @@ def _spent(history, delta):
     events = [sampling.event(noise, exposures) for sampling, noise, exposures in history]
     rdp = _epsilon(dp_accounting.rdp.RdpAccountant(), events, delta)
     pld = None
-    if rdp <= LARGE:
+    if rdp <= tight_up_to:
         accountant = dp_accounting.pld.PLDAccountant(value_discretization_interval=INTERVAL)
         pld = _epsilon(accountant, events, delta)
     return PrivacySpent(delta, rdp, pld)

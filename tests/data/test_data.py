@@ -149,12 +149,11 @@ class TestDuplicates:
         digests = digest_records(x)
         assert all(len(np.unique(digests[:, lane])) == 65 for lane in range(2))
 
-    def test_digests_do_not_depend_on_memory_layout_or_blocks(self, monkeypatch):
+    def test_digests_do_not_depend_on_memory_layout_or_blocks(self):
         x = np.random.default_rng(0).normal(size=(50, 7))
         digests = digest_records(x)
         np.testing.assert_array_equal(digest_records(np.asfortranarray(x)), digests)
-        monkeypatch.setattr("mpreg.data.duplicates.DIGESTED_AT_ONCE", 8)
-        np.testing.assert_array_equal(digest_records(x), digests)
+        np.testing.assert_array_equal(digest_records(x, at_once=8), digests)
 
 
 class TestRoles:

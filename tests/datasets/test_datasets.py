@@ -30,7 +30,6 @@ def folders(tmp_path, monkeypatch):
     (tmp_path / "published").mkdir()
     monkeypatch.setenv("MPREG_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("MPREG_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(download, "_TIMEOUT", 5)
     for name, spec in registry.SPECS.items():
         sources = tuple(replace(source, url="http://127.0.0.1:9/" + source.file) for source in spec.sources)
         monkeypatch.setitem(registry.SPECS, name, replace(spec, sources=sources))
@@ -210,10 +209,9 @@ def test_a_broken_row_is_refused_with_its_place(folders, monkeypatch, content):
 
 
 def test_an_endless_line_is_refused(folders, monkeypatch):
-    monkeypatch.setattr(tables, "_LONGEST_ROW", 100)
-    archive = tgz([("dataset_purchase", LOCATION.replace(b'"', b"") + b"0," * 100)])
+    archive = tgz([("dataset_purchase", LOCATION.replace(b'"', b"") + b"0," * (1 << 20))])
     put(monkeypatch, folders / "data", "purchase100", [archive], **SMALL)
-    with pytest.raises(ValueError, match="more than 100 bytes"):
+    with pytest.raises(ValueError, match="more than 1,048,576 bytes"):
         datasets.load("purchase100")
 
 

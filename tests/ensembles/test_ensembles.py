@@ -172,9 +172,9 @@ class TestSplitDistillation:
             assert len(answers) == 2
             np.testing.assert_allclose(distilled.soft_labels[record], np.mean(answers, axis=0), atol=1e-5)
 
-    def test_soft_labels_are_the_same_in_slices(self, distilled, fleet, members, monkeypatch):
-        monkeypatch.setattr(split_distillation, "ANSWERS_AT_ONCE", 4 * 4 * CLASSES * 20)
-        in_slices = answers_of_others(fleet, members[0], distilled.membership)
+    def test_soft_labels_are_the_same_in_slices(self, distilled, fleet, members):
+        at_once = 4 * 4 * CLASSES * 20
+        in_slices = answers_of_others(fleet, members[0], distilled.membership, at_once=at_once)
         np.testing.assert_allclose(in_slices, distilled.soft_labels, atol=1e-6)
 
     def test_the_same_seed_gives_the_same_student(self, distilled, members):

@@ -17,12 +17,7 @@ TINY = DIGITS.but(
 def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("dpsgd")
     private = Private(learning_rate=0.4, l2_norm_clip=0.5, batch_size=30, epochs=2)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(dpsgd.SETTINGS, "digits", TINY)
-        patch.setitem(dpsgd.PRIVATE, "digits", private)
-        patch.setattr(dpsgd, "EPSILONS", {"epsilon 8": 8.0})
-        patch.setattr(dpsgd, "CANARIES", 10)
-        return dpsgd.run("digits", out=out), out
+    return dpsgd.run(TINY, private=private, epsilons=(8.0,), canaries=10, out=out), out
 
 
 @pytest.mark.slow

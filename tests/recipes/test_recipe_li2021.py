@@ -20,9 +20,7 @@ SMALL = DIGITS.but(
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("li")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(li2021.SETTINGS, "digits", SMALL)
-        return li2021.run("digits", out=out), out
+    return li2021.run(SMALL, out=out), out
 
 
 def test_four_classifiers_are_drawn_and_attacked_on_members_and_on_reference_records(run):

@@ -27,11 +27,8 @@ class TestShokri2017:
     @classmethod
     def run(cls, tmp_path_factory):
         out = tmp_path_factory.mktemp("shokri")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(shokri2017.SETTINGS, "digits", small(shokri2017))
-            chosen = ("none", "label only", "L2 1e-2")
-            patch.setattr(shokri2017, "ROWS", {name: shokri2017.ROWS[name] for name in chosen})
-            return shokri2017.run("digits", shadows=2, out=out), out
+        rows = ("none", "label only", "L2 1e-2")
+        return shokri2017.run(small(shokri2017), rows=rows, shadows=2, out=out), out
 
     def test_every_row_has_the_attacker_who_knows_and_the_naive_one(self, run):
         comparison, out = run
@@ -86,9 +83,8 @@ class TestSalem2019:
 
 
 class TestCarlini2022:
-    def test_it_draws_every_attack(self, tmp_path, monkeypatch):
-        monkeypatch.setitem(carlini2022.SETTINGS, "digits", small(carlini2022))
-        report = carlini2022.run("digits", shadows=4, out=tmp_path)
+    def test_it_draws_every_attack(self, tmp_path):
+        report = carlini2022.run(small(carlini2022), shadows=4, out=tmp_path)
         assert isinstance(report, mpreg.PrivacyReport)
         assert {"loss threshold", "shadow", "likelihood ratio", "relative likelihood"} <= set(report.attacks)
         assert report.cost["shadow_models"] == 4
