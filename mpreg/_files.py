@@ -68,6 +68,40 @@ def _sync(path):
         os.close(handle)
 
 
+def check_outputs(folder, names, inputs, *, others=()):
+    """That writing some files into a folder neither replaces what is read nor stands beside what is stale.
+
+    Args:
+        folder: need not be there.
+        names: of the files that will be written.
+        inputs: paths of the files that are read; None among them are passed over.
+        others: names of files that belong to these, and that will not be written: they would be another run's.
+
+    Raises:
+        ValueError: an output is one of the inputs, or one of `others` is there.
+    """
+    folder = Path(folder)
+    for name in names:
+        for path in inputs:
+            if path is not None and _is_same_file(folder / name, path):
+                raise ValueError(
+                    f"{path} is read, and {folder / name} would be written over it. Choose another folder to write"
+                )
+    stale = [str(folder / name) for name in others if (folder / name).exists()]
+    if stale:
+        raise ValueError(
+            f"the folder holds {', '.join(stale)} of an earlier run, which would stand beside the new files as if they "
+            "were of the same model. Remove them, have them written too, or choose another folder"
+        )
+
+
+def _is_same_file(one, other):
+    try:
+        return os.path.samefile(one, other)
+    except OSError:  # one of them is not there
+        return False
+
+
 def write_json(content, path=None):
     """JSON text of `content`, a list of numbers on one line; also written to `path` if given.
 

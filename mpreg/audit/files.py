@@ -1,15 +1,15 @@
 """The files of `mpreg audit`: records and predictions read without pickles, results written whole or not at all."""
 
 import hashlib
+import os
 import re
 import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from mpreg.data import check_labels
 from mpreg.data.records import check_pair
+from mpreg.datasets.archives import read_npz
 
 HASHED_AT_ONCE = 1 << 20  # bytes
 
@@ -64,8 +64,9 @@ def read_inputs(path, role):
         role: whose records these are, for errors: "members", "nonmembers" or "reference".
 
     Raises:
-        ValueError: no `.npz`, arrays that are missing, hold Python objects, differ in length, are empty, or hold
-            NaN; labels that are not class indices or one-hot.
+        ValueError: no `.npz`, a broken or encrypted one, or one that unpacks to more than half of the memory; arrays
+            that are missing, hold Python objects, differ in length, are empty, or hold NaN; labels that are not class
+            indices or one-hot.
         OSError: the file cannot be read.
 
     Example:
@@ -117,13 +118,20 @@ def _arrays(path, role):
         with Path(path).open("rb"):
             raise ValueError(f"{role}: {path} is no .npz file. Write one with numpy.savez(file, x=x, y=y)")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, zipfile.BadZipFile, EOFError) as error:
+        return read_npz(path, max_bytes=most_bytes())
+    except ValueError as error:
         raise ValueError(
-            f"{role}: {path} cannot be read: {error}. Arrays must hold numbers or text, because Python objects are "
+            f"{role}: {error}. Arrays must hold numbers or text, because Python objects are "
             "never unpickled: convert them, for instance with numpy.asarray(x, 'float32')"
         ) from error
+
+
+def most_bytes():
+    """How much a file may unpack to: half of the machine's memory, or 16 GiB where that is not known."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (AttributeError, ValueError, OSError):  # such as on Windows
+        return 16 << 30
 
 
 def _lacking(path, role, arrays, needed, other):

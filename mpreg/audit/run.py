@@ -3,8 +3,8 @@
 import datetime
 from dataclasses import dataclass, field
 
-from mpreg._files import write_all, write_json
-from mpreg.attacks.whitebox.gradient_norms import GradientNorms, gradient_norms
+from mpreg._files import check_outputs, write_all, write_json
+from mpreg.attacks.whitebox.gradient_norms import GradientNorms, HiddenGradients, gradient_norms
 from mpreg.audit.files import read_inputs, read_predictions, source
 from mpreg.audit.gate import judge
 from mpreg.audit.member_scores import member_scores_file
@@ -21,6 +21,8 @@ from mpreg.reports.words import headline
 
 ROLES = ("members", "reference", "nonmembers")
 REMEDY = "remove the copies from the file, or say --allow-duplicates if distinct people have equal records"
+REPORT_FILES = ("report.html", "report.json", "report.md", "member_scores.npz")
+DPIA_FILES = ("dpia.html", "dpia.md")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,7 @@ class Audit:
         class_names: a name for each class; None numbers them.
         gates: `Gate`s that were judged.
         gradient_norms: `GradientNorms` where the model was there, else None.
+        gradient_norms_note: what was measured in its place, or why nothing was; None for nothing to tell.
         command: how it was asked for, as text.
         made: when, in UTC.
     """
@@ -44,6 +47,7 @@ class Audit:
     class_names: list | None = None
     gates: tuple = ()
     gradient_norms: GradientNorms | None = None
+    gradient_norms_note: str | None = None
     command: str = ""
     made: str = field(
         default_factory=lambda: datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
@@ -74,6 +78,7 @@ class Audit:
             "per_class": report["per_class"],
             "gradient_norm_auc": None if norms is None else norms.auc.to_dict(),
             "gradient_norms": None if norms is None else norms.to_dict(),
+            "gradient_norms_note": self.gradient_norms_note,
             "report": report,
         }
 
@@ -88,20 +93,37 @@ class Audit:
             dpia: `assessment` options as a dict, to add `dpia.html` and `dpia.md`; None leaves them out.
         """
         document = self.to_dict()
-        contents = {
-            "report.html": render_html(document),
-            "report.json": write_json(document),
-            "report.md": render_markdown(document),
-            "member_scores.npz": member_scores_file(self.report),
-        }
+        texts = render_html(document), write_json(document), render_markdown(document)
+        contents = dict(zip(REPORT_FILES, (*texts, member_scores_file(self.report)), strict=True))
         if dpia is not None:
             paper = assessment(document, **dpia)
-            contents |= {"dpia.html": paper.to_html(), "dpia.md": paper.to_markdown()}
+            contents |= dict(zip(DPIA_FILES, (paper.to_html(), paper.to_markdown()), strict=True))
         return contents
 
     def write(self, out, *, dpia=None):
-        """Writes the folder: all of its files, or none. Returns their paths."""
+        """Writes the folder: all of its files, or none. Returns their paths.
+
+        Raises:
+            ValueError: as for `check_folder`, or as for `assessment`.
+        """
+        check_folder(out, [file.file for file in self.sources], dpia=dpia is not None)
         return write_all(out, self.files(dpia=dpia))
+
+
+def check_folder(out, inputs, *, dpia):
+    """That an audit can be written into a folder.
+
+    Args:
+        out: the folder.
+        inputs: paths of what the audit reads.
+        dpia: whether the impact assessment is to be written.
+
+    Raises:
+        ValueError: one of the audit's files would be written over an input, or the folder holds the impact assessment
+            of an earlier audit and none is to be written.
+    """
+    names = (*REPORT_FILES, *DPIA_FILES) if dpia else REPORT_FILES
+    check_outputs(out, names, inputs, others=() if dpia else DPIA_FILES)
 
 
 def audit_predictions(
@@ -189,22 +211,36 @@ def audit_model(
             seed=seed,
         )
         advance()
-        norms = _norms(loaded, split, from_logits=from_logits, seed=seed)
+        norms, note = _norms(loaded, split, from_logits=from_logits, seed=seed)
         advance()
-    return _audit(report, sources, gradient_norms=norms, **options)
+    return _audit(report, sources, gradient_norms=norms, gradient_norms_note=note, **options)
 
 
 def _norms(model, split, **options):
-    """The `GradientNorms` of the classifier that was trained; None where output defences hide its gradients."""
-    from mpreg.outputs import is_coarse  # it imports Keras, which predictions do without
+    """The `GradientNorms` of the classifier that was trained, and a note; None where they cannot be measured.
 
-    target = getattr(model, "target_model", model)
-    if is_coarse(target) or not target.trainable_variables:
-        return None
-    return gradient_norms(target, split, **options)
+    Output defences hide gradients from those alone who only ask: whoever has the model's file removes them.
+    """
+    from mpreg.outputs import classifier_behind  # it imports Keras, which predictions do without
+
+    target, removed = classifier_behind(model)
+    if not target.trainable_variables:
+        return None, "The model has no trainable weights, and so no gradients."
+    if removed:
+        options["from_logits"] = False  # what a defence is given
+    try:
+        norms = gradient_norms(target, split, **options)
+    except HiddenGradients as error:
+        return None, str(error)
+    if removed:
+        return norms, (
+            f"{' and '.join(removed)} at the end of the model {'was' if len(removed) == 1 else 'were'} removed, as "
+            "whoever has its file can: the norms are those of the classifier behind."
+        )
+    return norms, None
 
 
-def _audit(report, sources, *, title=TITLE, class_names=None, limits=(), command="", gradient_norms=None):
+def _audit(report, sources, *, title=TITLE, class_names=None, limits=(), **measured):
     if class_names is not None:
         checked_names(class_names, report.classes)
     return Audit(
@@ -213,6 +249,5 @@ def _audit(report, sources, *, title=TITLE, class_names=None, limits=(), command
         title=title,
         class_names=class_names,
         gates=tuple(judge(report, limits)),
-        gradient_norms=gradient_norms,
-        command=command,
+        **measured,
     )

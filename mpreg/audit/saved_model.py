@@ -5,6 +5,10 @@ from pathlib import Path
 
 from mpreg.attacks.shadow.like_target import clones_of
 from mpreg.attacks.shadow.training import ShadowFleet
+from mpreg.audit.files import most_bytes
+from mpreg.datasets.archives import DAMAGE, MADE_UP, check_size
+
+PARTS = {"config.json", "model.weights.h5"}
 
 
 def load_model(path, *, compiled=False):
@@ -24,16 +28,18 @@ def load_model(path, *, compiled=False):
                 f"the model must be a .keras file, as model.save('model.keras') writes it. Received: {path}. "
                 "For a model of another kind, save its predictions and give --member-predictions"
             )
+    _check_parts(path)
     import keras
 
     try:
         return keras.models.load_model(path, compile=compiled, safe_mode=True)
-    except (ValueError, TypeError) as error:
+    except Exception as error:  # a stranger's file can make Keras and HDF5 raise anything
         while (
             error.__cause__ or error.__context__
         ):  # Keras wraps the reason in the config of all that holds it
             error = error.__cause__ or error.__context__
-        reason = str(error).strip().partition(" Full object config")[0].splitlines()[0]
+        text = str(error).strip() or type(error).__name__
+        reason = text.partition(" Full object config")[0].splitlines()[0]
         if reason.startswith("Requested the deserialization"):
             raise ValueError(
                 f"{path} holds Python code (a Lambda layer), which is not run: it could do anything. Rebuild the model "
@@ -43,6 +49,22 @@ def load_model(path, *, compiled=False):
             f"{path} cannot be loaded: {reason} A model with layers of your own is audited by its predictions: "
             "give --member-predictions"
         ) from error
+
+
+def _check_parts(path):
+    """Raises a `ValueError` for a zip file without the parts of a model, that is damaged, or unpacks to too much."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            check_size(archive, most_bytes())
+            lacking = sorted(PARTS - set(archive.namelist()))
+            damaged = None if lacking else archive.testzip()
+    except (ValueError, OSError, *DAMAGE, *MADE_UP) as error:
+        raise ValueError(
+            f"{path} is no .keras file that can be read: {error or type(error).__name__}"
+        ) from error
+    if lacking or damaged:
+        what = f"lacks {', '.join(lacking)}" if lacking else f"is damaged in {damaged}"
+        raise ValueError(f"{path} {what}. Save the model again, with model.save('model.keras')")
 
 
 def shadow_fleet(model, count, epochs, batch_size):

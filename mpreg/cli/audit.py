@@ -103,6 +103,8 @@ def _audit(
         raise click.UsageError("--epsilon and --delta are for the assessment: say --dpia too")
     check_guarantee(epsilon, delta)  # before minutes are spent
     _check_way(model, by_predictions, records["members"], records["nonmembers"])
+    inputs = [model, *by_predictions, class_names, *(records[role] for role in audits.ROLES)]
+    audits.check_folder(out, inputs, dpia=dpia)
     if model is None:
         if records["reference"] is not None or options["attacks"] == "strong" or records["allow_duplicates"]:
             raise click.UsageError("--reference, --strong and --allow-duplicates need MODEL and its records")

@@ -1,7 +1,11 @@
 """Readers of archives that trust nothing: no unpickling, no extraction to disk, a bound on what unpacks."""
 
 import gzip
+import lzma
+import math
+import struct
 import tarfile
+import tokenize
 import zipfile
 import zlib
 from pathlib import PurePosixPath
@@ -9,6 +13,18 @@ from pathlib import PurePosixPath
 import numpy as np
 
 DAMAGE = (tarfile.TarError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, EOFError)
+# What Python's readers raise for files that are encrypted, of an unknown method, or made to be wrong.
+MADE_UP = (
+    RuntimeError,  # NotImplementedError and RecursionError are of its kind
+    LookupError,
+    TypeError,
+    SyntaxError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    tokenize.TokenError,
+    lzma.LZMAError,
+)
 
 
 def tar_members(path, *, wanted, max_bytes):
@@ -70,15 +86,42 @@ def read_npz(path, *, max_bytes):
     """The arrays of an `.npz` file, by name.
 
     Raises:
-        ValueError: if the file is damaged, holds Python objects (which would have to be unpickled) or unpacks to
-            more than `max_bytes`.
+        ValueError: if the file is damaged or encrypted, holds Python objects (which would have to be unpickled) or
+            unpacks to more than `max_bytes`, or an array says that it is larger than what is there of it.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > max_bytes:
-            raise ValueError(f"it unpacks to {size:,} bytes, more than {max_bytes:,}")
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (ValueError, *DAMAGE) as error:
-        raise ValueError(f"{path} cannot be read as an .npz file: {error}") from error
+            check_size(archive, max_bytes)
+            return dict(_arrays(archive))
+    except (ValueError, *DAMAGE, *MADE_UP) as error:
+        raise ValueError(f"{path} cannot be read as an .npz file: {error or type(error).__name__}") from error
+
+
+def check_size(archive, max_bytes):
+    """Raises a `ValueError` if a zip file says that it unpacks to more than `max_bytes`; it gives no more than that."""
+    size = sum(member.file_size for member in archive.infolist())
+    if size > max_bytes:
+        raise ValueError(f"it unpacks to {size:,} bytes, more than {max_bytes:,}")
+
+
+def _arrays(archive):
+    for member in archive.infolist():
+        if not member.filename.endswith(".npy"):
+            continue
+        with archive.open(member) as stream:
+            _check_header(stream, member)
+        with archive.open(member) as stream:
+            yield member.filename.removesuffix(".npy"), np.lib.format.read_array(stream, allow_pickle=False)
+
+
+def _check_header(stream, member):
+    """Memory is taken for what a header says before a byte is read: it may say no more than there is."""
+    version = np.lib.format.read_magic(stream)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in readers:
+        raise ValueError(f"{member.filename} is of version {version}, which plain arrays are not")
+    shape, _, kind = readers[version](stream)
+    if min(shape, default=0) < 0 or math.prod(shape) * max(kind.itemsize, 1) > member.file_size:
+        raise ValueError(
+            f"{member.filename} says that it has shape {shape}, but holds {member.file_size:,} bytes"
+        )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jinja2
 
-from mpreg._files import write_all
+from mpreg._files import check_outputs, write_all
 from mpreg.reports.html import render_html
 from mpreg.reports.impact import assessment
 from mpreg.reports.markdown import render_markdown
@@ -48,7 +48,9 @@ def render_kept(path, out=None, *, formats=("html",), title=None, class_names=No
         contents = _contents(document, path.stem, formats, title, class_names, dpia)
     except (TypeError, LookupError, AttributeError, jinja2.TemplateError) as error:
         raise ValueError(f"{path} is not as docs/report-schema.md describes: {error}") from error
-    return write_all(path.parent if out is None else out, contents)
+    out = path.parent if out is None else out
+    check_outputs(out, contents, [path])
+    return write_all(out, contents)
 
 
 def load(path):

@@ -416,13 +416,42 @@ class TestModels:
         found = gradient_norms(model, split, records=5, seed=1)
         assert (len(found.members), len(found.nonmembers)) == (5, 5)
 
-    def test_output_defences_have_no_gradients_to_show(self, saved, tmp_path):
+    @pytest.mark.parametrize(
+        ("defences", "said"),
+        [
+            ([mpreg.TopK(1)], "TopK at the end of the model was removed"),
+            ([mpreg.LabelOnly()], "LabelOnly at the end of the model was removed"),
+            (
+                [mpreg.Temperature(2.0), mpreg.RankOnly(np.eye(CLASSES))],
+                "RankOnly and Temperature at the end",
+            ),
+        ],
+    )
+    def test_gradients_are_those_of_the_classifier_behind_output_defences(
+        self, defences, said, audit, saved, tmp_path
+    ):
+        """Whoever has the file takes the defences off; as it is served, a model of labels has gradients of 0."""
         model, _, files, _ = saved
-        mpreg.defend(model, mpreg.TopK(1)).save(tmp_path / "defended.keras")
+        mpreg.defend(model, *defences).save(tmp_path / "defended.keras")
         found = audit_model(
             tmp_path / "defended.keras", files["members"], files["nonmembers"], attacks="fast"
         )
-        assert found.gradient_norms is None and "gradient" not in found.files()["report.html"]
+        for side in ("members", "nonmembers"):
+            plain = getattr(audit.gradient_norms, side)
+            np.testing.assert_allclose(getattr(found.gradient_norms, side), plain, rtol=1e-4)
+        contents = found.files(dpia={})
+        assert all(said in contents[name] for name in ("report.html", "report.json", "dpia.md"))
+
+    def test_gradients_that_are_hidden_are_not_measured(self, saved, tmp_path):
+        """A defence within the model cannot be taken off; what it hides is not said to be an AUC of one half."""
+        model, _, files, _ = saved
+        inputs = keras.Input((FEATURES,))
+        keras.Model(inputs, layers.Activation("linear")(mpreg.LabelOnly()(model(inputs)))).save(
+            tmp_path / "a.keras"
+        )
+        found = audit_model(tmp_path / "a.keras", files["members"], files["nonmembers"], attacks="fast")
+        assert found.gradient_norms is None and "hides the gradients" in found.gradient_norms_note
+        assert "Not measured here. " in found.files(dpia={})["dpia.md"]
 
     def test_python_code_in_a_model_is_not_run(self, saved, tmp_path):
         _, _, files, _ = saved

@@ -294,6 +294,28 @@ class TestAudit:
         assert message in " ".join(done.output.split())
         assert not (tmp_path / "new").exists()
 
+    def test_the_assessment_of_an_earlier_audit_is_not_left_beside_another_report(self, files, tmp_path):
+        options = ["--attacks", "fast", "--out", tmp_path]
+        assert run("audit", *files, *options, "--dpia").exit_code == 0
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        done = run("audit", *files, *options, "--seed", 3)
+        assert done.exit_code == 2 and "dpia.html" in done.output and "of an earlier run" in done.output
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+        assert run("audit", *files, *options, "--seed", 3, "--dpia").exit_code == 0
+
+    @pytest.mark.parametrize("link", [False, True])
+    def test_an_input_is_never_written_over(self, link, files, tmp_path):
+        """Predictions that are called as one of the audit's own files, or linked to one."""
+        own = tmp_path / "member_scores.npz"
+        own.write_bytes(Path(files[1]).read_bytes())
+        given = tmp_path / "link.npz" if link else own
+        if link:
+            given.symlink_to(own)
+        done = run("audit", files[0], given, *files[2:], "--attacks", "fast", "--out", tmp_path)
+        assert done.exit_code == 2 and "would be written over it" in " ".join(done.output.split())
+        assert own.read_bytes() == Path(files[1]).read_bytes()
+        assert {path.name for path in tmp_path.iterdir()} <= {"member_scores.npz", "link.npz"}
+
     @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
     def test_a_terminal_of_another_encoding_changes_neither_code_nor_files(self, encoding, files, tmp_path):
         """The report has an epsilon, which neither encoding has: at a limit of 1 it ends with 0, at 0.5 with 1."""

@@ -10,6 +10,12 @@ from mpreg.data import label_indices, take
 from mpreg.metrics import Estimate
 from mpreg.metrics.shapes import histogram
 
+WRONG = np.log(2)  # nats: the label has less than half of the probability
+
+
+class HiddenGradients(ValueError):
+    """The model's answers do not follow its weights, or not in numbers: there is no gradient to measure."""
+
 
 @dataclass(frozen=True, eq=False)
 class GradientNorms:
@@ -52,6 +58,7 @@ def gradient_norms(model, split, *, from_logits=None, records=500, seed=0):
 
     Raises:
         ValueError: `records` below 1, or a model without trainable weights.
+        HiddenGradients: norms that are no finite numbers, or none at all where the model is wrong.
 
     Source: Nasr, Shokri & Houmansadr, "Comprehensive Privacy Analysis of Deep Learning", S&P 2019, section V.
     """
@@ -66,11 +73,27 @@ def gradient_norms(model, split, *, from_logits=None, records=500, seed=0):
     if from_logits is None:
         from_logits = signals.are_logits([signals.predict(model, x) for x, _ in sides])
     norms = _norms_of_each(model, from_logits)
-    return GradientNorms(*(norms(x, label_indices(y)).numpy().astype(np.float64) for x, y in sides))
+    found = [norms(x, label_indices(y)) for x, y in sides]
+    _check(*(np.concatenate([side[part].numpy() for side in found]) for part in (0, 1)))
+    return GradientNorms(*(side[0].numpy().astype(np.float64) for side in found))
+
+
+def _check(norms, losses):
+    """A loss can be lowered by its gradient: none at a high loss is one that a layer hides or rounds away."""
+    if not np.isfinite(norms).all():
+        raise HiddenGradients(
+            f"{np.sum(~np.isfinite(norms))} of {len(norms)} gradients are no finite numbers."
+        )
+    hidden = (norms == 0) & (losses > WRONG)
+    if hidden.any():
+        raise HiddenGradients(
+            f"{hidden.sum()} of {len(norms)} records have no gradient, although the model is wrong about them: what it "
+            "ends in hides the gradients."
+        )
 
 
 def _norms_of_each(model, from_logits):
-    """A traced function of records and class indices: gradient norms, one record's backward pass at a time."""
+    """A traced function of records and class indices: gradient norms and losses, one record's pass at a time."""
     import keras
     import tensorflow as tf
 
@@ -88,9 +111,10 @@ def _norms_of_each(model, from_logits):
             answer = log_probabilities(model(batch, training=False), from_logits=from_logits)
             loss = -answer[0, label]
         gradients = tape.gradient(loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        return tf.linalg.global_norm([tf.cast(tf.convert_to_tensor(g), tf.float32) for g in gradients])
+        norm = tf.linalg.global_norm([tf.cast(tf.convert_to_tensor(g), tf.float32) for g in gradients])
+        return norm, tf.cast(loss, tf.float32)
 
     def each(x, labels):
-        return tf.map_fn(one, (x, labels), fn_output_signature=tf.float32)
+        return tf.map_fn(one, (x, labels), fn_output_signature=(tf.float32, tf.float32))
 
     return tf.function(each, reduce_retracing=True)

@@ -55,6 +55,7 @@ def render_html(subject, *, title=None, class_names=None, provenance=None, gradi
         provenance={**kept, **(provenance or {})},
         sources=document.get("files", []),
         gates=document.get("gates", []),
+        norms_note=document.get("gradient_norms_note"),
     )
 
 

@@ -46,7 +46,7 @@ def assessment(
         *processing.opening(report, document.get("files", []), document.get("made", "")),
         *processing.need(report),
         exposure.threat(),
-        exposure.access(report, part_of(norms)),
+        exposure.access(report, part_of(norms), document.get("gradient_norms_note")),
         exposure.method(report),
         exposure.aggregate(report),
         person.person(report, epsilon, delta),

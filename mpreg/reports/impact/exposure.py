@@ -31,14 +31,14 @@ def threat():
     )
 
 
-def access(report, norms):
+def access(report, norms, note):
     names = ", ".join(report["attacks"])
     white = (
         f"Measured in part: the norm of each record's gradient tells members apart with an AUC of {norms['auc']:.3f} "
         f"(guessing: 0.500)."
         if norms is not None
         else "Not measured here."
-    )
+    ) + (f" {note}" if note else "")
     return Section(
         "3.1 What the attacker can reach",
         (
