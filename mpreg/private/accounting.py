@@ -30,7 +30,7 @@ class Sampling:
         copies: the most rows of one record in one batch. They move a sum by as many clips, so the noise counts
             as divided by it.
         distinct: of arbitrary batches, whether their making rules out that one holds a record twice.
-        unit: what is protected: a `"row"`, or an `"id"`, all rows that share one of the `record_ids`.
+        unit: what is protected: a `"row"`, or a `"group"`, all rows of one of the groups given.
     """
 
     kind: str

@@ -122,7 +122,7 @@ class PrivateBatch:
         if not self.plan.whole:
             check_mask(answers)
             check_added(self.model.target_model)
-        return answers, batch_loss(self.model, x, y, answers)
+        return answers, batch_loss(self.model, y, answers)
 
     def _each_alone(self, x, y, copies):
         elements = keras.tree.map_structure(lambda tensor: grouped(tensor, copies), (x, y))

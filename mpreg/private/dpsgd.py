@@ -1,5 +1,6 @@
 """DP-SGD: gradients clipped record by record, and noise."""
 
+import functools
 import inspect
 
 import keras
@@ -194,6 +195,9 @@ class DPSGD(Accounted):
         expected = batch.expected_size(self.ledger.sampling)
         divisor = 1.0 if losses.loss_reduction(self.loss) == "sum" else expected
         totals, answers, below = batch.clipped(divisor)
+        loss_of = functools.partial(losses.batch_loss, self)
+        with tf.control_dependencies(self._preparation.loss_look.at(loss_of, y, answers)):
+            totals = [tf.identity(total) for total in totals]
         shares = [below / expected] if self._clip_rule.extra_noise else []
         gradients = self._noised(totals, shares, divisor, expected, number)
         penalties = self._add_regularizers(gradients)
@@ -246,8 +250,7 @@ class DPSGD(Accounted):
             self.budget.warn(self.privacy_history(), self.noise_multiplier, steps)
         if isinstance(x, tf.data.Dataset) and "shuffle" not in bound:
             kwargs["shuffle"] = False  # Keras warns that it cannot
-        if self._preparation.plan is not None:
-            self._preparation.plan.look_again()
+        self._preparation.look_again()
         with self.ledger.drawn(drawn):
             self._noise.rekey()
             return super().fit(x, y, *args, **kwargs)

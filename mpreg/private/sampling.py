@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from mpreg._validate import check_count
-from mpreg.data import check_pair
+from mpreg.data import as_arrays, check_pair, flatten
 from mpreg.private.accounting import Sampling
 from mpreg.private.repeats import check_stream
 
@@ -17,7 +17,7 @@ MULTIPLE = 8  # batches are padded to a multiple of it, so that a compiled step 
 _KNOWN = weakref.WeakKeyDictionary()
 
 
-def poisson_batches(x, y, *, batch_size, record_ids=None, seed=None):
+def poisson_batches(x, y, *, batch_size, groups=None, seed=None):
     """A `tf.data.Dataset` of Poisson-sampled batches, one epoch of `ceil(n / batch_size)` steps long.
 
     Each step takes each of n records with probability `batch_size / n`, independently of all else, as the accounting
@@ -25,8 +25,8 @@ def poisson_batches(x, y, *, batch_size, record_ids=None, seed=None):
     which a mask `(rows,)` of 1 and 0, the third of each element, leaves out. Every iteration draws anew.
 
     A record is a row, so equal rows are several records, each protected by itself. Where somebody has several rows,
-    say whose they are with `record_ids`: then each id is drawn as a whole, one of its rows stands in for it, another
-    one each time, and what holds for a record holds for all rows of an id together.
+    say with `groups` which belong together: then each group is drawn as one record, one of its rows stands in for it,
+    another one each time, and what holds for a record holds for all rows of a group.
 
     Pass it to `fit` as it is: a dataset that was mapped or shuffled further is no longer known to be Poisson-sampled,
     and counts without amplification.
@@ -34,9 +34,10 @@ def poisson_batches(x, y, *, batch_size, record_ids=None, seed=None):
     Source: Abadi et al., "Deep Learning with Differential Privacy", CCS 2016, section 3.1 (lots).
 
     Args:
-        x, y: arrays with a row each (`x` may be a dict or tuple of them).
+        x, y: arrays with a row each, or dicts or tuples of them; `y` is whatever the compiled losses take.
         batch_size: expected records a step.
-        record_ids: (rows,) whose each row is, numbers or strings; None takes each row for a record.
+        groups: (rows,) numbers or text, such as the person that each row is about, or `mpreg.data.group_records(x)`
+            for equal rows; None takes each row for a record.
         seed: whole number, for tests: whoever knows it knows who was drawn. None draws from the operating system.
 
     Returns:
@@ -51,21 +52,22 @@ def poisson_batches(x, y, *, batch_size, record_ids=None, seed=None):
     model.fit(batches, epochs=30)
     ```
     """
-    x, y = check_pair((x, y), "records")
-    groups = None if record_ids is None else _groups(record_ids, len(y))
-    examples = len(y) if groups is None else len(groups.sizes)
+    x, y = _records(x, y)
+    rows = len(flatten(y)[0])
+    groups = None if groups is None else _Groups(groups, rows)
+    examples = rows if groups is None else len(groups.sizes)
     check_count("batch_size", batch_size, 1)
     if batch_size > examples:
         raise ValueError(
             f"batch_size must be at most the number of records, {examples}. Received: batch_size={batch_size!r}"
         )
-    unit = "row" if groups is None else "id"
+    unit = "row" if groups is None else "group"
     return sampled_dataset(x, y, Sampling("poisson", examples, batch_size, unit=unit), seed, groups)
 
 
 def sampled_dataset(x, y, sampling, seed, groups=None):
     """As `poisson_batches`, under a `Sampling` that may count more examples than these records."""
-    units = len(y) if groups is None else len(groups.sizes)
+    units = len(flatten(y)[0]) if groups is None else len(groups.sizes)
     steps = math.ceil(sampling.examples / sampling.batch_size)
     highest = tf.constant(threshold(sampling) - 1, tf.uint64)
     key = secrets.randbits(62) if seed is None else int(seed)
@@ -108,33 +110,41 @@ def step_numbers(key, steps):
     return words.take(steps).map(number)
 
 
+def _records(x, y):
+    """Records and labels as arrays of one length; labels are the business of the compiled loss."""
+    y = as_arrays(y)
+    (rows, *others) = {len(part) for part in flatten(y)}
+    if others:
+        raise ValueError(
+            f"all labels must have as many rows. Received: {[part.shape for part in flatten(y)]}"
+        )
+    x, _ = check_pair((x, np.zeros(rows, int)), "records")
+    return x, y
+
+
 class _Groups:
     """Rows by the record that they belong to.
 
     Args:
-        order: the rows, those of one record beside each other.
-        sizes: rows of each record.
+        groups: for each row a number or text, alike for those of one record.
+        rows: how many there are.
     """
 
-    def __init__(self, order, sizes):
-        self.order, self.sizes = order, sizes
-        self._starts = np.cumsum(sizes) - sizes
+    def __init__(self, groups, rows):
+        groups = np.asarray(groups)
+        if groups.shape != (rows,):
+            raise ValueError(
+                f"groups must say of each of {rows} rows to which record it belongs. Received: shape {groups.shape}"
+            )
+        _, which, self.sizes = np.unique(groups, return_inverse=True, return_counts=True)
+        self._order = np.argsort(which, kind="stable")  # rows of one record beside each other
+        self._starts = np.cumsum(self.sizes) - self.sizes
 
     def one_row(self, drawn, words):
         """A row of each drawn record, by a random word each."""
         sizes, starts = (tf.gather(part, drawn) for part in (self.sizes, self._starts))
         position = tf.cast(tf.bitwise.right_shift(words, tf.constant(1, tf.uint64)), tf.int64) % sizes
-        return tf.gather(self.order, starts + position)
-
-
-def _groups(record_ids, rows):
-    ids = np.asarray(record_ids)
-    if ids.shape != (rows,):
-        raise ValueError(
-            f"record_ids must say of each of the {rows} rows whose it is. Received: shape {ids.shape}"
-        )
-    _, which, sizes = np.unique(ids, return_inverse=True, return_counts=True)
-    return _Groups(np.argsort(which, kind="stable"), sizes)
+        return tf.gather(self._order, starts + position)
 
 
 def describe(x, *, batch_size=None, validation_split=0.0, steps_per_epoch=None):

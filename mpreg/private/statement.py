@@ -21,9 +21,9 @@ SAMPLING = {
     "arbitrary": "unknown (a record may have been in every batch)",
 }
 UNIT = {
-    "row": "A record is one row: rows of one person are protected one by one, unless poisson_batches is told whose "
-    "they are (record_ids).",
-    "id": "A record is all rows that share one of the record_ids.",
+    "row": "A record is one row: rows of one person are protected one by one, unless poisson_batches is told which "
+    "belong together (groups).",
+    "group": "A record is all rows of one of the groups given.",
 }
 UNSEEN = (
     "Whether a record stood several times in one batch could not be seen: mpreg does not know how the batches were "
@@ -87,7 +87,7 @@ def _assumptions(history, delta):
     units = {segment.sampling.unit for segment in history}
     yield (
         f"Unit: one record, added or left out, its gradient being taken as 0; for one exchanged for another, the noise "
-        f"counts half. {UNIT['id' if units == {'id'} else 'row']}"
+        f"counts half. {UNIT['group' if units == {'group'} else 'row']}"
     )
     kinds = dict.fromkeys(segment.sampling.kind for segment in history)
     yield f"Sampling: {'; '.join(SAMPLING[kind] for kind in kinds)}."

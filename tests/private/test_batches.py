@@ -49,15 +49,33 @@ def test_a_record_is_drawn_at_most_as_often_as_is_accounted_for(examples):
         assert accounted - Fraction(1, 2**64) < drawn <= accounted
 
 
+def test_labels_are_whatever_a_loss_takes():
+    x = {"a": np.arange(6.0), "b": np.ones((6, 2))}
+    for y in (
+        np.linspace(-1, 1, 6),
+        np.ones((6, 3)),
+        np.ones((6, 4, 4), int),
+        {"u": np.arange(6), "v": np.ones((6, 2))},
+    ):
+        drawn, labels, mask = next(iter(mpreg.poisson_batches(x, y, batch_size=6, seed=1)))
+        assert np.all(mask[:6] == 1) and drawn["b"].shape == (8, 2)
+        for found, given in zip(keras.tree.flatten(labels), keras.tree.flatten(y), strict=True):
+            np.testing.assert_array_equal(found[:6], given)
+    with pytest.raises(ValueError, match="as many rows"):
+        mpreg.poisson_batches(x, {"u": np.ones(6), "v": np.ones(5)}, batch_size=2)
+    with pytest.raises(ValueError, match="same number of records"):
+        mpreg.poisson_batches(x, np.ones(5), batch_size=2)
+
+
 # Records of several rows.
 
 
-def test_of_each_record_id_one_row_is_drawn_and_every_row_at_times():
+def test_of_each_group_one_row_is_drawn_and_every_row_at_times():
     rows, ids = np.arange(60), np.repeat(np.arange(12), np.r_[[1] * 6, [9] * 6])
     rng = np.random.default_rng(0)
     order = rng.permutation(60)
     batches = mpreg.poisson_batches(
-        rows[order, None].astype("float32"), np.zeros(60, int), batch_size=3, record_ids=ids[order], seed=2
+        rows[order, None].astype("float32"), np.zeros(60, int), batch_size=3, groups=ids[order], seed=2
     )
     counts, drawn = np.zeros(60), []
     for _ in range(75):
@@ -73,24 +91,24 @@ def test_of_each_record_id_one_row_is_drawn_and_every_row_at_times():
     assert all(stats.chisquare(counts[ids == one]).pvalue > 1e-4 for one in range(6, 12))
 
 
-def test_record_ids_may_be_names_and_must_fit():
+def test_groups_may_be_names_and_must_fit():
     x, y = records(4)
-    batches = mpreg.poisson_batches(x, y, batch_size=2, record_ids=["ann", "bob", "ann", "cy"])
-    assert describe(batches).examples == 3 and describe(batches).unit == "id"
-    with pytest.raises(ValueError, match="whose it is.*shape \\(3,\\)"):
-        mpreg.poisson_batches(x, y, batch_size=2, record_ids=[1, 2, 3])
+    batches = mpreg.poisson_batches(x, y, batch_size=2, groups=["ann", "bob", "ann", "cy"])
+    assert describe(batches).examples == 3 and describe(batches).unit == "group"
+    with pytest.raises(ValueError, match="to which record it belongs.*shape \\(3,\\)"):
+        mpreg.poisson_batches(x, y, batch_size=2, groups=[1, 2, 3])
     with pytest.raises(ValueError, match="number of records, 1"):
-        mpreg.poisson_batches(x, y, batch_size=2, record_ids=[1, 1, 1, 1])
+        mpreg.poisson_batches(x, y, batch_size=2, groups=[1, 1, 1, 1])
 
 
 def test_the_statement_says_what_a_record_is():
     x, y = records(24)
     rows, people = private(), private()
     rows.fit(mpreg.poisson_batches(x, y, batch_size=12), verbose=0)
-    people.fit(mpreg.poisson_batches(x, y, batch_size=6, record_ids=np.arange(24) // 2), verbose=0)
+    people.fit(mpreg.poisson_batches(x, y, batch_size=6, groups=np.arange(24) // 2), verbose=0)
     assert people.privacy_spent().epsilon == rows.privacy_spent().epsilon  # 6 of 12 as 12 of 24
     said = [" ".join(model.privacy_statement().split()) for model in (rows, people)]
-    assert "A record is one row" in said[0] and "all rows that share one of the record_ids" in said[1]
+    assert "A record is one row" in said[0] and "all rows of one of the groups" in said[1]
 
 
 def test_a_budget_for_people_is_kept_by_batches_of_people():
@@ -100,7 +118,7 @@ def test_a_budget_for_people_is_kept_by_batches_of_people():
     model.compile(keras.optimizers.SGD(0.1), LOSS, run_eagerly=True)
     with pytest.raises(ValueError, match="out of 24"):
         model.fit(mpreg.poisson_batches(x, y, batch_size=6), verbose=0)
-    batches = mpreg.poisson_batches(x, y, batch_size=6, record_ids=np.arange(24) // 2)
+    batches = mpreg.poisson_batches(x, y, batch_size=6, groups=np.arange(24) // 2)
     model.fit(batches, epochs=2, verbose=0)
     assert 4.5 < model.privacy_spent().epsilon <= 5.0
 

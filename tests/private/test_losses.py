@@ -484,3 +484,38 @@ def test_an_empty_batch_leaves_the_log_finite():
     x, y = records()[0], np.arange(12)
     found = model.fit(mpreg.poisson_batches(x, y, batch_size=1, seed=1), verbose=0).history["loss"]
     assert np.isfinite(found[0])
+
+
+# Labels that no trial makes up.
+
+
+def without_77(y, answers):
+    """Leaves out records labelled 77, and divides by the others."""
+    kept = ops.cast(y != 77, answers.dtype)
+    return ops.sum(kept * ops.sum(ops.square(answers - 1.0), axis=-1)) / ops.sum(kept)
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_a_loss_that_mixes_for_real_labels_alone_is_stopped_ahead_of_its_step(eager):
+    model = compiled(without_77)
+    model.compile(keras.optimizers.SGD(0.1), without_77, run_eagerly=eager)
+    x, y = records()[0], np.arange(12)
+    model.fit(x, y, batch_size=6, verbose=0)
+    before = model.get_weights()
+    for place in (0, 5):  # where it stands among the records that are looked at
+        y[place] = 77
+        with pytest.raises(tf.errors.InvalidArgumentError, match="for these labels if not for others"):
+            model.fit(x, y, batch_size=12, shuffle=False, verbose=0)
+        for part, was in zip(model.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(part, was)
+
+
+def test_real_batches_of_any_kind_pass():
+    model = compiled("binary_crossentropy")
+    x, y = records()
+    model.train_on_batch(x, y)
+    x[3], y[4], x[5] = np.nan, np.nan, 1e9
+    with pytest.warns(UserWarning, match="the gradient of"):
+        model.fit(x, y, batch_size=12, shuffle=False, verbose=0)
+    model.fit(x[:1], y[:1], verbose=0)
+    model.fit(mpreg.poisson_batches(*records(), batch_size=1), verbose=0)
