@@ -36,7 +36,8 @@ class PrivacyTarget(keras.callbacks.Callback):
     warns, and the model has those of the least attack. `met` tells which.
 
     It looks at members and at held-back records alone, never at the non-members of a split. Held-back records must be
-    unknown to the defence: of a split it takes 30 % of the reference records (250 at least) from the defence, for good;
+    unknown to the defence: of a split it takes the first 30 % of the reference records (250 at least) from the defence,
+    for good, so that an attack on all reference records then is on some that the model has never seen;
     of records of your own it refuses those that the defence learns from. Their number limits how well the target is
     met: with 450 the attack on others differs by about 0.02.
 

@@ -824,13 +824,14 @@ import mpreg
 from support import mlp, records, weights_of
 from mpreg.callbacks import AdversarialTraining
 
-OPTIONS = dict(penalty=2.0, warmup_epochs=0, reference_batch_size=16, attack_optimizer=keras.optimizers.SGD(0.1))
+OPTIONS = dict(warmup_epochs=0, reference_batch_size=16, attack_optimizer=keras.optimizers.SGD(0.1))
 
-def train(kind, reference):
+def train(kind, reference, **weight):
     target = mlp()
-    model, callbacks = target, [AdversarialTraining(reference, **OPTIONS)]
+    options = {{**OPTIONS, **weight}}
+    model, callbacks = target, [AdversarialTraining(reference, **options)]
     if kind == "wrapper":
-        model, callbacks = mpreg.AdversarialRegularization(target, reference, **OPTIONS), []
+        model, callbacks = mpreg.AdversarialRegularization(target, reference, **options), []
     model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", jit_compile=False)
     history = model.fit(*records(), batch_size=16, epochs=3, verbose=0, shuffle=False, callbacks=callbacks,
                         validation_data=records(16)).history
@@ -838,12 +839,12 @@ def train(kind, reference):
     return weights_of(target), history["inference_loss"] + history["membership_gain"] + history["loss"]
 
 streamed = tf.data.Dataset.from_tensor_slices(records(seed=9)).repeat()
-for kind in ("wrapper", "callback"):
+for kind, weight in (("wrapper", "penalty"), ("callback", "penalty"), ("wrapper", "strength")):
     for reference in (records(seed=9), streamed):
-        alone, logs = train(kind, reference)
+        alone, logs = train(kind, reference, **{{weight: 2.0}})
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
         with strategy.scope():
-            together, logs_together = train(kind, reference)
+            together, logs_together = train(kind, reference, **{{weight: 2.0}})
         for mine, others in zip(alone, together):
             np.testing.assert_allclose(mine, others, atol=1e-5)
         np.testing.assert_allclose(logs, logs_together, atol=1e-4)

@@ -158,6 +158,49 @@ def test_a_batch_that_is_not_finite_leaves_the_weight_alone():
     assert model.penalty == before
 
 
+def test_every_way_of_running_finds_the_same_weight():
+    found = []
+    for way in ({"run_eagerly": True}, {}, {"jit_compile": True}):
+        model = wrap(inference_network=linear_attacker())
+        model.compile(keras.optimizers.SGD(0.1), LOSS, **way)
+        for seed in range(3):
+            model.train_on_batch(*records(seed=seed))
+        found.append((model.penalty, weights_of(model.target_model)[0]))
+    for penalty, weights in found[1:]:
+        assert penalty == pytest.approx(found[0][0], rel=1e-4)
+        np.testing.assert_allclose(weights, found[0][1], atol=1e-5)
+
+
+def test_one_unit_weighs_as_two_do():
+    def penalty(units, activation, loss):
+        target = mlp(units=units, activation=activation)
+        first, bias, last, _ = weights_of(target)
+        middle = last[:, :1]  # the logit of one unit is the difference of those of two
+        last = middle if units == 1 else np.concatenate([0 * middle, middle], axis=1)
+        target.set_weights([first, bias, last, np.zeros(units)])
+        model = wrap(target, records(seed=9, classes=2), inference_network=linear_attacker(2))
+        model.compile(keras.optimizers.SGD(0.0), loss)
+        for seed in range(3):
+            model.train_on_batch(*records(seed=seed, classes=2))
+        return model.penalty
+
+    assert penalty(1, "sigmoid", "binary_crossentropy") == pytest.approx(
+        penalty(2, "softmax", LOSS), rel=1e-3
+    )
+
+
+def test_mixed_precision_finds_a_weight():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = wrap(mlp())
+        for seed in range(5):  # the first ones find the scale of the loss
+            model.train_on_batch(*records(seed=seed))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert 0 < model.penalty < 300
+    assert all(np.isfinite(w).all() for w in weights_of(model.target_model))
+
+
 def test_a_strength_of_zero_is_plain_training_bit_for_bit():
     plain, target = (mlp(dropout=0.3, normalize=True) for _ in range(2))
     plain.compile("adam", LOSS)
