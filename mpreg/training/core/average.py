@@ -44,11 +44,12 @@ class WeightAverage:
 
     def update(self):
         """Takes in the weights as they are now."""
+        fresh = self.epochs == 0
         for weight, average in zip(self._weights, self._averages, strict=True):
-            now = keras.ops.convert_to_numpy(weight)
-            if self.epochs:
-                before = np.array(average)
-                now = now + np.asarray(self.keep, now.dtype) * (before - now)
+            now = keras.ops.convert_to_tensor(weight)
+            if not fresh:  # as a step, so that what does not change stays what it is
+                before = keras.ops.convert_to_tensor(average)
+                now = before + keras.ops.cast(1 - self.keep, now.dtype) * (now - before)
             average.assign(now)
         self._epochs.assign(self.epochs + 1)
 

@@ -163,10 +163,9 @@ class MembershipGame(DefencePart):
 
     def _learn(self, members, present, reference):
         """One step of the inner maximization: descends the cross-entropy of member against reference."""
-        both = [tf.concat(pair, axis=0) for pair in zip(members, reference, strict=True)]
         size = tf.shape(present)[0]
         with tf.GradientTape() as tape:
-            logits = self._suspect(both, training=True)
+            logits = self._suspect(_joined(members, reference), training=True)
             member_logits, reference_logits = logits[:size], logits[size:]
             loss = -0.5 * (
                 mean_present(tf.math.log_sigmoid(member_logits), present)
@@ -190,13 +189,15 @@ class MembershipGame(DefencePart):
         The gain is E log h on members, or half of it and half of E log(1 - h) on reference records.
         """
         answers = members[0], reference[0]
-        scale = tf.cast(tf.shape(present)[0], tf.float32)  # or the slopes of single records vanish in float16
+        size = tf.shape(present)[0]
+        scale = tf.cast(size, tf.float32)  # or the slopes of single records vanish in float16
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(answers)
-            gain = mean_present(tf.math.log_sigmoid(self._suspect(members, training=False)), present)
+            judged = _joined(members, reference) if self.options.reference_gain else members
+            logits = self._suspect(judged, training=False)
+            gain = mean_present(tf.math.log_sigmoid(logits[:size]), present)
             if self.options.reference_gain:
-                cleared = tf.math.log_sigmoid(-self._suspect(reference, training=False))
-                gain = 0.5 * (gain + tf.reduce_mean(cleared))
+                gain = 0.5 * (gain + tf.reduce_mean(tf.math.log_sigmoid(-logits[size:])))
             scaled = scale * gain
         slopes = tape.gradient(scaled, answers, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return gain, [slope / scale for slope in slopes]
@@ -221,6 +222,11 @@ class MembershipGame(DefencePart):
         for part in ("inference_network", "attack_optimizer"):
             config[part] = keras.saving.deserialize_keras_object(config[part])
         return cls(GameOptions.taken_from(config), **config)
+
+
+def _joined(members, reference):
+    """Answers and labels of both sides, one below the other."""
+    return [tf.concat(pair, axis=0) for pair in zip(members, reference, strict=True)]
 
 
 def own_optimizer(optimizer, network):
