@@ -9,10 +9,9 @@ rounds counts, so that other work on the machine falls on all alike. Processor t
 the time on the clock: on a busy machine it is the steadier of the two. Tracing is left out. For the published schedule
 the steps of either player are timed apart and weighted with how many an epoch of it takes.
 
-The game passes the reference batch forward and backward through the target beside the members', so that the multiple
-cannot fall below 1 + reference batch / batch of members where the target's passes are all there is to pay; what lies
-above that is the inference network. What lies below it is work of a step that does not grow with the batch, such as the
-optimizer's.
+The limit of the full game is the reference batch, which passes forward and backward through the target beside the
+members': 32 records beside 128 add up to a quarter of a step, beside 50 images up to two thirds, less what of a step
+does not grow with the batch, such as the optimizer's work. The inference network adds the rest.
 """
 
 import dataclasses
