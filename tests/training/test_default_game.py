@@ -174,10 +174,9 @@ def test_every_way_of_running_finds_the_same_weight():
 def test_one_unit_weighs_as_two_do():
     def penalty(units, activation, loss):
         target = mlp(units=units, activation=activation)
-        first, bias, last, _ = weights_of(target)
-        middle = last[:, :1]  # the logit of one unit is the difference of those of two
+        middle = np.linspace(-1, 1, 8)[:, None]  # the logit of one unit is the difference of those of two
         last = middle if units == 1 else np.concatenate([0 * middle, middle], axis=1)
-        target.set_weights([first, bias, last, np.zeros(units)])
+        target.set_weights([*weights_of(target)[:2], last, np.zeros(units)])
         model = wrap(target, records(seed=9, classes=2), inference_network=linear_attacker(2))
         model.compile(keras.optimizers.SGD(0.0), loss)
         for seed in range(3):
