@@ -193,6 +193,28 @@ class TestStandardError:
         assert "noise" not in done.stderr
         assert done.stderr.startswith("E0000 a fault\nof two lines\nTraceback")
 
+    def test_a_driver_that_is_not_there_is_no_fault_but_one_that_fails_is(self, tmp_path):
+        lines = ["E0000 x.cc:52] failed call to cuInit: CUDA error: " + end for end in ("A (303)", "B (2)")]
+        (tmp_path / "tensorflow.py").write_text(
+            f"import os\nclass config:\n    def list_physical_devices(): os.write(2, {chr(10).join(lines).encode()!r})"
+        )
+        code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{self.CODE}"
+        assert self.imported("3", code).stderr == lines[1]
+        assert (
+            self.imported("0", code).stderr == ""
+        )  # nothing is asked for, so that the user's TensorFlow asks
+
+    @pytest.mark.slow
+    def test_a_whole_quickstart_is_silent(self, tmp_path):
+        done = subprocess.run(
+            [sys.executable, "-m", "mpreg", "quickstart", "--epochs", "2", "--out", str(tmp_path)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+
     def test_predictions_are_audited_without_tensorflow(self, files, tmp_path):
         arguments = ["audit", *map(str, files), "--attacks", "fast", "--out", str(tmp_path)]
         code = (
