@@ -5,10 +5,11 @@ import functools
 import numpy as np
 
 from mpreg import signals
-from mpreg.data import flatten, join_groups, map_arrays
+from mpreg.data import flatten, is_text, join_groups, map_arrays
 
 NEEDS = {
     "records": "the judged records themselves",
+    "numbers": "features that are numbers",
     "model": "queries to the model",
     "population": "records of the same population that are known not to be members (the split's reference)",
     "shadows": "shadow models",
@@ -48,6 +49,8 @@ class Access:
 
     def has(self, need):
         """Whether the attacker has what one of `NEEDS` names."""
+        if need == "numbers":
+            return self.inputs is not None and not any(map(is_text, flatten(self.inputs[0])))
         held = {"records": self.inputs, "model": self._ask}
         return (held[need] if need in held else getattr(self, need)) is not None
 

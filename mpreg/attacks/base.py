@@ -26,8 +26,8 @@ class Attack(ABC):
         threshold: score from which on a record is called a member.
         learns: whether `fit` learns from the records, which makes the intervals of its figures wider.
         needs: what the attacker must have beyond the target's answers, of `mpreg.attacks.NEEDS`:
-            `"records"` (the judged inputs), `"model"` (queries to the target), `"population"` (records known not
-            to be members), `"shadows"` (models trained like the target).
+            `"records"` (the judged inputs), `"numbers"` (inputs that are no text), `"model"` (queries to the target),
+            `"population"` (records known not to be members), `"shadows"` (models trained like the target).
 
     Example:
     ```python

@@ -36,6 +36,8 @@ class LabelOnlyAttack(PreparedAttack):
     def __init__(self, augment=None):
         check_augment(augment)
         self.augment = augment
+        if augment is None:
+            self.needs = self.needs | {"numbers"}
 
     def score_all(self, access):
         augment = self.augment or usual_augmentation(access.records, seed=access.seed)

@@ -42,6 +42,8 @@ class MovedQueriesAttack(PreparedAttack):
     def __init__(self, augment=None):
         check_augment(augment)
         self.augment = augment
+        if augment is None:
+            self.needs = self.needs | {"numbers"}
 
     def score_all(self, access):
         augment = self.augment or _small_moves(access.records, seed=access.seed)

@@ -47,7 +47,7 @@ class RandomThresholdAttack(PreparedAttack):
         if draw is not None and not callable(draw):
             raise ValueError(f"draw must be a function (count, rng) -> records. Received: {brief(draw)}")
         self.percent, self.queries, self.draw = percent, queries, draw
-        self.needs = frozenset({"model"} if draw else {"model", "records"})
+        self.needs = frozenset({"model"} if draw else {"model", "records", "numbers"})
         self.name = f"random threshold, {percent:g} %"
 
     def score_all(self, access):

@@ -21,3 +21,5 @@ from mpreg.data.records import refuse_sparse as refuse_sparse
 from mpreg.data.records import take as take
 from mpreg.data.split import MembershipSplit as MembershipSplit
 from mpreg.data.split import check_distinct as check_distinct
+from mpreg.data.text import is_text as is_text
+from mpreg.data.text import text_as_tensor as text_as_tensor

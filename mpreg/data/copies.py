@@ -60,5 +60,10 @@ def join_copies(copies, x):
 
 
 def _erase(array, share, rng):
+    if array.dtype.kind not in "biuf":
+        raise ValueError(
+            f"only features that are numbers can be erased. Received: type {array.dtype}. Give copies a function of "
+            "the records that yields altered ones"
+        )
     kept = rng.random(array.shape, np.float32) >= share.reshape(-1, *[1] * (array.ndim - 1))
     return array * kept.astype(array.dtype)

@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 
 from mpreg.data.records import flatten
+from mpreg.data.text import is_text
 
 DIGESTED_AT_ONCE = 4096  # records
 
@@ -45,7 +46,8 @@ def digest_records(x, *, at_once=DIGESTED_AT_ONCE):
 
 def _words(array):
     """The 32-bit words that tell values apart, uint32 (n, k), and a second array of them, or None if it is all 0."""
-    if array.dtype.kind in "SU":
+    if is_text(array):
+        array = array.astype(np.str_) if array.dtype.kind == "O" else array
         texts, positions = np.unique(array, return_inverse=True)
         texts = texts if array.dtype.kind == "S" else np.char.encode(texts, "utf-8")
         codes = b"".join(hashlib.blake2b(text, digest_size=8).digest() for text in texts.tolist())

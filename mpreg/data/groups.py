@@ -9,6 +9,7 @@ import numpy as np
 from mpreg._validate import check_number
 from mpreg.data.duplicates import digest_records, first_equal
 from mpreg.data.records import flatten
+from mpreg.data.text import is_text
 
 
 def group_records(x, *, distance=0.0):
@@ -33,7 +34,7 @@ def group_records(x, *, distance=0.0):
     if distance == 0:
         return equal
     arrays = [np.asarray(array) for array in flatten(x)]
-    if any(array.dtype.kind in "SU" for array in arrays):
+    if any(map(is_text, arrays)):
         raise ValueError(
             f"text has no distance: encode it first, or use distance=0. Received: distance={distance!r}"
         )

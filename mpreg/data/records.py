@@ -6,6 +6,7 @@ import numpy as np
 
 from mpreg._validate import brief
 from mpreg.data.labels import check_labels
+from mpreg.data.text import is_text
 
 LOOK_AHEAD = 8  # elements of a dataset to look at where its shapes leave open whether it is batched
 
@@ -92,15 +93,17 @@ def evenly_spaced(records, count):
 def _to_array(x):
     """An array; one of Python objects, as tables with columns of several types give, as numbers or text."""
     array = np.asarray(x)
+    if array.dtype.kind == "U":
+        return array.astype(object)  # Keras takes no other strings, and a long one does not widen them all
     if array.dtype.kind == "O" and array.ndim:
-        for kind, dtype in ((numbers.Number, np.float64), (str, np.str_), (bytes, np.bytes_)):
+        for kind, dtype in ((numbers.Number, np.float64), (bytes, np.bytes_)):
             if all(isinstance(value, kind) for value in array.flat):
                 return array.astype(dtype)
     return array
 
 
 def _check_features(array, role):
-    if array.dtype.kind not in "biufSU":
+    if array.dtype.kind not in "biuf" and not is_text(array):
         raise ValueError(
             f"{role}: features must be numbers or text. Received: type {array.dtype}. Encode columns of other types"
         )

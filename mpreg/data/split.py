@@ -21,7 +21,8 @@ class MembershipSplit:
     Each role is a pair `(x, y)`: `x` one array with a record in each row (or a dict, list or tuple of such
     arrays, for a model with several inputs), `y` integer labels (n,) or (n, 1), or one-hot labels
     (n, classes). A finite `tf.data.Dataset` of `(x, y)` is read into arrays; what is passed in is never
-    changed.
+    changed. Text is held as Python's strings, which Keras fits where each record is one string; wrappers, `evaluate`
+    and callbacks of mpreg take it in any shape, and bytes too.
 
     A record that stands in two roles would make every figure wrong, so records with equal features in two
     roles are an error that counts and names them. Features are equal if they are the same numbers in float32, as

@@ -203,6 +203,8 @@ def _judge(access, attacks, *, named, notes=()):
     chosen, prepared, notes = [], [], list(notes)
     for attack in attacks:
         missing = [need for need in NEEDS if need in attack.needs and not access.has(need)]
+        if "records" in missing and "numbers" in missing:
+            missing.remove("numbers")  # nobody knows what records would hold that are not there
         if missing:
             lacking = f"{attack.name!r} needs {' and '.join(NEEDS[need] for need in missing)}"
             if not named or "shadows" in missing:
@@ -243,6 +245,7 @@ def _judge(access, attacks, *, named, notes=()):
 
 _WHERE = {
     "records": "Use mpreg.evaluate with a model and a split",
+    "numbers": "Give the attack a function for such records, augment= or draw=, or encode text ahead of the model",
     "model": "Use mpreg.evaluate with a model and a split",
     "population": "Give the split reference records",
     "shadows": "Pass shadows= a mpreg.ShadowFleet or ShadowTraining to mpreg.evaluate, or ready mpreg.ShadowModels",

@@ -25,7 +25,8 @@ def check_features(x):
     for array in flatten(x):
         if np.asarray(array).dtype.kind not in "biuf":
             raise ValueError(
-                f"features must be numbers. Received: type {np.asarray(array).dtype}. Encode text before the model"
+                f"features must be numbers. Received: type {np.asarray(array).dtype}. Encode text before the "
+                "model, or train its replicas one by one, as mpreg.ShadowTraining does"
             )
     return map_arrays(
         lambda array: (

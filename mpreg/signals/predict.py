@@ -1,9 +1,13 @@
 """What a model of any kind answers to records."""
 
+import contextlib
+import logging
+
 import numpy as np
 
 from mpreg._validate import brief
 from mpreg.classifiers.arrays import only_output
+from mpreg.data import map_arrays, text_as_tensor
 
 PREDICT_BATCH = 512
 
@@ -31,13 +35,32 @@ def predict(model, x, *, classes=2, batch_size=PREDICT_BATCH):
             "a model must be a Keras model or have predict_proba, for attacks read class probabilities. "
             f"Received: {model!r}"
         )
-    answers = model.predict(x, batch_size=batch_size, verbose=0)
+    with _one_trace_a_model():
+        answers = model.predict(map_arrays(text_as_tensor, x), batch_size=batch_size, verbose=0)
     scores = only_output(answers)
     if scores is None:
         raise ValueError(
             f"the model must have one output, the class scores. Received: {len(answers)} outputs"
         )
     return scores
+
+
+@contextlib.contextmanager
+def _one_trace_a_model():
+    """Keeps TensorFlow from warning of frequent tracing where many models are asked, each of which is traced once.
+
+    It counts the traces of Keras' predict in the whole process, whichever model they are of.
+    """
+
+    def other(record):
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger = logging.getLogger("tensorflow")
+    logger.addFilter(other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(other)
 
 
 def _in_class_order(answers, seen, classes):

@@ -8,7 +8,7 @@ from keras import ops
 
 from mpreg.classifiers.calling import call_target
 from mpreg.classifiers.tensors import count_classes
-from mpreg.data import refuse_sparse
+from mpreg.data import map_arrays, refuse_sparse, text_as_tensor
 from mpreg.training.core.batch import Batch, finite_weights
 from mpreg.training.core.distribution_loss import distribution_loss
 from mpreg.training.core.fitting import fit_with, members_of
@@ -145,6 +145,8 @@ class TrainingDefence(Wrapper):
             )
         if any(part.stage == MIX or part.consumes_reference for part in self.parts):
             refuse_sparse(bound.arguments.get("x"), "x")
+        if "x" in bound.arguments:
+            bound.arguments["x"] = map_arrays(text_as_tensor, bound.arguments["x"])
         self.members = members = members_of(
             *(bound.arguments.get(name) for name in ("x", "y", "validation_split"))
         )
