@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from mpreg.classifiers.tensors import label_distributions
-from mpreg.training.core.batch import replicas, weight_row
+from mpreg.training.core.batch import weight_row
 
 MEMORY = 0.95  # of each norm, a step
 FIRST_LOSS, FIRST_GAIN = 0.1, 0.025  # norms of a classifier and an inference network that know nothing yet
@@ -15,7 +15,8 @@ class Balance:
     """Running ratio of two gradients at the members' logits: that of the loss to that of the gain.
 
     A penalty of so much makes the two pull the answers equally hard, whatever the number of classes, the size of the
-    batch and what either player has learned so far. Norms are those of Frobenius, over the batch.
+    batch and what either player has learned so far. Norms are those of Frobenius, over the batch; where devices share
+    it, over the part of the first.
 
     Args:
         state: function `(name, value)` that makes a variable.
@@ -51,8 +52,4 @@ def _aims(batch):
 
 
 def _norm(gradient):
-    squares = tf.reduce_sum(tf.square(gradient))
-    if replicas() > 1:  # devices share the batch, and means over it
-        context = tf.distribute.get_replica_context()
-        squares = context.all_reduce(tf.distribute.ReduceOp.SUM, squares) / float(replicas()) ** 2
-    return tf.sqrt(squares)
+    return tf.sqrt(tf.reduce_sum(tf.square(gradient)))
