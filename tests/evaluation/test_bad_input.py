@@ -53,7 +53,7 @@ CALLS = [
         lambda: predictions(q=UNIFORM[:1], other_y=Y[:1]),
         ValueError,
         "an attack needs at least 2 members and 2 non-members: some to learn from and others to judge. "
-        "Received: 10 members and 1 non-members that differ from each other",
+        "Received: 10 members and 1 non-members",
     ),
     (
         "probabilities that do not sum to one",

@@ -342,7 +342,7 @@ def dense():
     return get
 
 
-@pytest.mark.parametrize(("activation", "loss", "labels"), LOSSES, ids=str)
+@pytest.mark.parametrize(("activation", "loss", "labels"), LOSSES, ids=lambda part: getattr(part, "name", part))
 def test_losses(dense, activation, loss, labels):
     released = dense(activation)
     released.compile(loss)
