@@ -342,7 +342,9 @@ def dense():
     return get
 
 
-@pytest.mark.parametrize(("activation", "loss", "labels"), LOSSES, ids=lambda part: getattr(part, "name", part))
+@pytest.mark.parametrize(
+    ("activation", "loss", "labels"), LOSSES, ids=lambda part: getattr(part, "name", part)
+)
 def test_losses(dense, activation, loss, labels):
     released = dense(activation)
     released.compile(loss)
