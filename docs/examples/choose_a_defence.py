@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 
 import mpreg
 from mpreg._files import write_all
+from mpreg.evaluation import choice
 from mpreg.reports.html import render_html
 from mpreg.reports.impact import assessment
 
@@ -30,15 +31,19 @@ def fitted(model, split, epochs):
 
 def choose(reports):
     """Of those that cost no more than is afforded, the one that gives away least of members and reference records."""
-    enough = float(reports["none"].test_accuracy) - AFFORDED
-    affordable = [name for name, report in reports.items() if float(report.test_accuracy) >= enough]
-    return min(affordable, key=lambda name: given_away(reports[name]))
+    return choice_among(reports).name
+
+
+def choice_among(reports):
+    """The same, with what the figures do not tell from it."""
+    rates = {name: (report.test_accuracy, given_away(report)) for name, report in reports.items()}
+    return choice.choose(rates, first="none", afforded=AFFORDED)
 
 
 def given_away(report):
     """Accuracy of the attack on members, or on the reference records that the defence learned from: the higher one."""
     reference = report.reference
-    return max(float(side.attack_accuracy) for side in (report, reference) if side is not None)
+    return max(side.attack_accuracy for side in (report, reference) if side is not None)
 
 
 def main(out="choice", *, epochs=60, strengths=(1.0, 1.5), attacks="standard"):
@@ -76,7 +81,7 @@ def main(out="choice", *, epochs=60, strengths=(1.0, 1.5), attacks="standard"):
         },
     )
     print(comparison)
-    print(f"Chosen: {chosen}")
+    print(choice_among(reports))  # the choice, or that the figures do not tell it from others
     return comparison, chosen
 
 

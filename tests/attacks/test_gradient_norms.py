@@ -6,7 +6,7 @@ import pytest
 from scipy import special
 
 import mpreg
-from mpreg.attacks.whitebox.gradient_norms import gradient_norms
+from mpreg.attacks.whitebox.gradient_norms import HiddenGradients, gradient_norms
 
 ACTIVATIONS = {"sigmoid": (1, "sigmoid"), "logit": (1, None), "softmax": (2, "softmax"), "logits": (2, None)}
 
@@ -28,3 +28,37 @@ def test_norms_are_those_of_logistic_regression_also_where_answers_are_sure(name
     expected = residual * np.sqrt((x.astype(float) ** 2).sum(axis=1) + 1) * np.sqrt(units)
     np.testing.assert_allclose([*found.members, *found.nonmembers], expected, rtol=1e-3, atol=1e-6)
     assert expected.max() > 1
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e3, 1e30])
+@pytest.mark.parametrize("separate", [False, True], ids=["activation of the layer", "a layer of its own"])
+def test_a_saturated_sigmoid_is_measured_and_evaluated(scale, separate):
+    """Records on the wrong side of a sure sigmoid have the gradient |x, 1|, the others none; scores are numbers."""
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    x = (rng.normal(size=(60, 4)) + np.where(y, 6, -6)[:, None]).astype("float32")
+    y[[0, 1, 30]] = 1 - y[[0, 1, 30]]
+    split = mpreg.MembershipSplit((x[:30], y[:30]), None, (x[30:], y[30:]))
+    head = [keras.layers.Dense(1, None if separate else "sigmoid")]
+    head += [keras.layers.Activation("sigmoid")] if separate else []
+    model = keras.Sequential([keras.Input((4,)), *head])
+    model.set_weights([np.full((4, 1), 10 * scale), np.zeros(1)])
+    found = gradient_norms(model, split)
+    wrong = np.isin(np.arange(60), [0, 1, 30])
+    expected = np.where(wrong, np.sqrt((x.astype(float) ** 2).sum(axis=1) + 1), 0.0)
+    np.testing.assert_allclose([*found.members, *found.nonmembers], expected, rtol=1e-3, atol=1e-6)
+    report = mpreg.evaluate(model, split)
+    assert all(np.isfinite(side).all() for sides in report.scores.values() for side in sides)
+    report.to_dict(), found.to_dict()
+
+
+def test_gradients_that_the_last_layer_swallows_are_refused():
+    """A hard sigmoid is flat where it is sure: an AUC of one half would say that nothing leaks."""
+    x = np.linspace(1, 2, 20, dtype="float32")[:, None]
+    split = mpreg.MembershipSplit((x[:10], np.zeros(10, int)), None, (x[10:], np.r_[np.ones(9, int), 0]))
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, "hard_sigmoid")])
+    model.set_weights([np.full((1, 1), 50.0), np.zeros(1)])
+    with pytest.raises(
+        HiddenGradients, match="11 of 20 records have no gradient, although the model is wrong"
+    ):
+        gradient_norms(model, split, from_logits=False)

@@ -73,6 +73,39 @@ class TestTheFrontier:
         assert all(len(row) == len(header) for row in rows)
 
 
+class TestTheChoice:
+    """Least given away among those that cost at most three points; what overlaps with it is a tie."""
+
+    def test_figures_that_lie_apart_make_a_choice(self):
+        points = [
+            point(0.6, 0.9, defence="undefended", strength=None),
+            point(0.59, 0.7),
+            point(0.4, 0.5, strength=8.0),
+        ]
+        found = frontier.choice_of(points)
+        assert (found.name, found.tied, found.is_tie) == ("l2 1", (), False)
+        assert str(found) == "Chosen: l2 1 has the lowest attack accuracy, 70.0 % [68.0, 72.0]."
+
+    def test_figures_that_overlap_make_a_tie_and_the_cheapest_is_named(self):
+        plain = point(0.6, 0.63, defence="undefended", strength=None)
+        found = frontier.choice_of([plain, point(0.58, 0.6), point(0.59, 0.61, strength=2.0)])
+        assert (found.name, found.tied, found.cheapest) == ("l2 1", ("undefended", "l2 2"), "undefended")
+        assert str(found).startswith("No choice: l2 1 has the lowest") and "Chosen" not in str(found)
+        assert "do not tell it from undefended, l2 2:" in str(found) and str(found).endswith(
+            "cheapest is undefended."
+        )
+        assert found.to_dict()["tie"] is True and found.to_dict()["name"] == "l2 1"
+
+    def test_what_reference_records_leak_counts(self):
+        points = [
+            point(0.6, 0.9, defence="undefended", strength=None),
+            point(0.6, 0.55, reference=0.85),
+            point(0.6, 0.7, strength=2.0),
+        ]
+        assert frontier.choice_of(points).name == "l2 2"
+        assert frontier.frontier_of(points) == [points[2]]
+
+
 @pytest.mark.parametrize(
     ("points", "expected"),
     [(1, (16,)), (2, (1, 16)), (3, (1, 4, 16)), (5, (1, 2, 4, 8, 16)), (9, (1, 2, 4, 8, 16))],
@@ -155,7 +188,7 @@ class TestASweep:
     def test_it_writes_figures_table_and_picture(self, sweep):
         points, out, *_ = sweep
         saved = json.loads((out / "frontier.json").read_text("utf-8"))
-        assert saved["schema"] == "mpreg.frontier/1"
+        assert saved["schema"] == "mpreg.frontier/1" and saved["choice"] is None  # judged, not chosen by
         best = frontier.frontier_of(points)
         assert [each["on_frontier"] for each in saved["points"]] == [each in best for each in points]
         assert saved["points"][1]["test_accuracy"]["value"] == points[1].test_accuracy
@@ -237,3 +270,18 @@ def test_a_report_of_another_defence_is_made_anew(tmp_path, monkeypatch, capsys)
     assert frontier.make(cell, None, None, tmp_path) == first and len(trained) == 2
     assert "is made anew: its defence, setting or attacks have changed." in capsys.readouterr().out
     assert json.loads((tmp_path / "report.json").read_text("utf-8"))["digest"] == cell.stamp()["digest"]
+
+
+def test_a_sweep_by_validation_tells_its_choice(tmp_path):
+    points = [point(0.6, 0.62, defence="undefended", strength=None), point(0.59, 0.6)]
+    choice = frontier.choice_of(points)
+    frontier.write(points, tmp_path, title="digits", notes=[str(choice)], choice=choice)
+    saved = json.loads((tmp_path / "frontier.json").read_text("utf-8"))["choice"]
+    assert saved == {
+        "name": "l2 1",
+        "attack_accuracy": points[1].attack_accuracy.to_dict(),
+        "tie": True,
+        "tied": ["undefended"],
+        "cheapest": "undefended",
+    }
+    assert "do not tell it from undefended" in (tmp_path / "frontier.md").read_text("utf-8")
