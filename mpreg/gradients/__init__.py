@@ -3,7 +3,7 @@
 Each family of layers has a file of rules; `rule` registers one for a layer of your own, of these parts.
 """
 
-from mpreg.gradients import convolution, dense, einsum, embedding, normalization  # noqa: F401, for their rules
+from mpreg.gradients import convolution, dense, einsum, embedding, normalization, recurrent  # noqa: F401, their rules
 from mpreg.gradients.pieces import Lookups as Lookups
 from mpreg.gradients.pieces import Rows as Rows
 from mpreg.gradients.pieces import outer_products as outer_products

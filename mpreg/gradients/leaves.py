@@ -14,7 +14,7 @@ def weight_owners(model):
         if id(layer) in seen or not layer.trainable_variables:
             return
         seen.add(id(layer))
-        if isinstance(layer, CLOSED) or own_weights(layer):
+        if _closed(layer) or own_weights(layer):
             found.append(layer)
             return
         for child in sublayers(layer):
@@ -22,6 +22,11 @@ def weight_owners(model):
 
     visit(model)
     return found
+
+
+def _closed(layer):
+    # A bidirectional one calls each of its two layers once, on the whole batch.
+    return isinstance(layer, CLOSED) and type(layer).call is not keras.layers.Bidirectional.call
 
 
 def own_weights(layer):

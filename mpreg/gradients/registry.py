@@ -65,8 +65,9 @@ def rule(*layer_types, before_activation=False, run=None, weights=None, refuses=
         *layer_types: subclasses of `keras.layers.Layer`.
         before_activation: True where the layer's last deed is to call its attribute `activation`: the gradient of a
             call is then that of what the activation was given, which saves the rule its derivative.
-        run: function `(layer, note, inputs, **options)` that runs in the place of the layer's `call`, must answer as
-            it does, and calls `note(inputs, output, **details)` on the tensors that the rule needs: a call for each.
+        run: function `(layer, note, inputs, **options)` that runs in the place of the layer's `call` and answers as it
+            does. `note(inputs, output, **options)` adds a call, which it returns: what comes back to `output` will be
+            its `gradient`, and what is computed from it must be computed from that very tensor.
         weights: function of a layer that returns the variables the rule knows; None stands for all that the layer
             owns by itself.
         refuses: function of a layer that returns in words why the rule does not hold for it, or None if it does.
@@ -113,7 +114,7 @@ def find_rule(layer):
         return None, "no rule"
     if getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None):
         return None, "no rule for LoRA or quantized weights"
-    changed = _redefined(kind, known) or ("call" if "call" in vars(layer) else None)
+    changed = redefined(kind, known) or ("call" if "call" in vars(layer) else None)
     if changed:
         return None, f"no rule: it is a {known.__name__} with a {changed} of its own"
     entry = _RULES[known]
@@ -126,7 +127,7 @@ def find_rule(layer):
     return entry, f"a rule for {entry.name} layers"
 
 
-def _redefined(kind, known):
+def redefined(kind, known):
     """Name of something that a class inherits from the one with the rule and redefines, or None."""
     for base in kind.__mro__[: kind.__mro__.index(known)]:
         for name, value in vars(base).items():

@@ -8,6 +8,12 @@ from mpreg.gradients.leaves import all_layers
 
 def check_state(target, x):
     """Raises a `ValueError` if a training pass on `x` changes what the target keeps, or adds losses of the records."""
+    for layer in all_layers(target):
+        if isinstance(layer, keras.layers.RNN) and layer.stateful:
+            raise ValueError(
+                f"layer {layer.name!r} ({type(layer).__name__}) is stateful: what the records of one batch leave in it "
+                "reaches those of the next, so no gradient belongs to one record alone. Build it with stateful=False"
+            )
     kept = [weight for layer in all_layers(target) for weight in layer.non_trainable_weights]
     with keras.StatelessScope(collect_losses=True) as scope:
         call_target(target, x, training=True)

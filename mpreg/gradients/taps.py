@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 
 
 @dataclasses.dataclass
@@ -9,15 +10,15 @@ class LayerCall:
     """One call of a layer.
 
     Args:
-        inputs: the tensor that it was called on.
-        options: the other arguments of its `call`.
+        inputs: the tensor that it was called on, or several.
         output: what its activation was about to be given, or its answer where it has none.
+        options: the other arguments of its `call`; for a rule with a `run` of its own, what that noted.
         gradient: of the loss with respect to `output`; None until known.
     """
 
     inputs: object
-    options: dict
     output: object
+    options: dict
     gradient: object = None
 
 
@@ -48,25 +49,31 @@ def tapped(steps, tape):
 
 
 def _noting(layer, rule, tape, seen):
+    """What stands in for the `call` of a layer."""
+
+    def note(inputs, output, **options):
+        tape.watch(output)
+        seen.append(LayerCall(inputs, output, options))
+        return seen[-1]
+
+    if rule.run is not None:
+        return functools.partial(rule.run, layer, note)
     call = layer.call
 
     def noting(inputs, *args, **options):
         if args:
             raise NotImplementedError(f"layer {layer.name!r} is called with several positional arguments")
-        noted = LayerCall(inputs, options, None)
+        before = len(seen)
 
-        def note(output):
-            if noted.output is not None or not hasattr(output, "shape"):
+        def note_once(output):
+            if len(seen) > before or not hasattr(output, "shape"):
                 raise NotImplementedError(f"layer {layer.name!r} does not have one output")
-            tape.watch(output)
-            noted.output = output
-            seen.append(noted)
-            return output
+            return note(inputs, output, **options).output
 
         activation = layer.__dict__.get("activation")
         if not rule.before_activation or not callable(activation):
-            return note(call(inputs, **options))
-        layer.__dict__["activation"] = lambda output: activation(note(output))
+            return note_once(call(inputs, **options))
+        layer.__dict__["activation"] = lambda output: activation(note_once(output))
         try:
             return call(inputs, **options)
         finally:

@@ -295,14 +295,6 @@ def test_where_the_layers_do_not_tell_the_whole_model_runs_on_each_record(make, 
     assert VECTORIZED in str(plan)
 
 
-def test_a_recurrent_layer_has_a_plan():
-    model = stack((3, 2), layers.LSTM(2), layers.Dense(2))
-    plan = make_plan(model, tf.TensorSpec((None, 3, 2), tf.float32))
-    lstm, dense = plan.rows
-    assert lstm["how"] == LOOPED and dense["how"] == "ghost"
-    assert_clips(model, plan, batch_for(model, 3), np.ones(3, "float32"))
-
-
 def test_tapping_leaves_no_trace():
     model = GHOSTS["dense"]()
     before = [dict(layer.__dict__) for layer in model.layers]
