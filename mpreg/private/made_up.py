@@ -39,9 +39,12 @@ def batches(label_specs, answer_specs, ignored=()):
     """
     maker = _Maker(label_specs, answer_specs)
     special = [*ignored, *SPECIAL][: 2 if maker.large else None]
-    for labels in ("classes", "shares", "numbers") if maker.continuous and not maker.large else ("classes",):
-        for answers in ("spread", "sure", "numbers")[: 2 if maker.large else None]:
-            yield _batch(maker, labels, answers, special if answers == "spread" else [])
+    kinds = [("classes", "spread"), ("classes", "sure")]
+    if not maker.large:
+        kinds.append(("classes", "numbers"))
+        kinds += [("shares", "spread"), ("numbers", "numbers")] if maker.continuous else []
+    for labels, answers in kinds:
+        yield _batch(maker, labels, answers, special if answers == "spread" else [])
 
 
 def _batch(maker, labels, answers, special):
