@@ -40,7 +40,8 @@ class DPSGD(Accounted):
     gradient before it is clipped. A record whose gradient or weight is NaN or infinite counts as one without a
     gradient, and a warning tells of it. Steps are not compiled by XLA (Keras warns where `jit_compile=True` asks for
     it), and there is one replica. Layers may be frozen and unfrozen and another loss be compiled at any time: what
-    can no longer be trained privately is refused. Deploy `model.target_model`, a plain Keras model.
+    can no longer be trained privately is refused. So is a layer, a loss or an augmentation that mixes the records of a
+    batch, as made-up batches and some of the real ones show. Deploy `model.target_model`, a plain Keras model.
 
     Source: Abadi et al., "Deep Learning with Differential Privacy", CCS 2016, algorithm 1; Bu et al., "Differentially
     Private Optimization on Large Model at Small Cost", ICML 2023; De et al., "Unlocking High-Accuracy Differentially

@@ -35,6 +35,10 @@ SEEN = (
     "the training log (loss and metrics), the noise, or who was in which batch, and no choice was made by looking at "
     "the training records."
 )
+TRIED = (
+    "Apart: layers, loss and augmentation keep records apart on made-up batches and on some of the real ones; what "
+    "none of those shows is assumed not to happen. Rounding is not counted."
+)
 START = (
     "Start: the weights that training began with, and those that were frozen, tell nothing of the records."
 )
@@ -94,6 +98,7 @@ def _assumptions(history, delta):
     examples = _examples(history)
     known = f"here 1 / {examples} = {1 / examples:.2g}" if examples else "whose number mpreg does not know"
     yield f"Delta: {delta:g} must be well below 1 / records, {known}."
+    yield TRIED
     yield SEEN
     yield START
 

@@ -124,6 +124,7 @@ def test_the_statement_begins_with_what_it_rests_on():
         "Unit",
         "Sampling",
         "Delta",
+        "Apart",
         "Who sees what",
         "Start",
     ]
