@@ -14,7 +14,12 @@ def check_state(target, x):
                 f"layer {layer.name!r} ({type(layer).__name__}) is stateful: what the records of one batch leave in it "
                 "reaches those of the next, so no gradient belongs to one record alone. Build it with stateful=False"
             )
-    kept = [weight for layer in all_layers(target) for weight in layer.non_trainable_weights]
+    # Metrics of layers too: checkpoints hold them.
+    kept = [
+        each
+        for layer in all_layers(target)
+        for each in (*layer.non_trainable_weights, *layer.metrics_variables)
+    ]
     with keras.StatelessScope(collect_losses=True) as scope:
         call_target(target, x, training=True)
     for weight in kept:

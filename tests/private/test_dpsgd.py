@@ -385,7 +385,22 @@ class Extra(layers.Layer):
         return x
 
 
-@pytest.mark.parametrize(("layer", "words"), [(Counter, "total.*without noise"), (Extra, "add_loss")])
+class Metered(layers.Layer):
+    """Keeps the mean of the records, in the clear, in a metric."""
+
+    def __init__(self):
+        super().__init__()
+        self.level = keras.metrics.Mean(name="level")
+
+    def call(self, x):
+        self.level.update_state(x)
+        return x
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [(Counter, "total.*without noise"), (Extra, "add_loss"), (Metered, "level.*without noise")],
+)
 def test_layers_that_leak_past_the_gradient_are_refused(layer, words):
     model = private(keras.Sequential([keras.Input((FEATURES,)), layer(), layers.Dense(3, "softmax")]))
     with pytest.raises(ValueError, match=words):
