@@ -163,6 +163,7 @@ def make_plan(target, spec):
     )
     if reason is None:
         return plan
+    _check_loops(target, seeds, reason)
     # TensorFlow vectorizes neither loops nor random numbers that differ between records.
     looped = seeds or any(isinstance(layer, keras.layers.RNN) for layer in all_layers(target))
     for mode in (LOOPED,) if looped else (VECTORIZED, LOOPED):
@@ -175,6 +176,23 @@ def make_plan(target, spec):
         "no way was found to tell the gradients of single records of this target apart: "
         f"a loop over records gives others than one record at a time ({failure})"
     )
+
+
+def _check_loops(target, seeds, reason):
+    """Raises a `ValueError` for a recurrent layer with dropout, if the whole model must run on each record apart.
+
+    TensorFlow compiles a loop over records around a loop over steps that draws random numbers, but not in minutes.
+    """
+    random = {id(seed) for seed in seeds}
+    for layer in all_layers(target):
+        if isinstance(layer, keras.layers.RNN) and any(
+            id(v) in random for v in layer.non_trainable_variables
+        ):
+            raise ValueError(
+                f"layer {layer.name!r} ({type(layer).__name__}) draws dropout in its loop, and the model must be run "
+                f"on each record apart ({reason}): such a step would not compile in any reasonable time. Set dropout "
+                "and recurrent_dropout to 0 and put a Dropout layer ahead of it, or use Keras' LSTM, GRU or SimpleRNN"
+            )
 
 
 def _steps(target, seeds):

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+import mpreg
 from mpreg.gradients.mapped import LOOPED, VECTORIZED
 from mpreg.gradients.pieces import OuterProducts, WrittenProducts
 from mpreg.gradients.plan import make_plan
@@ -344,3 +345,52 @@ def test_half_precision_is_clipped_in_single_precision():
 
 def size(parts):
     return np.sqrt(sum(np.sum(np.square(part)) for part in parts))
+
+
+DOUBLE = (
+    "dense",
+    "dense on sequences",
+    "conv2d",
+    "separable",
+    "embedding",
+    "layer norm",
+    "einsum",
+    "attention",
+)
+
+
+@pytest.fixture
+def double_precision():
+    """Both: Keras' layer normalization computes by way of the default type, whatever its policy."""
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.parametrize("name", [*DOUBLE, "lstm"])
+def test_double_precision_is_clipped_in_double_precision(name, double_precision):
+    model = GHOSTS[name]() if name in GHOSTS else stack((4, 3), layers.LSTM(3), layers.Dense(2))
+    x = batch_for(model)
+    x = tf.cast(x, tf.float64) if x.dtype.is_floating else x
+    plan = plan_for(model, x)
+    assert plan.whole is None and {row["how"] for row in plan.rows} == {"ghost"}, plan
+    scales = np.ones(RECORDS, "float32")
+    gradients, norms = one_by_one(model, x, scales)
+    clip = float(np.float32(np.median(norms)))  # the clip norm is kept in float32
+    sums, found = ghost(model, plan, x, scales, clip)
+    assert found.dtype == np.float64 and all(total.dtype == np.float64 for total in sums)
+    np.testing.assert_allclose(found, norms, rtol=1e-10, atol=1e-12)
+    for mine, theirs in zip(sums, clipped(gradients, norms, clip)[0], strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("microbatch", [None, 2])
+def test_a_model_of_double_precision_trains(microbatch, double_precision):
+    target = stack((6,), layers.Dense(4, "tanh"), layers.Dense(2, "softmax"))
+    model = mpreg.DPSGD(target, noise_multiplier=1.0, l2_norm_clip=1.0, microbatch_size=microbatch)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    x = np.random.default_rng(0).normal(size=(7, 6))
+    history = model.fit(x, np.arange(7) % 2, batch_size=5, verbose=0).history
+    assert np.isfinite(history["loss"]).all() and target.weights[0].dtype == "float64"

@@ -270,6 +270,20 @@ def test_the_cell_of_a_stranger_gets_no_rule(cell, why):
     assert plan.whole is None and plan.rows[0]["how"] == "map_fn"
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.ConvLSTM1D(2, 2, dropout=0.2, name="looped"),
+        lambda: layers.TimeDistributed(layers.LSTM(2, recurrent_dropout=0.3, name="looped")),
+    ],
+)
+def test_dropout_in_a_loop_without_a_rule_is_refused_by_name(make):
+    """It would not end: TensorFlow spends minutes on such a program."""
+    target = stack(make(), layers.Flatten(), shape=(3, 4, 2))
+    with pytest.raises(ValueError, match=r"layer 'looped' .* draws dropout in its loop.*Set dropout"):
+        make_plan(target, tf.TensorSpec(target.input_shape))
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 def test_a_scan_and_its_gradient_are_those_of_the_steps_written_out(compiled):
     rng = np.random.default_rng(0)

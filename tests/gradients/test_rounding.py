@@ -233,3 +233,39 @@ def test_a_record_without_finite_numbers_adds_nothing(name, spoilt):
     assert (found.left_out, expected.left_out) == (1, 0) and found.norms[1] == 0
     for one, another in zip(found.sums, expected.sums, strict=True):
         np.testing.assert_allclose(one, another, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e3])
+@pytest.mark.parametrize("gap", GAPS)
+def test_attention_lets_no_record_add_more_than_the_clip(gap, size):
+    inputs = keras.Input((POSITIONS, WIDTH))
+    model = keras.Model(inputs, layers.Flatten()(layers.MultiHeadAttention(2, 20)(inputs, inputs)))
+    plan = make_plan(model, tf.TensorSpec((None, POSITIONS, WIDTH)))
+    assert plan.whole is None
+    assert_added(model, plan, tf.constant(cancelling((RECORDS, POSITIONS, WIDTH), gap, size)))
+
+
+@pytest.mark.parametrize("gap", GAPS)
+def test_repeated_lookups_let_no_record_add_more_than_the_clip(gap):
+    model = keras.Sequential(
+        [keras.Input((POSITIONS,), dtype="int32"), layers.Embedding(3, 5), layers.Flatten()]
+    )
+    plan = make_plan(model, tf.TensorSpec((None, POSITIONS), tf.int32))
+    pull = cancelling((1, POSITIONS, 5), gap, 1e6).reshape(1, -1)
+    ids = tf.constant(np.repeat(np.arange(RECORDS)[:, None] % 3, POSITIONS, axis=1), tf.int32)
+    assert_added(model, plan, ids, lambda answers: tf.reduce_sum(answers * pull))
+
+
+def assert_added(model, plan, x, loss=lambda answers: tf.reduce_sum(answers**2)):
+    def run():
+        answers = model(x, training=True)
+        return answers, loss(answers)
+
+    _, _, pieces = plan.backward(run, 1)
+    norms = clipped_sums(model.trainable_variables, pieces, tf.ones(RECORDS), float("inf")).norms
+    clip = float(np.min(norms[norms > 0])) / 2
+    for row in range(RECORDS):
+        sums = clipped_sums(model.trainable_variables, pieces, tf.one_hot(row, RECORDS), clip).sums
+        assert np.sqrt(sum(np.sum(part.numpy().astype(np.float64) ** 2) for part in sums)) <= clip * (
+            1 + BOUND
+        )
