@@ -144,7 +144,7 @@ class TestRandomThreshold:
         above = np.mean(np.log(answered.max(axis=1)) >= limit)
         assert above == pytest.approx(percent / 100, abs=1 / 400 + 1e-9)
         assert found.queries == 400
-        assert attack.needs == {"model"} and RandomThresholdAttack().needs == {"model", "records"}
+        assert attack.needs == {"model"} and RandomThresholdAttack().needs == {"model", "records", "numbers"}
 
     def test_members_surer_than_random_answers_are_found(self):
         records = (np.random.default_rng(0).random((270, 30)) < 0.5).astype(np.float32)
