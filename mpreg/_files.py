@@ -1,6 +1,7 @@
 """Files that are written whole, or not at all, and JSON that people can read."""
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -93,6 +94,42 @@ def check_outputs(folder, names, inputs, *, others=()):
             f"the folder holds {', '.join(stale)} of an earlier run, which would stand beside the new files as if they "
             "were of the same model. Remove them, have them written too, or choose another folder"
         )
+
+
+def sealed(text):
+    """Text of a page or of Markdown with a last line, which readers do not see, that tells whether it was changed."""
+    return f"{text}{_seal_of(text)}"
+
+
+def check_as_written(folder, names):
+    """That files which are about to be written anew were not changed by a person since they were `sealed`.
+
+    Args:
+        folder: need not be there.
+        names: of the files; those that are not there are passed over.
+
+    Raises:
+        ValueError: a file is not as it was written.
+    """
+    for path in (Path(folder) / name for name in names):
+        if path.is_file() and not _is_as_written(path):
+            raise ValueError(
+                f"{path} is not as it was written: somebody has filled it in or changed it, and that would be lost. "
+                "Move it, or choose another folder to write"
+            )
+
+
+def _is_as_written(path):
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    end = len(_seal_of(""))
+    return text[-end:] == _seal_of(text[:-end])
+
+
+def _seal_of(text):
+    return f"<!-- as mpreg wrote it: {hashlib.sha256(text.encode('utf-8')).hexdigest()} -->\n"
 
 
 def _is_same_file(one, other):

@@ -3,7 +3,7 @@
 import datetime
 from dataclasses import dataclass, field
 
-from mpreg._files import check_outputs, write_all, write_json
+from mpreg._files import check_as_written, check_outputs, write_all, write_json
 from mpreg.attacks.whitebox.gradient_norms import GradientNorms, HiddenGradients, gradient_norms
 from mpreg.audit.files import read_inputs, read_predictions, source
 from mpreg.audit.gate import judge
@@ -15,14 +15,13 @@ from mpreg.evaluation.report import PrivacyReport
 from mpreg.progress import progress_bar
 from mpreg.reports.html import TITLE, render_html
 from mpreg.reports.impact import assessment
+from mpreg.reports.kept import DPIA_FILES, REPORT_FILES
 from mpreg.reports.markdown import render_markdown
 from mpreg.reports.schema import AUDIT, checked_names, read
 from mpreg.reports.words import headline
 
 ROLES = ("members", "reference", "nonmembers")
 REMEDY = "remove the copies from the file, or say --allow-duplicates if distinct people have equal records"
-REPORT_FILES = ("report.html", "report.json", "report.md", "member_scores.npz")
-DPIA_FILES = ("dpia.html", "dpia.md")
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,10 +119,11 @@ def check_folder(out, inputs, *, dpia):
 
     Raises:
         ValueError: one of the audit's files would be written over an input, or the folder holds the impact assessment
-            of an earlier audit and none is to be written.
+            of an earlier audit, and none is to be written or a person has filled it in.
     """
     names = (*REPORT_FILES, *DPIA_FILES) if dpia else REPORT_FILES
     check_outputs(out, names, inputs, others=() if dpia else DPIA_FILES)
+    check_as_written(out, DPIA_FILES)
 
 
 def audit_predictions(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from mpreg._files import sealed
 from mpreg.reports.html.rendering import rendered
 
 
@@ -73,8 +74,8 @@ class Document:
 
     def to_html(self):
         """One page that needs no network and no script."""
-        return rendered("document.html", document=self)
+        return sealed(rendered("document.html", document=self))
 
     def to_markdown(self):
         """The same as Markdown."""
-        return rendered("document.md", document=self)
+        return sealed(rendered("document.md", document=self))

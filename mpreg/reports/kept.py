@@ -5,13 +5,15 @@ from pathlib import Path
 
 import jinja2
 
-from mpreg._files import check_outputs, write_all
+from mpreg._files import check_as_written, check_outputs, write_all
 from mpreg.reports.html import render_html
 from mpreg.reports.impact import assessment
 from mpreg.reports.markdown import render_markdown
 from mpreg.reports.schema import AUDIT, read
 
 FORMATS = ("html", "md", "dpia")
+REPORT_FILES = ("report.html", "report.json", "report.md", "member_scores.npz")
+DPIA_FILES = ("dpia.html", "dpia.md")
 
 
 def render_kept(path, out=None, *, formats=("html",), title=None, class_names=None, **dpia):
@@ -29,8 +31,9 @@ def render_kept(path, out=None, *, formats=("html",), title=None, class_names=No
         The paths of the files.
 
     Raises:
-        ValueError: a file that holds no document of `docs/report-schema.md`, an unknown format, or as for the
-            renderers.
+        ValueError: a file that holds no document of `docs/report-schema.md`, an unknown format, a folder with files of
+            another report that would stand beside the new ones, an assessment there that a person has filled in, or as
+            for the renderers.
         OSError: the file cannot be read.
 
     Example:
@@ -45,12 +48,36 @@ def render_kept(path, out=None, *, formats=("html",), title=None, class_names=No
     if title and document["schema"] == AUDIT:
         document = {**document, "title": title}
     try:
+        pages = _contents(document, path.stem, ("html", "md"), title, class_names, {})
         contents = _contents(document, path.stem, formats, title, class_names, dpia)
     except (TypeError, LookupError, AttributeError, jinja2.TemplateError) as error:
         raise ValueError(f"{path} is not as docs/report-schema.md describes: {error}") from error
     out = path.parent if out is None else out
     check_outputs(out, contents, [path])
+    _check_folder(Path(out), contents, {path.name: path.read_bytes(), **pages})
     return write_all(out, contents)
+
+
+def _check_folder(out, contents, known):
+    """That new files neither replace what a person wrote nor stand beside those of another report.
+
+    Args:
+        out: the folder.
+        contents: of the new files by name.
+        known: of the report that is rendered, and its own pages, by name.
+    """
+    source = next(iter(known))
+    same = _holds(out / source, known[source])
+    family = {*REPORT_FILES, *DPIA_FILES, *known} - set(contents)
+    others = [name for name in sorted(family) if not _holds(out / name, known.get(name))]
+    check_outputs(out, (), (), others=() if same else others)
+    check_as_written(out, [name for name in DPIA_FILES if name in contents])
+
+
+def _holds(path, content):
+    if content is None or not path.is_file():
+        return False
+    return path.read_bytes() == (content.encode("utf-8") if isinstance(content, str) else content)
 
 
 def load(path):

@@ -325,6 +325,22 @@ class TestAudit:
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
         assert run("audit", *files, *options, "--seed", 3, "--dpia").exit_code == 0
 
+    @pytest.mark.parametrize("name", ["dpia.html", "dpia.md"])
+    def test_an_assessment_that_a_person_filled_in_is_never_written_over(self, name, files, tmp_path):
+        options = ["--attacks", "fast", "--out", tmp_path, "--dpia"]
+        for _ in range(2):  # one that nobody touched is
+            assert run("audit", *files, *options).exit_code == 0
+        paper = tmp_path / name
+        text = paper.read_text("utf-8")
+        paper.write_text(f"{text[:300]}our register{text[300:]}", "utf-8")
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        again = ["report", tmp_path / "report.json", "--format", "dpia"]
+        for done in (run("audit", *files, *options), run(*again)):
+            said = " ".join(done.output.split())
+            assert done.exit_code == 2 and f"{name} is not as it was written" in said and "Move it" in said
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+        assert run(*again, "--out", tmp_path / "other").exit_code == 0
+
     @pytest.mark.parametrize("link", [False, True])
     def test_an_input_is_never_written_over(self, link, files, tmp_path):
         """Predictions that are called as one of the audit's own files, or linked to one."""
@@ -393,6 +409,21 @@ class TestReport:
         for name in names:
             assert (tmp_path / "new" / name).read_bytes() == (audit / name).read_bytes(), name
             assert str(tmp_path / "new" / name) in done.output
+
+    def test_pages_of_one_report_are_not_put_beside_those_of_another(self, audit, files, tmp_path):
+        other = tmp_path / "other"
+        assert run("audit", *files, "--attacks", "fast", "--seed", 5, "--out", other).exit_code == 0
+        before = {path.name: path.read_bytes() for path in other.iterdir()}
+        for format in ("html", "md", "dpia"):
+            done = run("report", audit / "report.json", "--format", format, "--out", other)
+            assert done.exit_code == 2 and "report.json" in done.output and "of an earlier run" in done.output
+        assert {path.name: path.read_bytes() for path in other.iterdir()} == before
+        for format in ("html", "md", "html", "dpia"):  # into the folder of the same report, bit by bit
+            assert (
+                run("report", audit / "report.json", "--format", format, "--out", tmp_path / "b").exit_code
+                == 0
+            )
+        assert run("report", other / "report.json", "--out", tmp_path / "b").exit_code == 2
 
     def test_a_kept_comparison_gives_the_page_of_to_html_beside_it(self, tmp_path):
         rng = np.random.default_rng(0)
