@@ -59,6 +59,7 @@ _EXPORTS = {
     "defend": "mpreg.outputs.defend",
     "evaluate": "mpreg.evaluation.evaluate",
     "evaluate_predictions": "mpreg.evaluation.evaluate",
+    "plant_canaries": "mpreg.data",
     "poisson_batches": "mpreg.private",
     "preset": "mpreg.training",
     "with_dropout": "mpreg.training.rebuild",

@@ -75,10 +75,29 @@ class Access:
         both = [self.members.log_probabilities, self.nonmembers.log_probabilities]
         return signals.Answers(np.concatenate(both), self.labels)
 
+    def of(self, members, nonmembers):
+        """What the attacker has of some records alone, rows of members and of non-members; an `Access`."""
+        rows = np.concatenate([members, len(self.members) + np.asarray(nonmembers)])
+        sides = members, nonmembers
+        return Access(
+            self.members[members],
+            self.nonmembers[nonmembers],
+            inputs=self.inputs and tuple(_rows(x, own) for x, own in zip(self.inputs, sides, strict=True)),
+            ask=self._ask,
+            population=self.population,
+            shadows=self.shadows and self.shadows.of(rows),
+            read=self._read,
+            seed=self.seed,
+        )
+
     def ask(self, x, labels):
         """`Answers` of the target to other records; counted in `queries`."""
         self.queries += len(labels)
         return signals.read_answers(self._ask(x), labels, **self._read)
+
+
+def _rows(x, rows):
+    return map_arrays(lambda array: array[rows], x)
 
 
 def pool(members_x, nonmembers_x):

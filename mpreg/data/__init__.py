@@ -3,6 +3,8 @@
 from mpreg.data.augmentations import BitFlips as BitFlips
 from mpreg.data.augmentations import GaussianNoise as GaussianNoise
 from mpreg.data.augmentations import ShiftsAndFlips as ShiftsAndFlips
+from mpreg.data.canaries import Canaries as Canaries
+from mpreg.data.canaries import plant_canaries as plant_canaries
 from mpreg.data.copies import Erased as Erased
 from mpreg.data.groups import distinct_rows as distinct_rows
 from mpreg.data.groups import group_records as group_records

@@ -35,6 +35,7 @@ class MembershipSplit:
         reference: non-members that a defence may use; None where no defence needs them.
         nonmembers: records kept for measuring.
         duplicates: `"error"`, `"drop"` or `"allow"`.
+        canaries: which members and non-members stand out on purpose; `mpreg.plant_canaries` sets it. Else None.
 
     Raises:
         ValueError: an empty role, unequal lengths, NaN, labels that are not class indices or one-hot, shapes or
@@ -51,6 +52,7 @@ class MembershipSplit:
     reference: tuple | None
     nonmembers: tuple
     duplicates: str = "error"
+    canaries: object | None = None
 
     def __post_init__(self):
         if self.duplicates not in DUPLICATES:
@@ -61,6 +63,8 @@ class MembershipSplit:
                 object.__setattr__(self, role, check_pair(pair, role))
         roles = {role: getattr(self, role) for role in ROLES if getattr(self, role) is not None}
         _check_same_kind(roles)
+        if self.canaries is not None and self.duplicates == "drop":
+            raise ValueError("canaries are known by their rows: drop duplicates before they are planted")
         if self.duplicates != "allow":
             for role, pair in _without_duplicates(roles, drop=self.duplicates == "drop").items():
                 object.__setattr__(self, role, pair)
@@ -106,7 +110,7 @@ class MembershipSplit:
             f"{role}={len(getattr(self, role)[1]):,}" if getattr(self, role) is not None else f"{role}=None"
             for role in ROLES
         )
-        return f"MembershipSplit({sizes})"
+        return f"MembershipSplit({sizes}{'' if self.canaries is None else f', {self.canaries}'})"
 
 
 def _check_same_kind(roles):

@@ -26,7 +26,7 @@ def details(report):
         "risk": report.member_risk.to_dict(),
         "true_class_probability": _true_class(report),
         "best_at_fpr": [
-            {"fpr": fpr, "attack": best.name, "tpr": tpr.to_dict()} for fpr, best, tpr in _best_at_fpr(report)
+            {"fpr": fpr, "attack": best.name, "tpr": tpr.to_dict()} for fpr, best, tpr in best_at_fpr(report)
         ],
         "beliefs": list(_beliefs(report)),
     }
@@ -44,10 +44,11 @@ def unusual(leaks, whole):
 
 
 def _vulnerable(record, report):
+    place = record.index if report.member_rows is None else np.searchsorted(report.member_rows, record.index)
     return {
         "index": record.index,
         "label": record.label,
-        "risk": float(report.member_risk.members[record.index]),
+        "risk": float(report.member_risk.members[place]),
         "called_member": record.called_member,
         "alike": round(record.fpr * report.nonmembers),
     }
@@ -62,7 +63,7 @@ def _true_class(report):
     return None
 
 
-def _best_at_fpr(report):
+def best_at_fpr(report):
     """`(fpr, AttackResult, TPR)`: which attack finds most members at each low false positive rate, and how many.
 
     The limits of that rate hold for all attacks at once, because it was picked as the highest.
@@ -84,7 +85,7 @@ def _beliefs(report):
         of_calls = metrics.precision, metrics.precision_interval
         precision = for_all_tried(*of_calls, decisions, widen=False, tried=len(report.attacks))
         yield _belief(strongest.name, None, precision, precision.low)
-    for fpr, best, tpr in _best_at_fpr(report):
+    for fpr, best, tpr in best_at_fpr(report):
         if tpr > 0:
             yield _belief(best.name, fpr, tpr / (tpr + fpr), tpr.low / (tpr.low + fpr))
 

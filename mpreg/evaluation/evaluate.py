@@ -14,6 +14,7 @@ from mpreg.attacks.shadow.models import ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet
 from mpreg.classifiers.kind import told_by_last_layer
 from mpreg.data import MembershipSplit, distinct_rows, join_groups, label_indices
+from mpreg.evaluation import canaries
 from mpreg.evaluation.headline import CONFIDENCE, WIDENED, headline
 from mpreg.evaluation.report import PrivacyReport
 from mpreg.evaluation.result import AttackResult
@@ -31,7 +32,8 @@ def evaluate(model, split, *, attacks="standard", shadows=None, reference=None, 
         model: a Keras model, a wrapper of mpreg, or anything with `predict_proba`, that answers with class
             probabilities or logits, (n, classes).
         split: a `MembershipSplit`; its members and non-members are judged. Attacks that want records known not to
-            be members take its reference.
+            be members take its reference. Canaries (`mpreg.plant_canaries`) are judged in a section of their own, and
+            all other figures leave them out.
         attacks: `"fast"` (gap and thresholds), `"standard"` (and a trained attack), `"strong"` (and attacks
             with shadow models), or a list of attacks.
         shadows: for attacks that need shadow models, how to train them: a `ShadowFleet` or a `ShadowTraining`,
@@ -90,13 +92,23 @@ def evaluate(model, split, *, attacks="standard", shadows=None, reference=None, 
         if shadows is None:
             shadows = ShadowFleet.like(model, members=len(members))
         access.shadows = _shadow_models(shadows, access.records, labels, len(members), seed)
-    named = isinstance(attacks, str)
-    report = _judge(access, chosen, named=named, notes=getattr(shadows, "notes", ()))
+    named, notes = isinstance(attacks, str), getattr(shadows, "notes", ())
+    if split.canaries is None:
+        report = _judge(access, chosen, named=named, notes=notes)
+    else:
+        access, planted = canaries.apart(access, split.canaries)
+        found = canaries.CanaryFigures(split.canaries.kind, _judge(planted, chosen, named=named))
+        report = dataclasses.replace(
+            _judge(access, chosen, named=named, notes=[canaries.left_out(split.canaries), *notes]),
+            canaries=found,
+            member_rows=np.setdiff1d(np.arange(len(member_y)), split.canaries.members),
+        )
     if not _wants_reference(reference, model, split):
         return report
     x, y = split.reference
     suspects = signals.read_answers(ask(x), y, **read, side="reference")
-    access = Access(suspects, nonmembers, inputs=(x, nonmember_x), ask=ask, read=read, seed=seed)
+    others = access.nonmembers, access.inputs[1]  # canaries are not among them
+    access = Access(suspects, others[0], inputs=(x, others[1]), ask=ask, read=read, seed=seed)
     able = [attack for attack in chosen if all(access.has(need) for need in attack.needs)]
     return dataclasses.replace(report, reference=_judge(access, able, named=named))
 

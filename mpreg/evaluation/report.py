@@ -1,6 +1,6 @@
 """`PrivacyReport`: what a model gives away about its members, frozen."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from mpreg._files import write_json
 from mpreg._validate import check_count
 from mpreg.evaluation import records
+from mpreg.evaluation.canaries import CanaryFigures
 from mpreg.evaluation.details import details
 from mpreg.evaluation.member_risk import member_risk
 from mpreg.metrics import Estimate
@@ -34,6 +35,10 @@ class PrivacyReport:
         provenance: versions of the software.
         reference: a `PrivacyReport` of the reference records that a defence consumed, judged as if they were the
             members; None where they were not attacked.
+        canaries: `CanaryFigures` of the records that stand out, where the split has some; all other figures leave them
+            out. Else None.
+        member_rows: rows of the judged members among the split's, ascending, where canaries were left out; None where
+            all were judged.
     """
 
     train_accuracy: Estimate
@@ -51,6 +56,8 @@ class PrivacyReport:
     notes: tuple = ()
     provenance: dict = field(default_factory=dict, repr=False)
     reference: "PrivacyReport | None" = field(default=None, repr=False)
+    canaries: CanaryFigures | None = field(default=None, repr=False)
+    member_rows: np.ndarray | None = field(default=None, repr=False)
 
     @property
     def generalization_gap(self):
@@ -94,7 +101,10 @@ class PrivacyReport:
         ```
         """
         check_count("count", count, 1)
-        return records.most_vulnerable(self._attack(attack), self.member_labels, count)
+        found = records.most_vulnerable(self._attack(attack), self.member_labels, count)
+        if self.member_rows is None:
+            return found
+        return [replace(record, index=int(self.member_rows[record.index])) for record in found]
 
     def leakage_per_class(self, *, attack=None):
         """A `ClassLeakage` for each class: its accuracies and what an attack learns about its records.
@@ -140,6 +150,7 @@ class PrivacyReport:
             "notes": list(self.notes),
             "provenance": dict(self.provenance),
             "reference": None if self.reference is None else self.reference.figures(),
+            "canaries": None if self.canaries is None else self.canaries.to_dict(),
         }
 
     def to_dict(self):

@@ -34,8 +34,13 @@ def comparison_rows(subject):
         "strongest attack",
         "gap bound",
     ]
-    if any(report["reference"] is not None for report in reports.values()):
-        header.append("attack on reference")
+    further = {"attack on reference": attack_on_reference, "attack on canaries": attack_on_canaries}
+    held = ("reference", "canaries")
+    shown = {
+        title: text
+        for (title, text), part in zip(further.items(), held, strict=True)
+        if any(report.get(part) is not None for report in reports.values())
+    }
     rows = [
         [
             name,
@@ -44,17 +49,23 @@ def comparison_rows(subject):
             percent_with_interval(report["attack_accuracy"]),
             report["strongest_attack"],
             percent(report["gap_bound"]),
-            attack_on_reference(report),
-        ][: len(header)]
+            *(text(report) for text in shown.values()),
+        ]
         for name, report in reports.items()
     ]
-    return header, rows
+    return [*header, *shown], rows
 
 
 def attack_on_reference(report):
     """The accuracy of the strongest attack on reference records; a dash where they were not attacked."""
     reference = report.get("reference")
     return "-" if reference is None else percent_with_interval(reference["attack_accuracy"])
+
+
+def attack_on_canaries(report):
+    """The accuracy of the strongest attack on canaries; a dash where there were none."""
+    canaries = report.get("canaries")
+    return "-" if canaries is None else percent_with_interval(canaries["attack_accuracy"])
 
 
 def versions(report):
@@ -74,6 +85,21 @@ def _report(report):
     if report["reference"] is not None:
         headline += f" {reference_headline(report['reference'])}"
     attacks = ranked(report)
+    table = _attacks(attacks)
+    if report.get("canaries"):
+        of_canaries = _attacks(ranked(report["canaries"]))
+        table += f"\n\n**Canaries.** {words.canaries(report['canaries'])}\n\n{of_canaries}"
+    found = [
+        *report["notes"],
+        *(note for attack in attacks for note in attack["notes"]),
+        *_spent(report["cost"]),
+    ]
+    notes = [f"- {note}" for note in dict.fromkeys(found)]
+    return "\n".join([headline, "", table, *(["", *notes] if notes else []), ""])
+
+
+def _attacks(attacks):
+    """A row an attack."""
     fprs = list(attacks[0]["tpr_at_fpr"])
     header = [
         "attack",
@@ -94,13 +120,7 @@ def _report(report):
         ]
         for attack in attacks
     ]
-    found = [
-        *report["notes"],
-        *(note for attack in attacks for note in attack["notes"]),
-        *_spent(report["cost"]),
-    ]
-    notes = [f"- {note}" for note in dict.fromkeys(found)]
-    return "\n".join([headline, "", markdown_table(header, rows), *(["", *notes] if notes else []), ""])
+    return markdown_table(header, rows)
 
 
 def reference_headline(reference):

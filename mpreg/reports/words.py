@@ -61,6 +61,48 @@ def few_but_certain(report, fpr=0.01):
     return None
 
 
+def canaries(found):
+    """What figures on canaries mean for the most exposed person, in a few sentences.
+
+    Args:
+        found: `canaries` of a report.
+    """
+    accuracy, tpr = found["attack_accuracy"], found["tpr_at_fpr"].get("0.01")
+    sentences = [
+        f"{found['members']:,} of the members and {found['nonmembers']:,} of the non-members were made to stand out "
+        f"({_KINDS.get(found['kind'], found['kind'])}), as the most unusual person in the data does. The attack "
+        f"“{found['strongest_attack']}” tells these apart in {of_hundred(accuracy)} of 100 cases "
+        f"({percent_with_interval(accuracy)}), where guessing gives 50."
+    ]
+    if tpr is not None:
+        sentences.append(
+            f"With one false alarm in 100 it finds {percent_with_interval(tpr)} of those among the members."
+        )
+    if accuracy.low <= 0.5:
+        sentences.append(
+            "With so few records this is not distinguishable from guessing; it is no proof that the most exposed "
+            "person is safe."
+        )
+    else:
+        sentences.append(
+            "Whoever stands out as they do must expect that somebody with their record finds out "
+            f"{_EXPECTED[sum(float(accuracy) >= level for level in (0.6, 0.8))]}."
+        )
+    return " ".join(sentences)
+
+
+_KINDS = {
+    "mislabelled": "a wrong label",
+    "out-of-distribution": "features unlike any record's",
+    "twins": "near-duplicates with the same wrong label",
+}
+_EXPECTED = (
+    "somewhat more often than by guessing whether they are in the training data",
+    "in many cases whether they are in the training data",
+    "almost always whether they are in the training data",
+)
+
+
 def support(report, fpr):
     """A note where too few non-members were judged for a rate at such a false positive rate; None elsewhere."""
     # The curve counts each record once, however many copies of it were judged; an older version kept none.

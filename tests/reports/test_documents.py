@@ -18,6 +18,7 @@ from mpreg.attacks.whitebox.gradient_norms import GradientNorms
 from mpreg.audit import Audit
 from mpreg.audit.files import Source
 from mpreg.audit.gate import judge
+from mpreg.evaluation.canaries import CanaryFigures
 from mpreg.metrics import Estimate
 from mpreg.reports.figures import plot_attacks, plot_histograms, plot_roc
 from mpreg.reports.html import render_html
@@ -56,9 +57,13 @@ def report():
 def subjects(report):
     """A document's source of each schema, with all that it can hold."""
     rng = np.random.default_rng(0)
-    defended = dataclasses.replace(report_on((2.5, 2.3), seed=1), reference=report_on(seed=2, members=40))
+    defended = dataclasses.replace(
+        report_on((2.5, 2.3), seed=1),
+        reference=report_on(seed=2, members=40),
+    )
+    planted = dataclasses.replace(defended, canaries=CanaryFigures("twins", report_on(seed=3, members=50)))
     audit = Audit(
-        report=defended,
+        report=planted,
         sources=(Source("members", "a.npz", "0" * 64, 12, 120), Source("model", "m.keras", "1" * 64, 7)),
         title="Triage",
         class_names=["ant", "bee", "cat"],

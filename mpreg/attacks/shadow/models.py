@@ -1,5 +1,7 @@
 """Shadow models: models trained like the target on records that the attacker knows, and what they answer."""
 
+import copy
+
 import numpy as np
 
 from mpreg import signals
@@ -80,6 +82,13 @@ class ShadowModels:
             )
         for predictions in self._ask(x):
             yield signals.read_answers(predictions, labels, **self._read)
+
+    def of(self, rows):
+        """These models and the records of the pool in some rows, as `ShadowModels`."""
+        part = copy.copy(self)  # not checked again: of few records a model may have seen all or none
+        part.membership, part.predictions = self.membership[:, rows], self.predictions[:, rows]
+        part.labels = self.labels[rows]
+        return part
 
     def through(self, *outputs):
         """These models behind output defences: what an attacker trains who knows that the target is defended.

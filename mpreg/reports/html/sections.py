@@ -23,6 +23,9 @@ def page(models, *, differences, class_names):
         "worse": {name: worse_of(report) for name, report in models.items()},
         "differences": _differences(models, differences),
         "ranked": {name: ranked(report) for name, report in models.items()},
+        "canaries": {
+            name: ranked(report["canaries"]) for name, report in models.items() if report.get("canaries")
+        },
         "classes": {name: _class_rows(report, class_names) for name, report in models.items()},
         "listed": LISTED,
         "vulnerable": {name: _record_rows(report, class_names) for name, report in models.items()},
