@@ -1,7 +1,6 @@
 """The files of `mpreg audit`: records and predictions read without pickles, results written whole or not at all."""
 
 import hashlib
-import os
 import re
 import zipfile
 from dataclasses import asdict, dataclass, field
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from mpreg.data import check_labels
 from mpreg.data.records import check_pair
-from mpreg.datasets.archives import read_npz
+from mpreg.datasets.archives import most_bytes, read_npz
 
 HASHED_AT_ONCE = 1 << 20  # bytes
 
@@ -124,14 +123,6 @@ def _arrays(path, role):
             f"{role}: {error}. Arrays must hold numbers or text, because Python objects are "
             "never unpickled: convert them, for instance with numpy.asarray(x, 'float32')"
         ) from error
-
-
-def most_bytes():
-    """How much a file may unpack to: half of the machine's memory, or 16 GiB where that is not known."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (AttributeError, ValueError, OSError):  # such as on Windows
-        return 16 << 30
 
 
 def _lacking(path, role, arrays, needed, other):

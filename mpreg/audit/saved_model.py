@@ -5,8 +5,7 @@ from pathlib import Path
 
 from mpreg.attacks.shadow.like_target import clones_of
 from mpreg.attacks.shadow.training import ShadowFleet
-from mpreg.audit.files import most_bytes
-from mpreg.datasets.archives import DAMAGE, MADE_UP, check_size
+from mpreg.datasets.archives import DAMAGE, MADE_UP, check_size, most_bytes
 
 PARTS = {"config.json", "model.weights.h5"}
 

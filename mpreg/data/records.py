@@ -5,6 +5,7 @@ import numbers
 import numpy as np
 
 from mpreg._validate import brief
+from mpreg.data.frames import refuse_text
 from mpreg.data.labels import check_labels
 from mpreg.data.text import is_text
 
@@ -25,6 +26,7 @@ def check_pair(pair, role):
             f"{role} must be a pair (x, y) or a tf.data.Dataset of (x, y). Received: {brief(pair)}"
         )
     refuse_sparse(pair[0], role)
+    refuse_text(pair[0], role)
     try:
         x, y = as_arrays(pair[0]), np.asarray(pair[1])
     except ValueError as error:

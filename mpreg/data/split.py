@@ -6,6 +6,7 @@ import numpy as np
 
 from mpreg._validate import check_count
 from mpreg.data.duplicates import digest_records, first_equal
+from mpreg.data.frames import names_of, to_frame
 from mpreg.data.records import check_pair, flatten, take
 
 ROLES = ("members", "reference", "nonmembers")
@@ -30,12 +31,16 @@ class MembershipSplit:
     later copies instead (members keep theirs, then reference), `"allow"` keeps them all: choose it only where
     distinct people have equal records.
 
+    A DataFrame of numbers is held as an array, and `evaluate` asks a model with `predict_proba` with DataFrames of
+    the same column names; `pipeline.fit(*split.frame("members"))` trains one.
+
     Args:
         members: records that the target is trained on.
         reference: non-members that a defence may use; None where no defence needs them.
         nonmembers: records kept for measuring.
         duplicates: `"error"`, `"drop"` or `"allow"`.
         canaries: which members and non-members stand out on purpose; `mpreg.plant_canaries` sets it. Else None.
+        columns: names of the columns of x; None takes those of a DataFrame, or of a dict of columns.
 
     Raises:
         ValueError: an empty role, unequal lengths, NaN, labels that are not class indices or one-hot, shapes or
@@ -53,12 +58,15 @@ class MembershipSplit:
     nonmembers: tuple
     duplicates: str = "error"
     canaries: object | None = None
+    columns: tuple | None = None
 
     def __post_init__(self):
         if self.duplicates not in DUPLICATES:
             raise ValueError(f"duplicates must be one of {DUPLICATES}. Received: {self.duplicates!r}")
         for role in ROLES:
             pair = getattr(self, role)
+            if self.columns is None and isinstance(pair, tuple | list) and len(pair) == 2:
+                object.__setattr__(self, "columns", names_of(pair[0]))
             if pair is not None or role != "reference":
                 object.__setattr__(self, role, check_pair(pair, role))
         roles = {role: getattr(self, role) for role in ROLES if getattr(self, role) is not None}
@@ -85,25 +93,65 @@ class MembershipSplit:
         Raises:
             ValueError: the numbers asked for do not leave one non-member, or as for the class.
         """
-        check_count("members", members, 1)
+        columns = names_of(x)
+        x, y = check_pair((x, y), "records")
+        rows = draw_rows(
+            x,
+            y,
+            members=members,
+            reference=reference,
+            seed=seed,
+            nonmembers=nonmembers,
+            duplicates=duplicates,
+        )
+        chosen, kept, rest = (None if part is None else take((x, y), part) for part in rows)
+        return cls(chosen, kept, rest, duplicates=duplicates, columns=columns)
+
+    @classmethod
+    def from_train_test(cls, train, test, *, reference=0, seed=0, duplicates="error"):
+        """The split of a train and a test set that are there already: members are the train set.
+
+        Args:
+            train: pair `(x, y)` that the model is, or was, trained on.
+            test: pair `(x, y)` that it was not.
+            reference: how many of the test set's records to set aside for a defence; the rest are non-members.
+            seed: of the draw among the test set's records.
+            duplicates: as for the class.
+
+        Raises:
+            ValueError: `reference` leaves no non-member, or as for the class.
+
+        Example:
+        ```python
+        (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
+        split = mpreg.MembershipSplit.from_train_test((x_train, y_train), (x_test, y_test), reference=5_000)
+        ```
+        """
         check_count("reference", reference, 0)
         check_count("seed", seed, 0)
-        if nonmembers is not None:
-            check_count("nonmembers", nonmembers, 1)
-        x, y = check_pair((x, y), "records")
-        drop = duplicates == "drop"
-        rows = np.unique(first_equal(digest_records(x))) if drop else np.arange(len(y))
-        needed = members + reference + (nonmembers or 1)
-        if needed > len(rows):
+        columns = names_of(test[0]) if isinstance(test, tuple | list) and test else None
+        test = check_pair(test, "test")
+        if reference >= len(test[1]):
             raise ValueError(
-                f"there are {len(rows):,} {'distinct ' if drop else ''}records, but members={members}, "
-                f"reference={reference} and nonmembers={nonmembers or 'at least 1'} need {needed:,}. Ask for fewer"
+                f"reference must leave at least one of the {len(test[1]):,} test records as a non-member. "
+                f"Received: reference={reference}"
             )
-        rows = np.random.default_rng(seed).permutation(rows)
-        end = None if nonmembers is None else needed
-        parts = (rows[:members], rows[members : members + reference], rows[members + reference : end])
-        chosen, kept, rest = (take((x, y), part) for part in parts)
-        return cls(chosen, kept if reference else None, rest, duplicates=duplicates)
+        rows = np.random.default_rng(seed).permutation(len(test[1]))
+        kept = take(test, rows[:reference]) if reference else None
+        return cls(train, kept, take(test, rows[reference:]), duplicates=duplicates, columns=columns)
+
+    def frame(self, role):
+        """A role's records as a DataFrame with the columns' names, and its labels.
+
+        Raises:
+            ValueError: an unknown role, one without records, or records whose columns have no names.
+        """
+        if role not in ROLES or getattr(self, role) is None or self.columns is None:
+            raise ValueError(
+                f"role must be one of {ROLES}, with records from a DataFrame or a dict of columns. Received: {role!r}"
+            )
+        x, y = getattr(self, role)
+        return to_frame(x, self.columns), y
 
     def __repr__(self):
         sizes = ", ".join(
@@ -111,6 +159,33 @@ class MembershipSplit:
             for role in ROLES
         )
         return f"MembershipSplit({sizes}{'' if self.canaries is None else f', {self.canaries}'})"
+
+
+def draw_rows(x, y, *, members, reference, seed, nonmembers=None, duplicates="error"):
+    """Rows of the roles that `MembershipSplit.from_arrays` draws: arrays of indices, None for no reference.
+
+    Args, Raises: as there.
+    """
+    check_count("members", members, 1)
+    check_count("reference", reference, 0)
+    check_count("seed", seed, 0)
+    if nonmembers is not None:
+        check_count("nonmembers", nonmembers, 1)
+    drop = duplicates == "drop"
+    rows = np.unique(first_equal(digest_records(x))) if drop else np.arange(len(y))
+    needed = members + reference + (nonmembers or 1)
+    if needed > len(rows):
+        raise ValueError(
+            f"there are {len(rows):,} {'distinct ' if drop else ''}records, but members={members}, "
+            f"reference={reference} and nonmembers={nonmembers or 'at least 1'} need {needed:,}. Ask for fewer"
+        )
+    rows = np.random.default_rng(seed).permutation(rows)
+    end = None if nonmembers is None else needed
+    return (
+        rows[:members],
+        rows[members : members + reference] if reference else None,
+        rows[members + reference : end],
+    )
 
 
 def _check_same_kind(roles):

@@ -6,7 +6,10 @@
     print(data.description)
     data.features.shape, data.labels.max()
 
-Files are looked for in the folder named by the environment variable MPREG_DATA_DIR, then in the cache
+    data = datasets.load("patients.csv", label="outcome")  # files of one's own: tables, arrays, pictures
+    data.encoding.to_json("encoding.json")
+
+Files of the literature are looked for in the folder named by the environment variable MPREG_DATA_DIR, then in the cache
 (`cache_dir`, else MPREG_CACHE_DIR, else `~/.cache/mpreg`), then downloaded into the cache. `digits` and
 `purchase100-like` need neither files nor a network. Nothing is ever unpickled, and what is downloaded is kept
 only if its hash is right.
@@ -19,9 +22,11 @@ import numpy as np
 from mpreg._registry import Registry
 from mpreg.datasets import lookup, synthetic
 from mpreg.datasets.dataset import Dataset, Loader, described
-from mpreg.datasets.registry import SPECS
+from mpreg.datasets.encoding import Encoding
+from mpreg.datasets.own import OwnFile, is_own
+from mpreg.datasets.registry import KERAS, SPECS
 
-__all__ = ["Dataset", "Loader", "load", "loader_of", "names", "register"]
+__all__ = ["Dataset", "Encoding", "Loader", "OwnFile", "encode", "load", "loader_of", "names", "register"]
 
 _SYNTHETIC = "purchase100-like"
 
@@ -51,17 +56,21 @@ def loader_of(name):
         ValueError: an unknown name; the message lists all.
     """
     known = _known_as(name)
-    if known not in LOADERS:
-        raise ValueError(f"There is no data set {name!r}. Choose one of: {', '.join(names())}")
-    return LOADERS[known]
+    if known in LOADERS:
+        return LOADERS[known]
+    if known in KERAS:
+        raise ValueError(f"{name!r} of keras.datasets is not read: {KERAS[known]}")
+    raise ValueError(
+        f"There is no data set {name!r}. Choose one of: {', '.join(names())}; or the path of a file of your own"
+    )
 
 
 def _known_as(name):
     return name.replace("_", "-") if isinstance(name, str) else name
 
 
-def load(name, *, cache_dir=None, records=None, seed=None):
-    """Loads a data set by name; `-` and `_` are the same.
+def load(name, *, cache_dir=None, records=None, seed=None, **own):
+    """Loads a data set by name, `-` and `_` being the same, or from a file or folder of one's own.
 
     | name | features | classes |
     |---|---|---|
@@ -78,17 +87,23 @@ def load(name, *, cache_dir=None, records=None, seed=None):
     published archive, whose hash is checked, or a `<name>.npz` of your own with the arrays `features` and
     `labels`, which is taken at its word after its shapes and values are checked.
 
+    A file of one's own is `.csv` or `.parquet` (with `label="column"`: text is encoded, see `Encoding`), `.npz` with
+    `x` and `y`, `.npy` with `label="labels.npy"`, a folder with a folder of pictures for each class, or one that
+    `tf.data.Dataset.save` wrote. Arrays and pictures keep their values.
+
     Args:
-        name: one of `names()`.
+        name: one of `names()`, or a path.
         cache_dir: folder for downloads and for parsed copies of the two slowest archives.
         records: how many records of `purchase100-like` to draw; 60,000 if None.
         seed: seed of `purchase100-like`; 0 if None.
+        **own: of a file of one's own `label`, `drop`, `encoding` and `image_size`, as of `OwnFile`.
 
     Returns:
-        A `Dataset`.
+        A `Dataset`, which also unpacks: `x, y = load(...)`.
 
     Raises:
-        ValueError: if the name is unknown, an option does not apply, or a file is not what it should be.
+        ValueError: if the name is unknown, an option does not apply, or a file is not what it should be, such as a
+            table with missing values, which are counted by column.
         ConnectionError: if a download fails; the message says how to do without a network.
         OSError: if a folder cannot be read or written.
 
@@ -99,7 +114,12 @@ def load(name, *, cache_dir=None, records=None, seed=None):
     Source: Shokri, Stronati, Song and Shmatikov, "Membership Inference Attacks Against Machine Learning
     Models", IEEE S&P 2017, introduced Location-30, Purchase-100 and Texas-100.
     """
-    loader, known = loader_of(name), _known_as(name)
+    known = _known_as(name)
+    if known not in LOADERS and is_own(name):
+        _refuse({"cache_dir": cache_dir, "records": records, "seed": seed}, f"the file {str(name)!r}")
+        return OwnFile(path=str(name), **own).read()
+    loader = loader_of(name)
+    _refuse(own, f"the data set {known!r}")
     asked = {option: value for option, value in (("records", records), ("seed", seed)) if value is not None}
     if loader is not _purchase100_like:
         for option, value in asked.items():
@@ -108,6 +128,41 @@ def load(name, *, cache_dir=None, records=None, seed=None):
                 f"Received: {option}={value!r}"
             )
     return loader(cache_dir=cache_dir, **asked)
+
+
+def _refuse(options, what):
+    for option, value in options.items():
+        if value is not None:
+            raise ValueError(f"{option} does not go with {what}. Received: {option}={value!r}")
+
+
+def encode(table, *, label, drop=()):
+    """A table in memory as a `Dataset`: text becomes bits, numbers are scaled, labels become class indices.
+
+    Args:
+        table: a DataFrame, or a dict of columns by name.
+        label: the column of labels.
+        drop: columns to leave out.
+
+    Raises:
+        ValueError: missing values, which are counted by column, or as for `Encoding.of`.
+
+    Example:
+    ```python
+    data = mpreg.datasets.encode(pandas.read_csv("patients.csv"), label="outcome", drop=["name"])
+    split = mpreg.MembershipSplit.from_arrays(*data, members=1500, reference=1500, seed=0)
+    ```
+    """
+    encoding = Encoding.of(table, label=label, drop=(drop,) if isinstance(drop, str) else drop)
+    return described(
+        "table",
+        encoding.features(table),
+        encoding.labels(table),
+        len(encoding.classes),
+        "a table in memory",
+        encoding=encoding,
+        class_names=tuple(map(str, encoding.classes)),
+    )
 
 
 def _from_files(name, *, cache_dir=None):

@@ -3,6 +3,7 @@
 import gzip
 import lzma
 import math
+import os
 import struct
 import tarfile
 import tokenize
@@ -97,6 +98,30 @@ def read_npz(path, *, max_bytes):
         raise ValueError(f"{path} cannot be read as an .npz file: {error or type(error).__name__}") from error
 
 
+def read_npy(path):
+    """The array of an `.npy` file.
+
+    Raises:
+        ValueError: if the file is damaged, holds Python objects, or says that its array is larger than it is.
+        OSError: it cannot be read.
+    """
+    try:
+        with open(path, "rb") as stream:
+            _check_header(stream, str(path), os.fstat(stream.fileno()).st_size)
+            stream.seek(0)
+            return np.lib.format.read_array(stream, allow_pickle=False)
+    except (ValueError, *DAMAGE, *MADE_UP) as error:
+        raise ValueError(f"{path} cannot be read as an .npy file: {error or type(error).__name__}") from error
+
+
+def most_bytes():
+    """How much a file may unpack to: half of the machine's memory, or 16 GiB where that is not known."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (AttributeError, ValueError, OSError):  # such as on Windows
+        return 16 << 30
+
+
 def check_size(archive, max_bytes):
     """Raises a `ValueError` if a zip file says that it unpacks to more than `max_bytes`; it gives no more than that."""
     size = sum(member.file_size for member in archive.infolist())
@@ -109,19 +134,17 @@ def _arrays(archive):
         if not member.filename.endswith(".npy"):
             continue
         with archive.open(member) as stream:
-            _check_header(stream, member)
+            _check_header(stream, member.filename, member.file_size)
         with archive.open(member) as stream:
             yield member.filename.removesuffix(".npy"), np.lib.format.read_array(stream, allow_pickle=False)
 
 
-def _check_header(stream, member):
+def _check_header(stream, name, size):
     """Memory is taken for what a header says before a byte is read: it may say no more than there is."""
     version = np.lib.format.read_magic(stream)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in readers:
-        raise ValueError(f"{member.filename} is of version {version}, which plain arrays are not")
+        raise ValueError(f"{name} is of version {version}, which plain arrays are not")
     shape, _, kind = readers[version](stream)
-    if min(shape, default=0) < 0 or math.prod(shape) * max(kind.itemsize, 1) > member.file_size:
-        raise ValueError(
-            f"{member.filename} says that it has shape {shape}, but holds {member.file_size:,} bytes"
-        )
+    if min(shape, default=0) < 0 or math.prod(shape) * max(kind.itemsize, 1) > size:
+        raise ValueError(f"{name} says that it has shape {shape}, but holds {size:,} bytes")

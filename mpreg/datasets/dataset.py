@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mpreg.datasets.conform import conform
+from mpreg.datasets.encoding import Encoding
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -15,10 +16,18 @@ class Dataset:
     Attributes:
         name: the name under which `load` knows it.
         features: one record a row. Binary tables are uint8 of 0 and 1, because as float32 Texas-100 would
-            take 1.7 GB: Keras casts each batch. Everything else is float32 from 0 to 1.
+            take 1.7 GB: Keras casts each batch. All else of the literature is float32 from 0 to 1; a file of one's
+            own stays as it is, but that tables are encoded.
         labels: int64 `(records,)`, from 0 to `classes - 1`.
         classes: how many classes there are.
         description: one line: what it is, how many records, where it comes from, whether it is synthetic.
+        encoding: of a table of one's own, the `Encoding` that features and labels are by; else None.
+        class_names: a name for each class, where they have names that are no indices; else None.
+
+    Example:
+    ```python
+    x, y = mpreg.datasets.load("digits")  # the same as data.features, data.labels
+    ```
     """
 
     name: str
@@ -26,13 +35,20 @@ class Dataset:
     labels: np.ndarray = field(repr=False)
     classes: int
     description: str
+    encoding: Encoding | None = field(default=None, repr=False)
+    class_names: tuple | None = field(default=None, repr=False)
+
+    def __iter__(self):
+        return iter((self.features, self.labels))
 
 
-def described(name, features, labels, classes, origin):
+def described(name, features, labels, classes, origin, **options):
     """The `Dataset`, with its line of description."""
     shape = " × ".join(f"{size:,}" for size in features.shape[1:])
     description = f"{name}: {len(labels):,} records of {shape} values in {classes} classes; {origin}"
-    return Dataset(name=name, features=features, labels=labels, classes=classes, description=description)
+    return Dataset(
+        name=name, features=features, labels=labels, classes=classes, description=description, **options
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -136,3 +136,19 @@ SPECS = {
         max_bytes=_GIGABYTE // 2,
     ),
 }
+
+_PICKLED = (
+    "its files hold pickles, and reading those can run any code. Load it with Keras, and save plain arrays: "
+    "numpy.savez('data.npz', x=x, y=y)"
+)
+_REGRESSION = "its labels are numbers to predict, and mpreg works on classifiers"
+
+# Data sets of `keras.datasets` that are not among `SPECS`, and why.
+KERAS = {
+    "fashion-mnist": "no hash of its files is known here. Load it with Keras, and save plain arrays: "
+    "numpy.savez('data.npz', x=x, y=y)",
+    "imdb": _PICKLED,
+    "reuters": _PICKLED,
+    "boston-housing": _REGRESSION,
+    "california-housing": _REGRESSION,
+}

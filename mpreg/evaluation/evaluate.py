@@ -14,6 +14,7 @@ from mpreg.attacks.shadow.models import ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet
 from mpreg.classifiers.kind import told_by_last_layer
 from mpreg.data import MembershipSplit, distinct_rows, join_groups, label_indices
+from mpreg.data.frames import TakesFrames, wants_frames
 from mpreg.evaluation import canaries
 from mpreg.evaluation.headline import CONFIDENCE, WIDENED, headline
 from mpreg.evaluation.report import PrivacyReport
@@ -69,9 +70,10 @@ def evaluate(model, split, *, attacks="standard", shadows=None, reference=None, 
     # Only scikit-learn's models ask for the number of classes: they leave out those they never saw.
     classes = 1 + max(int(label_indices(y).max()) for y in (member_y, nonmember_y))
     coarse = _serves_coarse(model)
+    asked = TakesFrames(model, split.columns) if wants_frames(model, split.columns, member_x) else model
 
     def ask(x):
-        return signals.predict(model, x, classes=classes)
+        return signals.predict(asked, x, classes=classes)
 
     sides = (ask(member_x), member_y), (ask(nonmember_x), nonmember_y)
     if from_logits is None and not coarse:

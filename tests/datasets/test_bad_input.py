@@ -9,7 +9,8 @@ CALLS = [
         "an unknown data set",
         lambda: datasets.load("imagenet"),
         ValueError,
-        f"There is no data set 'imagenet'. Choose one of: {', '.join(datasets.names())}",
+        f"There is no data set 'imagenet'. Choose one of: {', '.join(datasets.names())}; or the path of a file of your "
+        "own",
     ),
     (
         "a number of records of a real data set",
