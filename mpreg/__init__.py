@@ -47,8 +47,10 @@ _EXPORTS = {
     "Comparison": "mpreg.evaluation.comparison",
     "DistillToReference": "mpreg.ensembles",
     "Fleet": "mpreg.fleet",
+    "FleetScorer": "mpreg.fleet",
     "MembershipSplit": "mpreg.data",
     "PrivacyReport": "mpreg.evaluation.report",
+    "Screening": "mpreg.data",
     "ShadowFleet": "mpreg.attacks.shadow.training",
     "ShadowModels": "mpreg.attacks.shadow.models",
     "ShadowTraining": "mpreg.attacks.shadow.training",
@@ -62,6 +64,7 @@ _EXPORTS = {
     "plant_canaries": "mpreg.data",
     "poisson_batches": "mpreg.private",
     "preset": "mpreg.training",
+    "screen": "mpreg.data",
     "with_dropout": "mpreg.training.rebuild",
     "with_l2": "mpreg.training.rebuild",
 }

@@ -1,6 +1,7 @@
 """A defence: how to train with it, how strong to make it, and whose records it consumes."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import keras
@@ -8,9 +9,11 @@ import numpy as np
 
 import mpreg
 from mpreg.catalogue.registries import DEFENCES
+from mpreg.catalogue.screening import How, train_on_kept
 from mpreg.data import map_arrays
 
 ANY = "*"
+SCREENED = "screened-"  # before the name of any defence: the same after screening
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +116,21 @@ class Defence:
         """The usual strength on a data set."""
         return self.usual.get(dataset, self.usual.get(ANY))
 
+    def screened(self, **options):
+        """The same after screening, a `Defence` named `screened-...`; options as those of `catalogue.screening.How`.
+
+        Example:
+        ```python
+        mpreg.catalogue.register(mpreg.catalogue.defence_of("relaxloss").screened(share=0.1))
+        ```
+        """
+        return dataclasses.replace(
+            self,
+            name=f"{SCREENED}{self.name}",
+            build=functools.partial(train_on_kept, self.build, How(**options)),
+            source=f"{self.source}, after screening",
+        )
+
     def train(self, setting, data, split, *, seed, strength=None, callbacks=()):
         """The classifier trained and served with this defence; `strength` None is the usual one."""
         if self.consumes_reference and split.reference is None:
@@ -136,7 +154,7 @@ def chosen(names):
 
 
 def defence_of(name):
-    """The `Defence` of a name.
+    """The `Defence` of a name; `screened-` before the name of any stands for it after screening.
 
     Raises:
         ValueError: an unknown name; the message lists all names.
@@ -145,7 +163,13 @@ def defence_of(name):
 
 
 def _known(names):
-    unknown = [name for name in names if name not in DEFENCES]
+    unknown = [name for name in names if not {name, name.removeprefix(SCREENED)} & set(DEFENCES)]
     if unknown:
-        raise ValueError(f"defences must be of {', '.join(DEFENCES)}. Received: {', '.join(unknown)}")
-    return [DEFENCES[name] for name in names]
+        raise ValueError(
+            f"defences must be of {', '.join(DEFENCES)}, or one of these after {SCREENED!r}, such as "
+            f"{SCREENED}{next(iter(DEFENCES))}. Received: {', '.join(unknown)}"
+        )
+    return [
+        DEFENCES[name] if name in DEFENCES else DEFENCES[name.removeprefix(SCREENED)].screened()
+        for name in names
+    ]

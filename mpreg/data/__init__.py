@@ -21,6 +21,10 @@ from mpreg.data.records import is_batched as is_batched
 from mpreg.data.records import map_arrays as map_arrays
 from mpreg.data.records import refuse_sparse as refuse_sparse
 from mpreg.data.records import take as take
+from mpreg.data.scorers import LogisticScorer as LogisticScorer
+from mpreg.data.screening import Screening as Screening
+from mpreg.data.screening import screen as screen
+from mpreg.data.screening_report import ScreeningReport as ScreeningReport
 from mpreg.data.split import MembershipSplit as MembershipSplit
 from mpreg.data.split import check_distinct as check_distinct
 from mpreg.data.text import is_text as is_text

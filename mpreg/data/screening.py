@@ -1,0 +1,236 @@
+"""Screening: leaving out of training the records that models which never saw them find least plausible."""
+
+import copy
+import warnings
+
+import numpy as np
+
+from mpreg._validate import brief, check_count, check_fraction
+from mpreg.data.folds import deal_folds
+from mpreg.data.groups import join_groups
+from mpreg.data.labels import label_indices
+from mpreg.data.records import check_pair, take
+from mpreg.data.scorers import LogisticScorer, as_table, held_out_by
+from mpreg.data.screening_report import ScreeningReport
+from mpreg.data.split import MembershipSplit
+
+FOLDS = 5
+HALF = 0.5  # of a class: losing more is never passed over in silence
+
+
+class Screening:
+    """Leaves out of training the records to whose labels models that never saw them give the least probability.
+
+    A record that stands out (a wrong label, an input like no other) can only be learned by heart, and who learns it by
+    heart betrays it. Nearly all defences protect the average record and leave those open; what is not trained on
+    cannot leak. Any training may follow, defended or not.
+
+    It costs accuracy on clean data, and not evenly: records of rare groups and hard classes are implausible too.
+    `report()` says whom it leaves out, `most_of_a_class` bounds it.
+
+    Which records are left out depends on all of them, so it is part of the training: an attacker who knows the defence
+    screens the records of his shadow models as well, and reference records are screened like members. A record that is
+    left out was still given to whoever trained: in an audit it stays a member.
+
+    Source: the influence of single records in memorization as measured by Feldman and Zhang, NeurIPS 2020; that
+    leaving out one layer of exposed records exposes the next: Carlini et al., "The Privacy Onion Effect", NeurIPS 2022.
+
+    Args:
+        scorer: what finds a label plausible: None for `mpreg.data.LogisticScorer()`, a scikit-learn classifier with
+            `predict_proba`, `mpreg.FleetScorer(build, epochs=...)` for a Keras model, or any function
+            `(x, y, folds)` of the probability of each record's own label, (n,), by a model of the other folds.
+        share: how much of the records to leave out, above 0 and below 1. Or
+        least_probability: records below this probability are left out, however many: little of clean data.
+        most_of_a_class: the largest share of one class that may be left out, above 0 and below 1; other classes give
+            more in its place, as far as theirs goes. None for no such bound.
+        folds: how many models score, each the records that it never saw.
+        seed: of the folds.
+
+    Raises:
+        ValueError: an option out of range, both or neither of `share` and `least_probability`.
+
+    Attributes:
+        kept_: rows that are kept, int64, ascending.
+        left_out_: rows that are left out, likewise.
+        held_out_probability_: of each record's label, (n,), by a model that never saw it.
+        folds_: the fold of each record, (n,).
+        share_of_class_: by class, which share of its records is left out.
+
+    Example:
+    ```python
+    screening = mpreg.Screening(share=0.1, most_of_a_class=0.3)
+    kept = screening.fit(x, y)
+    model.fit(x[kept], y[kept], epochs=30)
+    print(screening.report())
+    ```
+    """
+
+    def __init__(
+        self,
+        *,
+        scorer=None,
+        share=None,
+        least_probability=None,
+        most_of_a_class=None,
+        folds=FOLDS,
+        seed=0,
+    ):
+        if (share is None) == (least_probability is None):
+            raise ValueError(
+                "say how many records to leave out, by either share or least_probability. "
+                f"Received: share={share!r}, least_probability={least_probability!r}"
+            )
+        given = {"share": share, "least_probability": least_probability, "most_of_a_class": most_of_a_class}
+        for name, value in given.items():
+            if value is not None:
+                check_fraction(name, value)
+        check_count("folds", folds, 2)
+        check_count("seed", seed, 0)
+        self.scorer = _check_scorer(scorer)
+        self.share, self.least_probability, self.most_of_a_class = share, least_probability, most_of_a_class
+        self.folds, self.seed = folds, seed
+
+    def fit(self, x, y, *, groups=None):
+        """Scores the records; returns the rows to keep, int64, ascending.
+
+        Args:
+            x: records, one array or a dict, list or tuple of arrays.
+            y: labels, integer (n,) or one-hot (n, classes).
+            groups: as for `mpreg.SplitDistillation.fit`: records that belong together are in one fold, and equal ones
+                always are. Equal records with one label are kept or left out together.
+
+        Raises:
+            ValueError: NaN, one class alone, a class with fewer records that differ than folds, or a scorer that does
+                not answer with probabilities.
+        """
+        x, y = check_pair((x, y), "records")
+        labels = label_indices(y)
+        self.folds_ = deal_folds(x, y, self.folds, groups=groups, seed=self.seed)
+        self.held_out_probability_ = _check_probabilities(self._score(x, y), len(labels))
+        left_out = self._choose(labels, _numbered_pairs(join_groups(x), labels))
+        self.kept_, self.left_out_ = np.flatnonzero(~left_out), np.flatnonzero(left_out)
+        self._labels, self._left_out = labels, left_out
+        self.share_of_class_ = {
+            int(label): float(left_out[labels == label].mean()) for label in np.unique(labels)
+        }
+        _warn_of_lost_classes(self.share_of_class_)
+        return self.kept_
+
+    def report(self, *, columns=None, correct=None, test_labels=None, test_columns=None):
+        """Whom the last `fit` left out, by class and by columns, as a `ScreeningReport`: print it.
+
+        Args:
+            columns: values of the records by name, `{"sex": sex}`, each (n,); few different ones each.
+            correct: whether models answer test records rightly, by name: `{"all records": right, "screened": right}`,
+                bool (m,) each. The report then shows what screening costs whom.
+            test_labels: labels of the test records, which `correct` asks for.
+            test_columns: `columns` of the test records.
+
+        Raises:
+            RuntimeError: nothing is fitted yet.
+            ValueError: columns that are not one value a record.
+        """
+        if not hasattr(self, "kept_"):
+            raise RuntimeError("nothing is screened yet: call fit first")
+        return ScreeningReport.of(
+            self._left_out,
+            {"class": self._labels, **(columns or {})},
+            correct=correct,
+            test={"class": label_indices(test_labels), **(test_columns or {})} if correct else {},
+            capped=self._capped,
+        )
+
+    def _score(self, x, y):
+        if hasattr(self.scorer, "predict_proba"):
+            return held_out_by(self.scorer, as_table(x), y, self.folds_)
+        return self.scorer(x, y, self.folds_)
+
+    def _choose(self, labels, units):
+        """Which records are left out, bool (n,), the least plausible first; of a unit, all or none."""
+        probability, count = self.held_out_probability_, len(labels)
+        sizes, firsts = np.bincount(units), np.unique(units, return_index=True)[1]
+        lowest = np.full(len(sizes), np.inf)
+        np.minimum.at(lowest, units, probability)
+        if self.share is None:
+            candidates, most = np.flatnonzero(lowest < self.least_probability), count
+        else:
+            candidates, most = np.arange(len(sizes)), count - round((1 - self.share) * count)
+        room = {label: _room(self.most_of_a_class, (labels == label).sum()) for label in np.unique(labels)}
+        chosen, self._capped = np.zeros(len(sizes), bool), set()
+        for unit in candidates[np.argsort(lowest[candidates], kind="stable")]:
+            label, size = labels[firsts[unit]], sizes[unit]
+            if size > room[label] and size <= most:
+                self._capped.add(int(label))
+            elif size <= most:
+                chosen[unit], most, room[label] = True, most - size, room[label] - size
+        return chosen[units]
+
+
+def screen(split, screening):
+    """A split to train on: the members and reference records of another that a `Screening` keeps.
+
+    Train on it, and audit with the split that you had: the members that were left out were given to whoever trained,
+    so an audit must count them, and non-members are not screened.
+
+    Args:
+        split: a `MembershipSplit`.
+        screening: a `Screening`; afterwards it is that of the members.
+
+    Raises:
+        ValueError: as `Screening.fit`.
+
+    Example:
+    ```python
+    screening = mpreg.Screening(share=0.1)
+    kept = mpreg.screen(split, screening)
+    model = mpreg.AdversarialRegularization(build(), kept.reference)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(*kept.members, epochs=30)
+    print(mpreg.evaluate(model, split), screening.report())
+    ```
+    """
+    reference = split.reference
+    if reference is not None:
+        reference = take(reference, copy.copy(screening).fit(*reference))
+    members = take(split.members, screening.fit(*split.members))
+    return MembershipSplit(members, reference, split.nonmembers, duplicates=split.duplicates)
+
+
+def _room(share, records):
+    """How many records of a class may be left out: never all."""
+    return records - 1 if share is None else int(np.floor(share * records + 1e-9))
+
+
+def _numbered_pairs(groups, labels):
+    """Numbers of the different pairs of group and label."""
+    return np.unique(np.stack([groups, labels], axis=1), axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def _warn_of_lost_classes(shares):
+    lost = [label for label, share in shares.items() if share > HALF]
+    if lost:
+        warnings.warn(
+            f"screening leaves out more than half of {len(lost)} classes, such as class {lost[0]}: see report(), and "
+            "bound it by most_of_a_class",
+            stacklevel=3,
+        )
+
+
+def _check_scorer(scorer):
+    scorer = LogisticScorer() if scorer is None else scorer
+    if isinstance(scorer, type) or not (callable(scorer) or hasattr(scorer, "predict_proba")):
+        raise ValueError(
+            "scorer must be a scikit-learn classifier with predict_proba, mpreg.FleetScorer(build, epochs=...), or a "
+            f"function (x, y, folds) of the probability of each record's label. Received: {brief(scorer)}"
+        )
+    return scorer
+
+
+def _check_probabilities(values, records):
+    values = np.asarray(values, np.float64)
+    if values.shape != (records,) or not np.all((values >= 0) & (values <= 1 + 1e-6)):
+        raise ValueError(
+            f"a scorer must answer with the probability of each record's label, from 0 to 1, shape ({records},). "
+            f"Received: {brief(values)}"
+        )
+    return values

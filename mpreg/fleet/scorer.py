@@ -1,0 +1,47 @@
+"""A Keras model as the scorer of a screening: one replica a fold, all in one program where that can be."""
+
+import numpy as np
+
+from mpreg import signals
+from mpreg._validate import check_count
+from mpreg.classifiers.kind import trains_on_logits
+from mpreg.data import label_indices
+from mpreg.fleet.fleet import Fleet
+
+
+class FleetScorer:
+    """How plausible a label is to a Keras model that never saw the record: cross-fitted in a fleet.
+
+    For data that a logistic regression cannot read, such as images. Few epochs are enough: what a model learns early is
+    what records have in common. Each of the `folds` models of the screening sees the records of the others.
+
+    Args:
+        model_fn: as for `mpreg.Fleet`: function of nothing that builds and compiles a classifier.
+        epochs: how often each model sees its records.
+        batch_size: records of a step.
+        seed: of weights and batches.
+
+    Raises:
+        ValueError: an option out of range; when called, what `mpreg.Fleet` refuses.
+
+    Example:
+    ```python
+    screening = mpreg.Screening(scorer=mpreg.FleetScorer(build_and_compile, epochs=5), share=0.1, folds=3)
+    ```
+    """
+
+    def __init__(self, model_fn, *, epochs, batch_size=128, seed=0):
+        check_count("epochs", epochs, 1)
+        check_count("batch_size", batch_size, 1)
+        self._fleet = lambda count: Fleet(model_fn, count, seed=seed)
+        self._options = {"epochs": epochs, "batch_size": batch_size, "verbose": 0}
+
+    def __call__(self, x, y, folds):
+        """Probability of each record's own label, (n,), by a model of the other folds."""
+        membership = folds != np.unique(folds)[:, None]
+        fleet = self._fleet(len(membership)).fit(x, y, membership=membership, **self._options)
+        model, labels = fleet.model(0), label_indices(y)
+        logits = trains_on_logits(model, model.loss)
+        answers = fleet.predict(x)[(~membership).argmax(axis=0), np.arange(len(labels))]
+        read = signals.read_answers(answers, labels, from_logits=logits)
+        return read.probabilities[np.arange(len(labels)), labels]
