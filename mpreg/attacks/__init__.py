@@ -1,5 +1,6 @@
 """Attacks: each has `fit` and `score`; a higher score means a more likely member."""
 
+from mpreg.attacks import meminf as meminf
 from mpreg.attacks.access import NEEDS as NEEDS
 from mpreg.attacks.access import Access as Access
 from mpreg.attacks.base import Attack as Attack
@@ -33,6 +34,9 @@ from mpreg.attacks.threshold import ThresholdAttack as ThresholdAttack
 from mpreg.attacks.trained import TrainedAttack as TrainedAttack
 from mpreg.attacks.transfer import OneShadowAttack as OneShadowAttack
 from mpreg.attacks.transfer import TransferAttack as TransferAttack
+from mpreg.attacks.whitebox.attack import WhiteBoxAttack as WhiteBoxAttack
+from mpreg.attacks.whitebox.norm_threshold import GradientNormAttack as GradientNormAttack
+from mpreg.attacks.whitebox.unsupervised import UnsupervisedWhiteBoxAttack as UnsupervisedWhiteBoxAttack
 from mpreg.data import BitFlips as BitFlips
 from mpreg.data import GaussianNoise as GaussianNoise
 from mpreg.data import Randomize as Randomize

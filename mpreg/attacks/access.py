@@ -13,6 +13,7 @@ NEEDS = {
     "model": "queries to the model",
     "population": "records of the same population that are known not to be members (the split's reference)",
     "shadows": "shadow models",
+    "weights": "the model itself, with its weights",
 }
 
 
@@ -27,6 +28,7 @@ class Access:
         ask: function of inputs that returns the target's predictions, or None.
         population: pair `(x, y)` of records that are known not to be members, or None.
         shadows: `ShadowModels` of the pool, or None.
+        model: the Keras classifier itself, without defences of its answers, or None.
         read: options for `signals.read_answers` that the target's predictions need.
         seed: seed of the attacks.
 
@@ -35,10 +37,21 @@ class Access:
     """
 
     def __init__(
-        self, members, nonmembers, *, inputs=None, ask=None, population=None, shadows=None, read=None, seed=0
+        self,
+        members,
+        nonmembers,
+        *,
+        inputs=None,
+        ask=None,
+        population=None,
+        shadows=None,
+        model=None,
+        read=None,
+        seed=0,
     ):
         self.members, self.nonmembers = members, nonmembers
         self.inputs, self.population, self.shadows, self.seed = inputs, population, shadows, seed
+        self.model = model
         self.labels = np.concatenate([members.labels, nonmembers.labels])
         self.classes = members.classes
         self.queries = 0
@@ -51,7 +64,7 @@ class Access:
         """Whether the attacker has what one of `NEEDS` names."""
         if need == "numbers":
             return self.inputs is not None and not any(map(is_text, flatten(self.inputs[0])))
-        held = {"records": self.inputs, "model": self._ask}
+        held = {"records": self.inputs, "model": self._ask, "weights": self.model}
         return (held[need] if need in held else getattr(self, need)) is not None
 
     @functools.cached_property

@@ -14,6 +14,8 @@ from mpreg.attacks.relative import RelativeAttack
 from mpreg.attacks.shadow.attack import ShadowAttack
 from mpreg.attacks.threshold import SIGNALS, ThresholdAttack
 from mpreg.attacks.trained import TrainedAttack
+from mpreg.attacks.whitebox.attack import WhiteBoxAttack
+from mpreg.attacks.whitebox.norm_threshold import GradientNormAttack
 
 
 def suite(attacks):
@@ -21,11 +23,12 @@ def suite(attacks):
 
     `"fast"`: the gap attack and a threshold on each signal, global and per class. `"standard"`: these and the
     trained attack. `"strong"`: these, the attacks by altered queries (label-only, moved), and all that need shadow
-    models. The gap attack is always among them, because no attacker does worse than it.
+    models. `"whitebox"`: the standard ones and those of an attacker who holds the model itself. The gap attack is
+    always among them, because no attacker does worse than it.
 
     Args:
-        attacks: `"fast"`, `"standard"`, `"strong"` or a list of `Attack` objects, of keys of attacks such as
-            `"loss_threshold"` (those of `"strong"`, and registered ones), and of these three names.
+        attacks: `"fast"`, `"standard"`, `"strong"`, `"whitebox"` or a list of `Attack` objects, of keys of attacks
+            such as `"loss_threshold"` (those of these suites, and registered ones), and of these four names.
 
     Raises:
         ValueError: an unknown name, an empty list, something that is not an attack or describes itself by what is
@@ -121,7 +124,11 @@ def strong():
     ]
 
 
-SUITES = {"fast": fast, "standard": standard, "strong": strong}
+def whitebox():
+    return [*standard(), GradientNormAttack(), WhiteBoxAttack()]
+
+
+SUITES = {"fast": fast, "standard": standard, "strong": strong, "whitebox": whitebox}
 ATTACKS = Registry("attack")  # by key
-for _attack in strong():
+for _attack in [*strong(), *whitebox()[len(standard()) :]]:
     register(_attack)

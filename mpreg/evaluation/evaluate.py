@@ -89,6 +89,8 @@ def evaluate(model, split, *, attacks="standard", shadows=None, reference=None, 
         read=read,
         seed=seed,
     )
+    if any("weights" in attack.needs for attack in chosen):
+        access.model = _classifier(model)
     if any("shadows" in attack.needs for attack in chosen):
         labels = np.concatenate([member_y, nonmember_y])
         if shadows is None:
@@ -174,6 +176,16 @@ def _serves_coarse(model):
     from mpreg.outputs import is_coarse  # it imports Keras, which other models do without
 
     return is_coarse(model)
+
+
+def _classifier(model):
+    """The Keras classifier, without output defences, that somebody has who has the model's file; None if it is none."""
+    if not hasattr(model, "predict_on_batch") or hasattr(model, "predict_proba"):
+        return None
+    from mpreg.outputs import classifier_behind
+
+    classifier, _ = classifier_behind(model)
+    return classifier if classifier.trainable_variables else None
 
 
 def _read(*sides, from_logits, coarse):
@@ -262,6 +274,7 @@ _WHERE = {
     "numbers": "Give the attack a function for such records, augment= or draw=, or encode text ahead of the model",
     "model": "Use mpreg.evaluate with a model and a split",
     "population": "Give the split reference records",
+    "weights": "Use mpreg.evaluate with a Keras model, or the model of one that answers with several",
     "shadows": "Pass shadows= a mpreg.ShadowFleet or ShadowTraining to mpreg.evaluate, or ready mpreg.ShadowModels",
 }
 

@@ -2,7 +2,7 @@
 
 Each piece answers two questions: `squared_norms()`, (n,), and `weighted_sum(factors)`, the sum over examples of factor
 times gradient, shaped as the variable; in float32, or in float64 where the gradients are. `cleaned(keep)` is the piece
-without the examples that `keep` leaves out.
+without the examples that `keep` leaves out, `written()` its gradients in full, (n, *variable.shape).
 
 A norm is never below that of what the example adds to a weighted sum by more than `rounding.BOUND` (1e-3) of it, as far
 as the example's own numbers go, however its positions cancel. It may be above where they do. Gradients that are written
@@ -41,6 +41,9 @@ class Rows:
     def cleaned(self, keep):
         return Rows(self.variable, _keep(self.values, keep))
 
+    def written(self):
+        return self.values
+
 
 class OuterProducts:
     """Gradients that are sums of outer products of what went into a layer and what came back.
@@ -73,6 +76,9 @@ class OuterProducts:
         parts = (_keep(part, keep) for part in (self.inputs, self.outputs))
         return OuterProducts(self.variable, *parts, self.restore)
 
+    def written(self):
+        return _written(self, tf.matmul(self.inputs, self.outputs, transpose_a=True))
+
 
 class WrittenProducts:
     """As `OuterProducts`, but summed over positions at once, (n, d, p): less than their Gram matrices."""
@@ -88,6 +94,9 @@ class WrittenProducts:
 
     def cleaned(self, keep):
         return WrittenProducts(self.variable, _keep(self.products, keep), self.restore)
+
+    def written(self):
+        return _written(self, self.products)
 
 
 class Lookups:
@@ -126,6 +135,13 @@ class Lookups:
     def cleaned(self, keep):
         return Lookups(self.variable, self.ids, _keep(self.outputs, keep))
 
+    def written(self):
+        n, positions = tf.unstack(tf.shape(self.ids))
+        rows = self.variable.shape[0]
+        flat = tf.reshape(self.outputs, (n * positions, self.outputs.shape[-1]))
+        at = tf.reshape(self.ids + rows * tf.range(n)[:, None], (-1,))
+        return tf.reshape(tf.math.unsorted_segment_sum(flat, at, n * rows), (-1, *self.variable.shape))
+
 
 def outer_products(variable, inputs, outputs, restore=None):
     """The cheaper of `OuterProducts` and `WrittenProducts`: two Gram matrices, or one gradient, an example."""
@@ -146,6 +162,12 @@ def _alike(*tensors):
 
 def _restored(piece, matrix):
     return piece.restore(matrix) if piece.restore else tf.reshape(matrix, piece.variable.shape)
+
+
+def _written(piece, matrices):
+    if piece.restore:
+        return tf.map_fn(piece.restore, matrices, fn_output_signature=matrices.dtype)
+    return tf.reshape(matrices, (-1, *piece.variable.shape))
 
 
 def _weighted_rows(values, factors):

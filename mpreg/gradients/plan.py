@@ -156,9 +156,9 @@ def make_plan(target, spec):
     training = not seeds  # random layers would differ between the ways of computing that are compared
     truth = one_by_one(target, x, training)
     tried = bool(np.all(truth[0] > 0))
-    steps = _steps(target, seeds)
+    steps = steps_of(target, seeds)
     plan = ClippingPlan(target, steps, seeds=seeds, tried=tried)
-    reason = _structural_reason(target, steps) or try_out(
+    reason = structural_reason(target, steps) or try_out(
         functools.partial(by_layers, plan, training=training), target, x, truth
     )
     if reason is None:
@@ -195,7 +195,8 @@ def _check_loops(target, seeds, reason):
             )
 
 
-def _steps(target, seeds):
+def steps_of(target, seeds=()):
+    """How each layer with weights is clipped, by what is known of it: nothing is tried out."""
     random = {id(seed) for seed in seeds}
     steps = []
     for layer in weight_owners(target):
@@ -210,7 +211,8 @@ def _steps(target, seeds):
     return steps
 
 
-def _structural_reason(target, steps):
+def structural_reason(target, steps):
+    """In words why a model cannot be taken layer by layer, or None."""
     owners = [step.layer for step in steps]
     if owners and owners[0] is target:
         return "the model has weights of its own, outside its layers"

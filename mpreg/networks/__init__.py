@@ -6,6 +6,7 @@ import keras  # noqa: F401
 from mpreg.networks.inference import build_inference_network as build_inference_network
 from mpreg.networks.inference import compact as compact
 from mpreg.networks.inference import nasr2018 as nasr2018
+from mpreg.networks.membership import nasr2019 as nasr2019
 from mpreg.networks.targets import alexnet_cifar as alexnet_cifar
 from mpreg.networks.targets import densenet_bc as densenet_bc
 from mpreg.networks.targets import location_mlp as location_mlp

@@ -34,6 +34,7 @@ ROWS = {
     "networks": 3,
     "gradients": 3,
     "fleet": 4,
+    "internals": 4,
     "training": 5,
     "outputs": 5,
     "attacks": 5,

@@ -1,0 +1,89 @@
+"""The membership classifier of a white-box attack: standardized signals, encoders, one logit."""
+
+import keras
+import numpy as np
+from keras import layers
+
+from mpreg.networks.membership import ENCODERS, compact
+
+FARTHEST = 5.0  # standard deviations: what lies beyond is cut off
+FLAT = 1e-6  # a number whose deviation is below this tells nothing
+AT_ONCE = 512  # records
+
+
+class MembershipClassifier:
+    """Learns membership from a `Reading`.
+
+    Args:
+        encoders: a name in `mpreg.networks.membership.ENCODERS`.
+        epochs, learning_rate, batch_size, optimizer: of the training on the cross-entropy, in which members and
+            non-members weigh alike.
+    """
+
+    def __init__(self, encoders, *, epochs, learning_rate, batch_size, optimizer):
+        self.build = ENCODERS[encoders]
+        self.epochs, self.learning_rate, self.batch_size = epochs, learning_rate, batch_size
+        self.optimizer = optimizer
+
+    def fit(self, read, membership, *, seed=0):
+        """Learns from records of known membership, bool (n,); returns itself."""
+        self._scale = {name: _Scale(value) for name, value in read.values.items()}
+        self.network = self.build(read.widths, seed=seed)
+        optimizer = keras.optimizers.get(self.optimizer)
+        optimizer.learning_rate = self.learning_rate
+        self.network.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True))
+        share = membership.mean()
+        self.network.fit(
+            self._scaled(read),
+            membership.astype(np.float32),
+            sample_weight=np.where(membership, 0.5 / share, 0.5 / (1 - share)).astype(np.float32),
+            epochs=self.epochs,
+            batch_size=min(self.batch_size, len(membership)),
+            verbose=0,
+        )
+        return self
+
+    def score(self, read):
+        """Log-odds of membership, float64 (n,)."""
+        return _answers(self.network, self._scaled(read))[:, 0]
+
+    def _scaled(self, read):
+        return [self._scale[name](value) for name, value in read.values.items()]
+
+
+class _Scale:
+    """Standardizes a signal by the mean and deviation of each of its numbers among known records."""
+
+    def __init__(self, known):
+        self.mean, self.deviation = known.mean(axis=0), known.std(axis=0)
+
+    def __call__(self, values):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scaled = (values - self.mean) / self.deviation
+        return np.where(self.deviation > FLAT, np.clip(scaled, -FARTHEST, FARTHEST), 0.0).astype(np.float32)
+
+
+def codes(read, told, *, width, epochs, seed):
+    """Codes of records, float64 (n, width), of an autoencoder that reads signals and writes down what they tell.
+
+    Args:
+        read: a `Reading`.
+        told: what to write down of each record, float (n, k).
+        width: numbers of a code.
+        epochs: of its training.
+        seed: of its weights.
+    """
+    scaled = [_Scale(value)(value) for value in read.values.values()]
+    encoder = compact(read.widths, seed=seed, units=width)
+    written = layers.Dense(told.shape[1])(layers.Dense(32, "relu")(encoder.output))
+    network = keras.Model(encoder.input, written)
+    network.compile("adam", "mse")
+    network.fit(scaled, _Scale(told)(told), epochs=epochs, batch_size=128, verbose=0)
+    return _answers(encoder, scaled)
+
+
+def _answers(network, scaled):
+    """What a network answers, float64 (n, k); called as it is, for a program of its own would take longer."""
+    blocks = range(0, len(scaled[0]), AT_ONCE)
+    found = [network([part[at : at + AT_ONCE] for part in scaled], training=False) for at in blocks]
+    return np.concatenate([keras.ops.convert_to_numpy(answer) for answer in found]).astype(np.float64)

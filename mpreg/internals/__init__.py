@@ -1,0 +1,5 @@
+"""What goes on inside a model with single records, as somebody reads it who has the model: activations, gradients."""
+
+from mpreg.internals.reading import Choice as Choice
+from mpreg.internals.reading import Reading as Reading
+from mpreg.internals.reading import read_signals as read_signals

@@ -1,0 +1,235 @@
+"""White-box attacks: what they read, what they find, and model A against model B."""
+
+import copy
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import mpreg
+from mpreg.attacks import Access, GradientNormAttack, UnsupervisedWhiteBoxAttack, WhiteBoxAttack
+from mpreg.internals.reading import Choice, hashed, read_signals
+
+FEATURES, CLASSES, SIDE = 20, 3, 60
+QUICK = {"epochs": 8, "batch_size": 32, "learning_rate": 3e-3}
+
+
+def records(seed, count=2 * SIDE):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(count, FEATURES)).astype("float32"), rng.integers(0, CLASSES, count)
+
+
+def built(*, hidden=16, softmax=True):
+    stack = [keras.Input((FEATURES,)), layers.Dense(hidden, "relu", name="first"), layers.Dropout(0.1)]
+    stack += [layers.Dense(8, "relu"), layers.Dense(CLASSES, "softmax" if softmax else None, name="last")]
+    return keras.Sequential(stack)
+
+
+def trained(seed, *, hidden=16, epochs=40):
+    """A model that remembers random labels, and who was a member."""
+    keras.utils.set_random_seed(seed)
+    (x, y), model = records(seed), built(hidden=hidden)
+    split = mpreg.MembershipSplit((x[:SIDE], y[:SIDE]), None, (x[SIDE:], y[SIDE:]))
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    model.fit(*split.members, epochs=epochs, batch_size=16, verbose=0)
+    return model, split
+
+
+@pytest.fixture(scope="module")
+def leaky():
+    return trained(0)
+
+
+@pytest.mark.parametrize("softmax", [True, False], ids=["softmax", "logits"])
+def test_what_is_read_is_what_a_plain_tape_gives(softmax):
+    keras.utils.set_random_seed(1)
+    model, (x, y) = built(softmax=softmax), records(1, 7)
+    choice = Choice(("first", -1), (1, "last"), sizes=True)
+    read = read_signals(model, x, y, choice, classes=CLASSES).values
+    hidden = keras.Model(model.inputs, model.get_layer("first").output)
+    logits = model(x) if not softmax else np.log(model(x))
+    expected = tf.nn.log_softmax(logits)
+    values = np.array(hidden(x))
+    np.testing.assert_allclose(read["activations of first"], values, rtol=1e-5)
+    sizes = [np.linalg.norm(values, axis=1), values.max(axis=1), (values > 0).mean(axis=1)]
+    np.testing.assert_allclose(read["activation sizes"][:, :3], np.transpose(sizes), rtol=1e-5)
+    np.testing.assert_allclose(read["activations of last"], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(read["loss"][:, 0], -expected.numpy()[np.arange(7), y], rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(read["label"], np.eye(CLASSES)[y])
+    variables = model.trainable_variables
+    for row in range(7):
+        with tf.GradientTape() as tape:
+            answers = model(x[row : row + 1], training=False)
+            loss = keras.losses.sparse_categorical_crossentropy(
+                y[row : row + 1], answers, from_logits=not softmax
+            )
+        gradients = [g.numpy() for g in tape.gradient(loss, [v.value for v in variables])]
+        norms = [np.linalg.norm(g) for g in gradients]
+        np.testing.assert_allclose(read["gradient sizes"][row], np.log(norms), atol=2e-3)
+        for name, own in (
+            ("gradient of first kernel", 0),
+            ("gradient of last kernel", 4),
+            ("gradient of last bias", 5),
+        ):
+            direction = gradients[own] / norms[own]
+            np.testing.assert_allclose(read[name][row].reshape(direction.shape), direction, atol=1e-5)
+
+
+def test_reading_leaves_the_model_as_it_was_and_does_not_depend_on_the_batch(leaky, monkeypatch):
+    model, split = leaky
+    x, y = split.members
+    before = [w.copy() for w in model.get_weights()]
+    choice = Choice(("first",), ("last",), sizes=True)
+    whole = read_signals(model, x, y, choice, classes=CLASSES).values
+    monkeypatch.setattr("mpreg.internals.reading.MOST_RECORDS", 7)
+    parts = read_signals(model, x, y, choice, classes=CLASSES).values
+    for name, values in whole.items():
+        np.testing.assert_allclose(parts[name], values, atol=1e-4, err_msg=name)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert all("call" not in vars(layer) for layer in model.layers)
+
+
+def test_hashing_keeps_lengths_and_angles_on_average():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(12, 4000)).astype("float32")
+    rows[1] = rows[0] + 0.3 * rows[1]
+    short = hashed(rows, 512).numpy()
+    assert short.shape == (12, 512)
+    scale = 4000 / np.sqrt(512)
+    np.testing.assert_allclose(short @ short.T, rows @ rows.T, atol=6 * scale)
+    assert (short[0] @ short[1]) / np.linalg.norm(short[0]) / np.linalg.norm(short[1]) > 0.85
+    np.testing.assert_array_equal(hashed(rows, 4000), rows)
+
+
+def test_the_attacks_find_members(leaky):
+    attacks = [WhiteBoxAttack(**QUICK), GradientNormAttack(), UnsupervisedWhiteBoxAttack(epochs=8)]
+    report = mpreg.evaluate(*leaky, attacks=attacks)
+    for attack in attacks:
+        assert report.attacks[attack.name].auc > 0.8, attack.name
+    assert report.attacks["white-box"].learns and not report.attacks["white-box, unsupervised"].learns
+
+
+def test_nothing_is_found_in_a_model_that_has_learned_nothing(leaky):
+    keras.utils.set_random_seed(5)
+    report = mpreg.evaluate(built(), leaky[1], attacks=[WhiteBoxAttack(**QUICK), GradientNormAttack()])
+    for name in ("white-box", "gradient norm threshold"):
+        assert abs(report.attacks[name].auc - 0.5) < 0.2, name
+
+
+def test_an_attack_follows_its_seed_and_a_copy_holds_no_second_reading(leaky):
+    model, split = leaky
+    answers = mpreg.signals.read_both(
+        *((model.predict(x, verbose=0), y) for x, y in (split.members, split.nonmembers))
+    )
+    access = Access(*answers, inputs=(split.members[0], split.nonmembers[0]), model=model)
+    attack = WhiteBoxAttack(**QUICK)
+    rows = attack.prepare(access)
+    known = rows[:40], rows[SIDE : SIDE + 40]
+    scores = [copy.deepcopy(attack).fit(*known, seed=seed).score(rows) for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(scores[0], scores[1])
+    assert not np.array_equal(scores[0], scores[2])
+    read = read_signals(model, *split.members, Choice(), classes=CLASSES)
+    assert copy.deepcopy(read) is read
+
+
+def test_the_suite_by_name_leaves_the_white_box_out_where_there_is_no_model_to_hold(leaky):
+    model, split = leaky
+    chosen = {attack.name for attack in mpreg.attacks.suite("whitebox")}
+    assert chosen > {attack.name for attack in mpreg.attacks.suite("standard")} | {"white-box"}
+    sides = [(model.predict(x, verbose=0), y) for x, y in (split.members, split.nonmembers)]
+    report = mpreg.evaluate_predictions(*sides[0], *sides[1], attacks="whitebox")
+    assert "white-box" not in report.attacks
+    assert any("the model itself, with its weights" in note for note in report.notes)
+    with pytest.raises(ValueError, match="needs the judged records themselves and the model itself"):
+        mpreg.evaluate_predictions(*sides[0], *sides[1], attacks=["whitebox"])
+
+
+def test_a_defence_of_the_answers_hides_nothing_from_who_holds_the_model(leaky):
+    model, split = leaky
+    attacks = [GradientNormAttack()]
+    served = mpreg.defend(model, mpreg.LabelOnly())
+    plain, behind = (mpreg.evaluate(one, split, attacks=attacks) for one in (model, served))
+    scores = [report.attacks["gradient norm threshold"].member_scores for report in (plain, behind)]
+    np.testing.assert_allclose(*scores, rtol=1e-5)
+
+
+@pytest.mark.parametrize("white", [True, False], ids=["gradients", "answers alone"])
+def test_what_is_learned_on_model_a_judges_model_b(white, leaky):
+    model, split = leaky
+    reads = {} if white else {"gradients_to_exploit": None, "exploit_sizes": False}
+    other = trained(7, hidden=16 if white else 24)
+    attack = WhiteBoxAttack(other=other, **reads, **QUICK)
+    report = mpreg.evaluate(model, split, attacks=[attack])
+    assert report.attacks[attack.name].auc > 0.75
+    assert not report.attacks[attack.name].learns
+
+
+def test_model_a_of_another_architecture_or_with_judged_records_is_refused(leaky):
+    model, split = leaky
+    attack = WhiteBoxAttack(other=trained(7, hidden=24, epochs=1), **QUICK)
+    with pytest.raises(
+        ValueError, match=r"architecture.*weight 1: \(20, 24\) of layer 'first' against \(20, 16\)"
+    ):
+        mpreg.evaluate(model, split, attacks=[attack])
+    with pytest.raises(
+        ValueError, match="120 of the 120 records that the attack learns from are among the judged"
+    ):
+        mpreg.evaluate(model, split, attacks=[WhiteBoxAttack(other=(model, split), **QUICK)])
+    with pytest.raises(ValueError, match="other must be a pair"):
+        WhiteBoxAttack(other=model)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"layers_to_exploit": [9]},
+            r"layers_to_exploit must hold names of layers, or numbers from 1 to 4.*1 'first'",
+        ),
+        ({"layers_to_exploit": ["nobody"]}, "Received: 'nobody'. Layers: 1 'first'"),
+        ({"gradients_to_exploit": [4]}, r"numbers from 1 to 3 \(-1 is the last\). Received: 4"),
+        ({"gradients_to_exploit": [0]}, "Received: 0"),
+        ({"gradients_to_exploit": ["last", 3]}, "names a layer twice"),
+    ],
+)
+def test_layers_that_are_not_there_are_named(options, message, leaky):
+    with pytest.raises(ValueError, match=message):
+        mpreg.evaluate(*leaky, attacks=[WhiteBoxAttack(**options)])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"encoders": "wide"}, "encoders must be one of compact, nasr2019. Received: 'wide'"),
+        ({"epochs": 0}, "epochs must be"),
+        ({"learning_rate": 0}, "learning_rate must be"),
+        ({"layers_to_exploit": 1.5}, "Received: 1.5"),
+        (
+            {
+                "layers_to_exploit": (),
+                "gradients_to_exploit": (),
+                "exploit_sizes": False,
+                "exploit_loss": False,
+            },
+            "nothing to read",
+        ),
+    ],
+)
+def test_wrong_options_are_quoted(options, message):
+    with pytest.raises(ValueError, match=message):
+        WhiteBoxAttack(**options)
+
+
+def test_the_published_encoders_have_the_published_sizes():
+    from mpreg.networks.membership import nasr2019
+
+    shapes = {"loss": (2,), "label": (5,), "gradient of last kernel": (7, 5), "activations of last": (5,)}
+    network = nasr2019(shapes)
+    widths = sorted(layer.units for layer in network.layers if isinstance(layer, layers.Dense))
+    assert widths == sorted([100, 64, 128, 64, 2024, 512, 256, 1024, 512, 64, 256, 128, 64, 1])
+    (filters,) = [layer for layer in network.layers if isinstance(layer, layers.Conv2D)]
+    assert filters.filters == 100 and filters.kernel_size == (1, 5)
+    assert np.std(filters.kernel) == pytest.approx(0.01, rel=0.2)
