@@ -32,6 +32,7 @@ class PrivateBatch:
         self.model, self.plan, self.x, self.y = model, plan, x, y
         self.rows = tf.shape(keras.tree.flatten(x)[0])[0]
         self.weights = None if weights is None else _flat_weights(weights)
+        self._divisor = 1.0
 
     def expected_size(self, sampling):
         """The expected number of records: under Poisson sampling the actual number would itself tell something."""
@@ -98,6 +99,20 @@ class PrivateBatch:
         if copies > 1:
             x, y = keras.tree.map_structure(lambda tensor: tf.repeat(tensor, copies, axis=0), (x, y))
             x = self.model.augment(x)
+        clipped, answers = self._clip(x, y, weights, copies)
+        self.plan.count_left_out(clipped.left_out)
+        clip = self.model.clip_norm.value
+        sides = tf.where(clipped.norms <= tf.cast(clip, clipped.norms.dtype), 0.5, -0.5)
+        if copies > 1:
+            answers = keras.tree.map_structure(lambda tensor: tensor[::copies], answers)
+        return clipped.sums, answers, tf.reduce_sum(tf.where(weights != 0, sides, 0.0))
+
+    def norms(self):
+        """Norms of the gradients of the records as they are, without augmentation, (rows,), before clipping."""
+        return self._clip(self.x, self.y, tf.ones((self.rows,)), 1)[0].norms
+
+    def _clip(self, x, y, weights, copies):
+        """`(Clipped, answers)` of `copies` rows in a row for each record."""
         summed = loss_reduction(self.model.loss) == "sum"
         if self.plan.whole:
             answers, pieces = self._each_alone(x, y, copies)
@@ -109,13 +124,10 @@ class PrivateBatch:
             scale = 1.0
         scales = weights * scale / (copies if summed else 1)
         model = self.model
-        clip = model.clip_norm.value
-        clipped = clipped_sums(model.trainable_variables, pieces, scales, clip, self._divisor)
-        self.plan.count_left_out(clipped.left_out)
-        sides = tf.where(clipped.norms <= tf.cast(clip, clipped.norms.dtype), 0.5, -0.5)
-        if copies > 1:
-            answers = keras.tree.map_structure(lambda tensor: tensor[::copies], answers)
-        return clipped.sums, answers, tf.reduce_sum(tf.where(weights != 0, sides, 0.0))
+        clipped = clipped_sums(
+            model.trainable_variables, pieces, scales, model.clip_norm.value, self._divisor
+        )
+        return clipped, answers
 
     def _forward(self, x, y):
         answers = call_target(self.model.target_model, x, training=True)

@@ -4,21 +4,19 @@ import dataclasses
 
 import numpy as np
 import tensorflow as tf
-from scipy import stats
 
 from mpreg._validate import check_count, check_fraction
 from mpreg.classifiers.calling import call_target
 from mpreg.data import check_pair, flatten, map_arrays
-from mpreg.private.accounting import Sampling, check_delta
+from mpreg.private.accounting import Sampling, check_delta, spent
 from mpreg.private.dpsgd import DPSGD
+from mpreg.private.observer import GradientObserver
+from mpreg.private.one_run import best_bound, most_noise
 from mpreg.private.sampling import sampled_dataset
+from mpreg.private.trade_off import ProfileTradeOff
 
-SHARES = (
-    1.0,
-    0.5,
-    0.25,
-    0.125,
-)  # of the canaries that are guessed about; the confidence is shared among them
+SEES = {"gradients": "every noisy gradient", "answers": "the trained model"}
+LARGEST = 40.0  # epsilon up to which a bound is looked for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,12 +24,20 @@ class DPAudit:
     """What an audit found.
 
     Args:
-        epsilon_lower_bound: what epsilon is at least, with `confidence`.
+        epsilon_lower_bound: what epsilon is at least, with `confidence`, of a training that is what it is claimed to
+            be but for its noise; of a training without noise, of any mechanism.
         epsilon: what is claimed, at `delta`.
-        confidence: probability with which the lower bound holds.
+        confidence: probability with which a bound holds.
         canaries: number of canaries, each in or out by a fair coin.
         guesses, correct: of the guesses that proved most.
-        delta: of both epsilons.
+        delta: of all epsilons.
+        noise_multiplier: what is claimed.
+        most_noise: noise multiplier that the training has had at most, with `confidence`; infinite where the guesses
+            prove nothing.
+        least_noise: noise multiplier that the least noisy step has had at most, as its noise was seen; wrong once in
+            a million audits; None where nobody saw it.
+        any_mechanism: what epsilon is at least, with `confidence`, whatever the mechanism.
+        adversary: who guessed, `"gradients"` or `"answers"`.
     """
 
     epsilon_lower_bound: float
@@ -41,11 +47,17 @@ class DPAudit:
     guesses: int
     correct: int
     delta: float
+    noise_multiplier: float
+    most_noise: float
+    least_noise: float | None
+    any_mechanism: float
+    adversary: str
 
     @property
     def refuted(self):
         """Whether the claim is wrong, at this confidence."""
-        return self.epsilon_lower_bound > self.epsilon
+        too_little = self.least_noise is not None and self.least_noise < self.noise_multiplier
+        return too_little or self.epsilon_lower_bound > self.epsilon
 
     def __str__(self):
         verdict = (
@@ -53,27 +65,49 @@ class DPAudit:
             if self.refuted
             else "The claim is not refuted; an audit never proves one."
         )
+        noise = ""
+        if np.isfinite(self.most_noise):
+            noise = f" The noise multiplier was at most {self.most_noise:.3g}; {self.noise_multiplier:.3g} is claimed."
+        if self.least_noise is not None:
+            noise += f" The least noisy step was seen to have at most {self.least_noise:.3g}."
         return (
             f"Claimed: epsilon {self.epsilon:.4g} at delta {self.delta:g}. Audited: at least "
             f"{self.epsilon_lower_bound:.4g} with {self.confidence:.0%} confidence ({self.correct} of {self.guesses} "
-            f"guesses about {self.canaries} canaries were right). {verdict}"
+            f"guesses about {self.canaries} canaries were right, by somebody who sees {SEES[self.adversary]}; at least "
+            f"{self.any_mechanism:.4g} whatever the mechanism).{noise} {verdict}"
         )
 
 
-def audit_dp(model, records, *, batch_size, epochs, canaries=100, confidence=0.95, delta=None, seed=None):
+def audit_dp(
+    model,
+    records,
+    *,
+    batch_size,
+    epochs,
+    canaries=100,
+    confidence=0.95,
+    delta=None,
+    adversary="gradients",
+    seed=None,
+):
     """Trains a compiled `DPSGD` on records and canaries, and tells from the canaries what epsilon is at least.
 
     Canaries are records with a wrong label, copied from the given ones with noise in their features. A fair coin
-    decides of each whether it is trained on. Afterwards those the model has learned best are guessed to be in, and
-    those learned least to be out; under differential privacy only so many guesses can be right. One run is enough, as
-    every canary is a trial of its own. The lower bound holds with the stated confidence; how near it comes to the
-    true epsilon depends on canaries and guesses: with 100 canaries, all guessed right, it is 3.1.
+    decides of each whether it is trained on. Afterwards those with the highest scores are guessed to be in, and those
+    with the lowest to be out; under differential privacy only so many guesses can be right. One run is enough, as
+    every canary is a trial of its own.
+
+    Two tests judge the guesses. The first knows what the mechanism is claimed to be, Gaussian noise on clipped sums of
+    sampled batches, and finds the most noise that it can have had; the bound on epsilon is that of this noise. The
+    second holds for any mechanism, and proves less. Either comes near the true epsilon only with many canaries whose
+    gradients differ: take hundreds, and a model with many more weights than canaries.
 
     The model must not have been trained before, and is of no use afterwards: it has learned wrong labels. One that
     `for_budget` made must have been told of `len(y) + canaries` examples.
 
-    Source: Steinke, Nasr and Jagielski, "Privacy Auditing with One (1) Training Run", NeurIPS 2023, algorithm 1 and
-    theorem 5.2.
+    Source: Mahloujifar, Melis and Chaudhuri, "Auditing f-Differential Privacy in One Run", ICML 2025; Steinke, Nasr and
+    Jagielski, "Privacy Auditing with One (1) Training Run", NeurIPS 2023, algorithm 1 and theorem 5.2; Nasr et al.,
+    "Tight Auditing of Differentially Private Machine Learning", USENIX Security 2023, for scores by gradients.
 
     Args:
         model: a compiled, untrained `mpreg.DPSGD` of a classifier with integer labels.
@@ -83,6 +117,8 @@ def audit_dp(model, records, *, batch_size, epochs, canaries=100, confidence=0.9
         canaries: number of canaries, at least 10.
         confidence: strictly between 0 and 1.
         delta: of the claim; None takes the model's.
+        adversary: who guesses: `"gradients"`, somebody who sees every noisy gradient, from whom the claim protects too;
+            or `"answers"`, somebody who sees the trained model alone and scores by the loss, which tells far less.
         seed: of canaries, coins and batches; None draws from the operating system.
 
     Returns:
@@ -96,7 +132,7 @@ def audit_dp(model, records, *, batch_size, epochs, canaries=100, confidence=0.9
     ```python
     model = mpreg.DPSGD(target, noise_multiplier=1.0, l2_norm_clip=1.0, delta=1e-5)
     model.compile("sgd", "sparse_categorical_crossentropy")
-    print(mpreg.audit_dp(model, split.members, batch_size=64, epochs=20))
+    print(mpreg.audit_dp(model, split.members, batch_size=64, epochs=20, canaries=500))
     ```
     """
     if not isinstance(model, DPSGD):
@@ -105,6 +141,8 @@ def audit_dp(model, records, *, batch_size, epochs, canaries=100, confidence=0.9
     check_count("epochs", epochs, 1)
     check_count("batch_size", batch_size, 1)
     check_fraction("confidence", confidence)
+    if adversary not in SEES:
+        raise ValueError(f"adversary must be one of {list(SEES)}. Received: adversary={adversary!r}")
     delta = model.delta if delta is None else delta
     check_delta(delta)
     if model.privacy_history():
@@ -123,11 +161,67 @@ def audit_dp(model, records, *, batch_size, epochs, canaries=100, confidence=0.9
     # The probability must not tell how many canaries are in: it is that of a data set with all of them.
     drawn = Sampling("poisson", len(y) + canaries, min(batch_size, len(y) + canaries))
     batches = sampled_dataset(*train, drawn, None if seed is None else seed + 1)
-    model.fit(batches, epochs=epochs, verbose=0)
-    scores = canary_scores(model, canary_x, canary_y)
-    bound, guesses, correct = best_bound(scores, included, delta, confidence)
-    claimed = model.privacy_spent(delta).epsilon
-    return DPAudit(bound, claimed, confidence, canaries, guesses, correct, delta)
+    if adversary == "gradients":
+        model.observer = GradientObserver((canary_x, canary_y), (x, y), canaries, drawn)
+    try:
+        model.fit(batches, epochs=epochs, verbose=0)
+        (segment,) = model.privacy_history()
+        scores, least_noise = _seen(model, canary_x, canary_y, segment)
+    finally:
+        model.observer = None
+    found = judge(scores, included, segment, delta, confidence)
+    return DPAudit(
+        epsilon=model.privacy_spent(delta).epsilon,
+        confidence=confidence,
+        delta=delta,
+        noise_multiplier=model.noise_multiplier,
+        least_noise=least_noise,
+        adversary=adversary,
+        **found,
+    )
+
+
+def _seen(model, x, y, segment):
+    """Scores of the canaries, and the noise of the least noisy step where that was seen."""
+    if model.observer is None:
+        return canary_scores(model, x, y), None
+    noisy = segment.noise_multiplier > 0
+    return model.observer.scores, model.observer.noise_limit(model, segment.steps) if noisy else None
+
+
+def judge(scores, included, segment, delta, confidence):
+    """What scores of canaries prove about a training that is claimed to be a `Segment`: fields of a `DPAudit`."""
+    any_mechanism, guessed = best_bound(scores, included, delta, confidence)
+    noise, bound = np.inf, any_mechanism
+    if segment.noise_multiplier > 0:
+
+        def of(noise):
+            return dataclasses.replace(segment, noise_multiplier=noise)
+
+        def curve(noise):
+            return ProfileTradeOff.of_training(segment.sampling, noise, segment.steps)
+
+        least = _least_noise(lambda noise: spent([of(noise)], delta, tight_up_to=0).epsilon)
+        noise, guessed = most_noise(scores, included, curve, confidence, least=least)
+        bound = spent([of(noise)], delta).epsilon if np.isfinite(noise) else 0.0
+    return {
+        "epsilon_lower_bound": bound,
+        "most_noise": noise,
+        "any_mechanism": any_mechanism,
+        "canaries": guessed.canaries,
+        "guesses": guessed.made,
+        "correct": guessed.correct,
+    }
+
+
+def _least_noise(epsilon_of):
+    """A noise whose epsilon is near `LARGEST`: below it nothing is looked for."""
+    noise = 1.0
+    while epsilon_of(noise) < LARGEST:
+        noise /= 1.25
+    while epsilon_of(noise) > LARGEST:
+        noise *= 1.25
+    return noise
 
 
 def make_canaries(x, y, count, rng):
@@ -162,41 +256,3 @@ def canary_scores(model, x, y):
     score_all = tf.function(lambda pairs: tf.map_fn(score, pairs, fn_output_signature=tf.float32))
     scores = score_all(tf.nest.map_structure(tf.convert_to_tensor, (x, y))).numpy()
     return np.nan_to_num(scores, nan=-np.inf)
-
-
-def best_bound(scores, included, delta, confidence):
-    """`(lower bound, guesses, correct)` of the number of guesses that proves most, the error shared among all tried."""
-    order = np.argsort(scores, kind="stable")
-    best = (0.0, 0, 0)
-    for share in SHARES:
-        each = max(1, int(len(scores) * share / 2))  # as many are guessed to be in as out
-        correct = int(np.sum(included[order[-each:]]) + np.sum(~included[order[:each]]))
-        bound = lower_bound(len(scores), 2 * each, correct, delta, (1 - confidence) / len(SHARES))
-        best = max(best, (bound, 2 * each, correct))
-    return best
-
-
-def lower_bound(canaries, guesses, correct, delta, error):
-    """The largest epsilon that so many correct guesses refute with this probability of error, at least 0."""
-    if p_value(canaries, guesses, correct, 0.0, delta) > error:
-        return 0.0
-    low, high = 0.0, 1.0
-    while p_value(canaries, guesses, correct, high, delta) < error:
-        low, high = high, 2 * high
-    for _ in range(40):
-        middle = 0.5 * (low + high)
-        below = p_value(canaries, guesses, correct, middle, delta) < error
-        low, high = (middle, high) if below else (low, middle)
-    return low
-
-
-def p_value(canaries, guesses, correct, epsilon, delta):
-    """The probability, at most, of so many correct guesses under (epsilon, delta)-differential privacy.
-
-    Each guess is right with probability at most e^epsilon / (1 + e^epsilon), whatever the others are, up to delta.
-    """
-    right = 1.0 / (1.0 + np.exp(-epsilon))
-    at_least = stats.binom.sf(correct - 1, guesses, right)
-    fewer = stats.binom.sf(correct - 1 - np.arange(1, correct + 1), guesses, right) - at_least
-    alpha = np.max(fewer / np.arange(1, correct + 1), initial=0.0)
-    return min(1.0, at_least + 2.0 * canaries * delta * alpha)

@@ -110,6 +110,7 @@ class DPSGD(Accounted):
         self._noise = NoiseSource(seed)
         self._query = gaussian_sum(clip.initial, gradient_noise * clip.initial, self._noise)
         self._preparation = Preparation(self)
+        self.observer = None  # of an audit, to be there before the first step: it sees each noisy gradient
         # jit_compile="auto" never means XLA, which cannot leave padding out of metrics
         self.supports_jit = False
         self.built = True
@@ -201,6 +202,9 @@ class DPSGD(Accounted):
             totals = [tf.identity(total) for total in totals]
         shares = [below / expected] if self._clip_rule.extra_noise else []
         gradients = self._noised(totals, shares, divisor, expected, number)
+        if self.observer is not None:
+            stddev = self._gradient_noise * self.clip_norm / divisor
+            self.observer.see(self, plan, gradients, totals, stddev)
         penalties = self._add_regularizers(gradients)
         with tf.control_dependencies([number]):  # no release that was not counted
             self.optimizer.apply(gradients, self.trainable_variables)

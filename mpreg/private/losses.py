@@ -51,10 +51,10 @@ def loss_reduction(loss):
     return "sum" if reductions == {"sum"} else "mean"
 
 
-def batch_loss(model, y, answers):
-    """The compiled loss of a batch as gradients are taken of it: without sample weights, leaving no trace in logs."""
+def batch_loss(model, y, answers, weights=None):
+    """The compiled loss of a batch, leaving no trace in logs; without weights where gradients are weighted later."""
     with keras.StatelessScope():
-        return model.data_loss(None, signed_labels(model.loss, y), answers)
+        return model.data_loss(None, signed_labels(model.loss, y), answers, weights)
 
 
 def signed_labels(losses, y):
