@@ -1,6 +1,19 @@
 """Numbers, tables and names as text."""
 
 import re
+import unicodedata
+
+DIRECTIONS = {
+    "LRE",
+    "RLE",
+    "LRO",
+    "RLO",
+    "PDF",
+    "LRI",
+    "RLI",
+    "FSI",
+    "PDI",
+}  # overrides that hide what a name is
 
 
 def percent(rate):
@@ -16,6 +29,21 @@ def percent_with_interval(estimate):
     return f"{percent(float(estimate))} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
 
 
+def visible_text(text):
+    """Text on one line; what would steer a terminal or turn the direction of reading is shown as an escape."""
+    shown = " ".join(str(text).split())
+    return "".join(mark.encode("unicode_escape").decode("ascii") if _steers(mark) else mark for mark in shown)
+
+
+def _steers(mark):
+    return unicodedata.category(mark) == "Cc" or unicodedata.bidirectional(mark) in DIRECTIONS
+
+
+def figure_text(text):
+    """Text that matplotlib draws as it is, without taking dollar signs for mathematics."""
+    return visible_text(text).replace("$", r"\$")
+
+
 def markdown_table(header, rows):
     """A Markdown table; bars and line breaks inside a cell cannot break it."""
     lines = [header, ["---"] * len(header), *rows]
@@ -24,10 +52,9 @@ def markdown_table(header, rows):
 
 def plain_markdown(text):
     """Text that Markdown shows as it is: on one line, without markup of its own."""
-    text = " ".join(str(text).split())
     # Brackets alone, as of intervals, are no markup.
-    return re.sub(r"[\\`*_{}<>#|]|](?=[(\[:])", r"\\\g<0>", text)
+    return re.sub(r"[\\`*_{}<>#|]|](?=[(\[:])", r"\\\g<0>", visible_text(text))
 
 
 def _cell(content):
-    return " ".join(str(content).split()).replace("|", "\\|")
+    return visible_text(content).replace("|", "\\|")

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mpreg._text import visible_text
 from mpreg.reports.figures import plot_histograms, plot_roc
 
 console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 140)
@@ -26,11 +27,16 @@ def write_comparison(comparison, out, *, title, notes=()):
     plot_histograms(comparison, out / "histograms.png")
 
 
+def _as_it_is(text):
+    """Text that neither rich nor the terminal takes for anything else: intervals are not markup."""
+    return Text(visible_text(text))
+
+
 def print_table(title, header, rows):
     """A table on standard output."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=_as_it_is(title), title_justify="left")
     for name in header:
-        table.add_column(name)
+        table.add_column(_as_it_is(name))
     for row in rows:
-        table.add_row(*map(Text, row))  # Text, because intervals are not markup
+        table.add_row(*map(_as_it_is, row))
     console.print(table)

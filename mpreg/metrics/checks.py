@@ -4,8 +4,11 @@ import numpy as np
 
 
 def check_scores(scores, name):
-    """Return `scores` as a 1-D float64 array, or raise `ValueError` if it is empty, not 1-D or holds NaN."""
-    scores = np.asarray(scores, dtype=np.float64)
+    """Return `scores` as a 1-D float64 array, or raise `ValueError` if it is empty, not 1-D, complex or holds NaN."""
+    scores = np.asarray(scores)
+    if np.iscomplexobj(scores):
+        raise ValueError(f"{name} must be real numbers. Received: {scores.dtype} numbers")
+    scores = scores.astype(np.float64)
     _check_one_dimension(scores, name)
     missing = int(np.isnan(scores).sum())
     if missing:

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from mpreg._text import figure_text
 from mpreg.reports.schema import models_of, ranked, rates, read, strongest_of
 
 LOWEST_RATE = 1e-3
@@ -46,7 +47,7 @@ def _draw_curves(curves, path, *, title):
     linear, logarithmic = figure.subplots(1, 2)
     for label, curve in curves.items():
         for axes in (linear, logarithmic):
-            axes.plot(*rates(curve), label=label)
+            axes.plot(*rates(curve), label=figure_text(label))
     guessing = np.geomspace(LOWEST_RATE / 10, 1, 50)
     for axes in (linear, logarithmic):
         axes.plot(guessing, guessing, color="gray", linestyle=":", label="guessing")
@@ -78,7 +79,8 @@ def plot_histograms(subject, path):
         edges = np.linspace(found["low"], found["high"], len(found["members"]) + 1)
         for side, role in (("members", "members"), ("nonmembers", "non-members")):
             axes.hist(edges[:-1], edges, weights=found[side], alpha=0.55, label=role)
-        axes.set(title=f"{name} (attack {100 * report['attack_accuracy']:.1f} %)", xlabel=label)
+        title = f"{name} (attack {100 * report['attack_accuracy']:.1f} %)"
+        axes.set(title=figure_text(title), xlabel=figure_text(label))
         axes.legend(fontsize="small")
     panels[0].set_ylabel("share of records")
     figure.savefig(path, dpi=120)

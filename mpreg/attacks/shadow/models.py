@@ -7,7 +7,7 @@ import numpy as np
 from mpreg import signals
 from mpreg._validate import brief
 from mpreg.classifiers.arrays import class_probabilities
-from mpreg.data import label_indices
+from mpreg.data import check_labels, label_indices
 
 
 class ShadowModels:
@@ -52,7 +52,7 @@ class ShadowModels:
     ):
         self.membership = np.asarray(membership)
         self.predictions = np.asarray(predictions)
-        self.labels = label_indices(labels)
+        self.labels = label_indices(check_labels(labels, "shadow models"))
         self.seconds, self.how = float(seconds), how
         self._ask = ask
         self._check()
