@@ -39,9 +39,9 @@ class PrivacyMeter(keras.callbacks.Callback):
     Put it ahead of `EarlyStopping`, `ModelCheckpoint`, `CSVLogger` and `TensorBoard`, which then can use
     `train_accuracy`, `test_accuracy`, `attack_accuracy` (of the strongest attack) with the limits
     `attack_accuracy_low` and `attack_accuracy_high` (95 %, for all attacks at once), `attack_auc`,
-    `attack_advantage`, `attack_tpr_at_fpr_0.01` and `attack_tpr_at_fpr_0.001` (each the highest of any attack, as in
-    the report), `attack_records`
-    (records judged a side) and `privacy_meter_cost` (its time as a share of the epoch's). It measures the first
+    `attack_advantage`, `attack_tpr_at_fpr_0.01`, `attack_tpr_at_fpr_0.001` and `attack_tpr_at_fpr_0` (each the highest
+    of any attack, as in the report), `attack_records` (records judged a side) and `privacy_meter_cost` (its time as a
+    share of the epoch's). It measures the first
     epoch of a fit and each that ends a run of `every`; in between it repeats its last figures, at a cost of 0,
     because Keras needs every key in every epoch: `CSVLogger` fixes its columns at the first one, `EarlyStopping`
     warns of a missing one. So give `EarlyStopping` a patience of at least `every` epochs. Where the model's

@@ -36,7 +36,7 @@ def measures_of(report, figure):
         return [_of_the_model(figure, of, found, tried=len(sides)) for of, found in sides.items()]
     tried = sum(len(found.attacks) for found in sides.values())
     measures = [
-        _of_an_attack(figure, of, result, tried=tried, seed=found.seed)
+        _of_an_attack(figure, of, result, tried=tried)
         for of, found in sides.items()
         for result in found.attacks.values()
     ]
@@ -60,7 +60,7 @@ _OF_THE_MODEL = ("gap_bound", "generalization_gap")
 FIGURES = ("attack_accuracy", *_OF_THE_MODEL, *list(_RATES)[1:], _EPSILON)
 
 
-def _of_an_attack(figure, of, result, *, tried, seed):
+def _of_an_attack(figure, of, result, *, tried):
     scores = result.distinct.member_scores, result.distinct.nonmember_scores
     whose = {"of": of, "attack": result.name, "nonmembers": len(scores[1])}
     if figure == _EPSILON:
@@ -68,7 +68,7 @@ def _of_an_attack(figure, of, result, *, tried, seed):
 
         def limits():
             # A bound itself: of one attack at 95 %, and at its low end for all attacks at once.
-            all_at_once = metrics.epsilon_lower_bound(*scores, confidence=for_each_of(tried), seed=seed)
+            all_at_once = metrics.epsilon_lower_bound(*scores, confidence=for_each_of(tried))
             return Estimate(value, min(value, all_at_once), value)
 
         return Measure(value, **whose, with_limits=limits)

@@ -15,7 +15,7 @@ def member_scores_file(report):
     `index` (row in the file of its side), `is_member`, `label`, `score`, `called_member`, `risk`, and the scalars
     `attack`, `prior` and `schema`. `docs/report-schema.md` describes them.
     """
-    result, risk = report.strongest, report.member_risk
+    result, risk = report.surest, report.member_risk
     sides = (len(result.member_scores), len(result.nonmember_scores))
     arrays = {
         "index": np.concatenate([np.arange(size) for size in sides]),

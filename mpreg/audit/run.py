@@ -59,7 +59,7 @@ class Audit:
 
     @property
     def risk(self):
-        """The `MemberRisk` of the strongest attack."""
+        """The `MemberRisk` of the attack that ranks best at low false positive rates."""
         return self.report.member_risk
 
     def to_dict(self):

@@ -50,7 +50,7 @@ def command(**given):
 
     Ends with 0; with 1 if a figure is above a limit set by --fail-above; with 2 if the input is wrong; with 3 if
     it failed itself. FIGURE is
-    attack_accuracy, attack_auc, advantage, precision, recall, tpr_at_fpr_0.01, tpr_at_fpr_0.001,
+    attack_accuracy, attack_auc, advantage, precision, recall, tpr_at_fpr_0.01, tpr_at_fpr_0.001, tpr_at_fpr_0,
     epsilon_lower_bound, gap_bound or generalization_gap. Nothing in the files is unpickled or run.
     """
     found, paths = _audit(**given)

@@ -44,13 +44,13 @@ def unusual(leaks, whole):
 
 
 def _vulnerable(record, report):
-    place = record.index if report.member_rows is None else np.searchsorted(report.member_rows, record.index)
     return {
         "index": record.index,
         "label": record.label,
-        "risk": float(report.member_risk.members[place]),
+        "risk": record.risk,
         "called_member": record.called_member,
         "alike": round(record.fpr * report.nonmembers),
+        "tied": record.tied,
     }
 
 
@@ -86,7 +86,7 @@ def _beliefs(report):
         precision = for_all_tried(*of_calls, decisions, widen=False, tried=len(report.attacks))
         yield _belief(strongest.name, None, precision, precision.low)
     for fpr, best, tpr in best_at_fpr(report):
-        if tpr > 0:
+        if tpr > 0 and fpr > 0:  # no false alarm was seen, which is no proof that none will be
             yield _belief(best.name, fpr, tpr / (tpr + fpr), tpr.low / (tpr.low + fpr))
 
 

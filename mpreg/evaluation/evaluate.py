@@ -243,7 +243,7 @@ def _judge(access, attacks, *, named, notes=()):
         chosen, access.members, access.nonmembers, scores=prepared, groups=access.groups, seed=access.seed
     )
     results = {
-        attack.name: _result(attack, verdicts, access.groups, access.seed)
+        attack.name: _result(attack, verdicts, access.groups)
         for attack, verdicts in zip(chosen, judged, strict=True)
     }
     strongest = max(results, key=lambda name: float(results[name].accuracy))
@@ -303,7 +303,7 @@ def _copies(access):
             )
 
 
-def _result(attack, verdicts, groups, seed):
+def _result(attack, verdicts, groups):
     distinct = verdicts.of(*map(distinct_rows, groups))
     member_scores, nonmember_scores = distinct.member_scores, distinct.nonmember_scores
     found = metrics.estimates(
@@ -319,7 +319,7 @@ def _result(attack, verdicts, groups, seed):
     return AttackResult(
         name=attack.name,
         **found,
-        epsilon_lower_bound=metrics.epsilon_lower_bound(member_scores, nonmember_scores, seed=seed),
+        epsilon_lower_bound=metrics.epsilon_lower_bound(member_scores, nonmember_scores),
         member_scores=verdicts.member_scores,
         nonmember_scores=verdicts.nonmember_scores,
         member_decisions=verdicts.member_decisions,

@@ -21,6 +21,8 @@ class VulnerableRecord:
         score: the attack's score, higher for a more likely member.
         called_member: the verdict of the attack, made by a copy that never saw the record's membership.
         fpr: share of non-members that score at least as high: how often an innocent record looks like this.
+        risk: probability that it is a member, where half of all records are; the one of `MemberRisk`.
+        tied: how many other members score exactly the same: which of them come first says nothing.
     """
 
     index: int
@@ -28,6 +30,8 @@ class VulnerableRecord:
     score: float
     called_member: bool
     fpr: float
+    risk: float
+    tied: int
 
 
 @dataclass(frozen=True)
@@ -65,17 +69,37 @@ class ClassLeakage:
         }
 
 
-def most_vulnerable(result, labels, count):
+def surest(attacks):
+    """The name of the attack that ranks members best where few non-members are accused: it tells who is exposed.
+
+    That of the highest mean TPR up to an FPR of 1 %, of equals that of the highest AUC. An attack may be right most
+    often and yet know no record from the next, such as a threshold that most members reach.
+
+    Args:
+        attacks: `AttackResult`s by name.
+    """
+
+    def rank(name):
+        found = attacks[name].distinct
+        return metrics.mean_tpr(found.member_scores, found.nonmember_scores), float(attacks[name].auc)
+
+    return max(attacks, key=rank)
+
+
+def most_vulnerable(result, labels, risk, count):
     """The `count` members that score highest, as `VulnerableRecord`s, highest first.
 
     Args:
         result: an `AttackResult`.
         labels: classes of the members, (n,).
+        risk: of the members, (n,), as in `MemberRisk`.
         count: how many, at most all.
     """
     order = np.argsort(-result.member_scores, kind="stable")[:count]
     others = np.sort(result.nonmember_scores)
     below = np.searchsorted(others, result.member_scores[order], side="left")
+    _, alike, counts = np.unique(result.member_scores, return_inverse=True, return_counts=True)
+    tied = counts[alike.reshape(-1)] - 1
     return [
         VulnerableRecord(
             index=int(index),
@@ -83,6 +107,8 @@ def most_vulnerable(result, labels, count):
             score=float(result.member_scores[index]),
             called_member=bool(result.member_decisions[index]),
             fpr=float(1.0 - lower / len(others)),
+            risk=float(risk[index]),
+            tied=int(tied[index]),
         )
         for index, lower in zip(order, below, strict=True)
     ]

@@ -80,16 +80,21 @@ class PrivacyReport:
         return {name: (found.member_scores, found.nonmember_scores) for name, found in self.attacks.items()}
 
     @cached_property
+    def surest(self):
+        """The `AttackResult` that tells who is exposed: of the attack that ranks best at low false positive rates."""
+        return self.attacks[records.surest(self.attacks)]
+
+    @cached_property
     def member_risk(self):
-        """The `MemberRisk` of the strongest attack: for each record the probability that it is a member."""
-        return member_risk(self.strongest, seed=self.seed)
+        """The `MemberRisk` of the surest attack: for each record the probability that it is a member."""
+        return member_risk(self.surest, seed=self.seed)
 
     def most_vulnerable(self, count=10, *, attack=None):
         """The members that an attack is surest of, as `VulnerableRecord`s, surest first.
 
         Args:
             count: how many, at least 1.
-            attack: name of the attack; None takes the strongest.
+            attack: name of the attack; None takes the surest, which ranks best at low false positive rates.
 
         Raises:
             ValueError: `count` below 1, or an unknown attack.
@@ -97,11 +102,13 @@ class PrivacyReport:
         Example:
         ```python
         for record in report.most_vulnerable(5):
-            print(split.members[0][record.index], record.label, record.score, record.fpr)
+            print(split.members[0][record.index], record.label, record.risk, record.fpr, record.tied)
         ```
         """
         check_count("count", count, 1)
-        found = records.most_vulnerable(self._attack(attack), self.member_labels, count)
+        result = self.surest if attack is None else self._attack(attack)
+        risk = self.member_risk if result is self.surest else member_risk(result, seed=self.seed)
+        found = records.most_vulnerable(result, self.member_labels, risk.members, count)
         if self.member_rows is None:
             return found
         return [replace(record, index=int(self.member_rows[record.index])) for record in found]

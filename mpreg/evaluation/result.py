@@ -22,7 +22,8 @@ class AttackResult:
         auc: area under the ROC of its scores.
         advantage: max TPR - FPR over all thresholds; chosen on the records it is judged on, so it leans upward,
             which its interval covers.
-        tpr_at_fpr: true positive rate at a false positive rate, `{0.001: ..., 0.01: ...}`.
+        tpr_at_fpr: true positive rate at a false positive rate, `{0: ..., 0.001: ..., 0.01: ...}`; at 0, of members
+            that score above every non-member.
         epsilon_lower_bound: empirical lower bound on epsilon, 95 % confidence; a bound on differential privacy
             only where membership was drawn at random for each record.
         member_scores, nonmember_scores: float (n,), in the order of the records; higher means member.

@@ -8,7 +8,7 @@ member when `score >= t`; both sides weigh the same (a 50/50 prior), however man
 from mpreg.metrics.curves import attack_advantage, attack_advantage_interval, best_threshold, roc
 from mpreg.metrics.epsilon import epsilon_lower_bound
 from mpreg.metrics.estimate import Estimate
-from mpreg.metrics.low_fpr import FPRS, supported_fpr, tpr_at_fpr, tpr_at_fpr_interval
+from mpreg.metrics.low_fpr import FPRS, mean_tpr, supported_fpr, tpr_at_fpr, tpr_at_fpr_interval
 from mpreg.metrics.ranking import auc, auc_interval
 from mpreg.metrics.rates import (
     balanced_accuracy,
@@ -34,6 +34,7 @@ __all__ = [
     "clopper_pearson",
     "epsilon_lower_bound",
     "estimates",
+    "mean_tpr",
     "precision",
     "precision_interval",
     "recall",

@@ -1,22 +1,28 @@
 """The privacy loss that an attack proves: a lower bound on epsilon."""
 
+import warnings
+
 import numpy as np
+from scipy import special
 
 from mpreg._validate import check_fraction, check_number
-from mpreg.metrics.checks import check_scores
-from mpreg.metrics.rates import lower_limit
 from mpreg.metrics.tally import tally
 
-_FEW = 100  # thresholds tried before the others are sifted
+# How the error is shared among the numbers of mistakes that limits are made for: an attack that makes none tells most.
+_NONE, _FEW, _MOST = 0.35, 0.39, 0.26
 
 
-def epsilon_lower_bound(member_scores, nonmember_scores, *, delta=0.0, confidence=0.95, seed=0):
+def epsilon_lower_bound(member_scores, nonmember_scores, *, delta=0.0, confidence=0.95, seed=None):
     """Return the largest epsilon that these scores refute with this confidence; 0 if they refute none.
 
     Under (epsilon, delta)-differential privacy every threshold obeys `TPR <= exp(epsilon) * FPR + delta` and
-    `TNR <= exp(epsilon) * FNR + delta`. One half of the records (drawn with `seed`) picks the threshold; the
-    other half judges it, with one-sided Clopper-Pearson limits on TPR and FPR that share the
-    error (Bonferroni).
+    `TNR <= exp(epsilon) * FNR + delta`. All records judge all thresholds: the limits of either rate hold at every
+    threshold at once, so the best threshold may be looked for on the records that judge it.
+
+    For a number of mistakes k that is fixed beforehand, the share of all non-members at least as high as the
+    (k+1)-th highest of n sampled ones is Beta(k + 1, n - k), or less where scores are equal. Its upper limit holds
+    for every threshold with at most k false positives. Such limits for k of 0 and about `2 sqrt(n)` others, a standard
+    deviation apart, share the error (Bonferroni), and so do members, whose mistakes are those below a threshold.
 
     It speaks about a training procedure only if membership was assigned at random, record by record: records
     that differ otherwise are told apart even by a private model. It counts records as independent trials;
@@ -27,69 +33,63 @@ def epsilon_lower_bound(member_scores, nonmember_scores, *, delta=0.0, confidenc
         member_scores, nonmember_scores: 1-D scores, higher = more likely a member.
         delta: the delta of the guarantee under test, at least 0 and below 1.
         confidence: strictly between 0 and 1.
-        seed: of the permutation that splits the records.
+        seed: has no effect since all records judge all thresholds, and goes in the next version.
 
     Returns:
-        A float, finite and at least 0; 0.0 if a side has a single record.
+        A float, finite and at least 0.
 
     Raises:
         ValueError: if a side is empty, not 1-D or holds NaN, or an option is out of range.
 
     Example:
         >>> round(epsilon_lower_bound(range(1000, 2000), range(1000)), 2)
-        4.9
+        5.35
 
     Source: Jagielski et al., "Auditing Differentially Private Machine Learning", NeurIPS 2020; Nasr et al.,
-    "Adversary Instantiation", S&P 2021.
+    "Adversary Instantiation", S&P 2021; David & Nagaraja, "Order Statistics", 3rd ed. 2003, section 2.3, for the
+    limits of all thresholds.
     """
+    if seed is not None:
+        warnings.warn(
+            "epsilon_lower_bound draws nothing any more: leave seed out", DeprecationWarning, stacklevel=2
+        )
     delta = check_number("delta", delta, least=0, below=1, what="at least 0 and below 1")
     tail = (1.0 - check_fraction("confidence", confidence)) / 2.0
-    rng = np.random.default_rng(seed)
-    members = rng.permutation(check_scores(member_scores, "member_scores"))
-    nonmembers = rng.permutation(check_scores(nonmember_scores, "nonmember_scores"))
-    if min(members.size, nonmembers.size) < 2:
-        return 0.0
-    (choosing_members, members), (choosing_nonmembers, nonmembers) = _halves(members), _halves(nonmembers)
-    threshold = _most_telling_threshold(choosing_members, choosing_nonmembers, delta, tail)
-    tp, fp = (members >= threshold).sum(), (nonmembers >= threshold).sum()
-    return max(0.0, float(_refuted(tp, members.size, fp, nonmembers.size, delta, tail)))
-
-
-def _halves(scores):
-    return scores[: scores.size // 2], scores[scores.size // 2 :]
-
-
-def _most_telling_threshold(member_scores, nonmember_scores, delta, tail):
-    """Return the score that, as a threshold, refutes most on these records; the highest of equals."""
     counts = tally(member_scores, nonmember_scores)
-    # Lowering a threshold costs nothing until the next non-member, and pays only at a member: these corners
-    # hold the maximum, and they are the only places where the slow exact limits are needed.
-    pays = np.diff(counts.true_positives) > 0
-    next_costs = np.append(np.diff(counts.false_positives)[1:] > 0, True)
-    corners = np.flatnonzero(pays & next_costs)
-    tp, fp = counts.true_positives[corners + 1], counts.false_positives[corners + 1]
-
-    def refuted(at):
-        return _refuted(tp[at], counts.members, fp[at], counts.nonmembers, delta, tail)
-
-    # The observed rates bound what their limits refute: most corners fall short of the best of a few.
-    tpr, fpr = tp / counts.members, fp / counts.nonmembers
-    bound = np.maximum(_log_ratio(tpr - delta, fpr), _log_ratio(1.0 - fpr - delta, 1.0 - tpr))
-    few = np.linspace(0, corners.size - 1, min(_FEW, corners.size)).astype(int)
-    hopeful = np.flatnonzero(~(bound < refuted(few).max()))  # a bound of 0 / 0 bounds nothing
-    return counts.values[corners[hopeful[refuted(hopeful).argmax()]]]
+    missed, accused = counts.members - counts.true_positives, counts.false_positives
+    # Lower limits of TPR and TNR serve both inequalities at once, as they are upper limits of FNR and FPR.
+    fnr, fpr = _highest_rates(counts.members, tail)[missed], _highest_rates(counts.nonmembers, tail)[accused]
+    refuted = np.maximum(_log_ratio(1.0 - fnr - delta, fpr), _log_ratio(1.0 - fpr - delta, fnr))
+    return max(0.0, float(refuted.max()))
 
 
-def _refuted(tp, members, fp, nonmembers, delta, tail):
-    """Return the epsilon refuted by these counts, -inf where none is.
+def _highest_rates(records, tail):
+    """Upper limits of the rate of mistakes where 0, 1, ... `records` were made, (records + 1,).
 
-    Lower limits of TPR and TNR serve both inequalities at once, as they are upper limits of FNR and FPR. The
-    better of the two therefore needs no further correction.
+    They hold at every threshold at once but for a probability of `tail`.
     """
-    tpr_low, tnr_low = lower_limit(tp, members, tail), lower_limit(nonmembers - fp, nonmembers, tail)
-    return np.maximum(_log_ratio(tpr_low - delta, 1.0 - tnr_low), _log_ratio(tnr_low - delta, 1.0 - tpr_low))
+    middle = records // 2
+    steps = np.arange(2, 2 * np.sqrt(middle) + 1)
+    few = np.unique(np.round(steps**2 / 4).astype(int))
+    most = np.setdiff1d(records - few, [0, *few])
+    ranks = np.concatenate([[0], few, most[most < records]])
+    shares = np.concatenate(
+        [
+            [_NONE],
+            _FEW * _part(1.0 / np.arange(1, len(few) + 1)),
+            _MOST * _part(np.ones(len(ranks) - 1 - len(few))),
+        ]
+    )
+    limits = special.betaincinv(ranks + 1.0, records - ranks, 1.0 - tail * shares)
+    # A limit for k mistakes holds for fewer ones too; for as many as there are records, none does.
+    limits = np.append(np.minimum.accumulate(limits[::-1])[::-1], 1.0)
+    return limits[np.searchsorted(ranks, np.arange(records + 1))]
+
+
+def _part(weights):
+    return weights / weights.sum() if len(weights) else weights
 
 
 def _log_ratio(numerator, denominator):
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore"):
         return np.log(np.maximum(numerator, 0.0)) - np.log(denominator)

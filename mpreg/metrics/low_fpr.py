@@ -6,12 +6,13 @@ import math
 import numpy as np
 from scipy import special
 
-from mpreg._validate import check_count, check_fraction
+from mpreg._validate import check_count, check_fraction, check_number
 from mpreg.metrics.rates import clopper_pearson
 from mpreg.metrics.tally import tally
 
-FPRS = (0.001, 0.01)  # where the field reports it (Carlini et al., S&P 2022, section III)
+FPRS = (0, 0.001, 0.01)  # where the field reports it (Carlini et al., S&P 2022, section III)
 _ENOUGH = 10  # false positives: with fewer, the threshold itself is mostly chance
+_SURE = 0.05  # the chance that the highest non-member is the only sign of a larger FPR
 
 
 def tpr_at_fpr(member_scores, nonmember_scores, *, fpr):
@@ -21,7 +22,7 @@ def tpr_at_fpr(member_scores, nonmember_scores, *, fpr):
 
     Args:
         member_scores, nonmember_scores: 1-D scores, higher = more likely a member.
-        fpr: the false positive rate allowed, strictly between 0 and 1.
+        fpr: the false positive rate allowed, at least 0 and below 1; at 0 a member must score above every non-member.
 
     Raises:
         ValueError: if a side is empty, not 1-D or holds NaN, or `fpr` is out of range.
@@ -53,9 +54,13 @@ def tpr_at_fpr_interval(member_scores, nonmember_scores, *, fpr, confidence=0.95
     makes the first statement safer; for the second, R together with the tie holds more than `fpr`, hence
     Y(k_low), and the members strictly above Y(k_low) still lie in R: the limits then hold too.
 
+    At an `fpr` of 0 no sample places the threshold that no non-member reaches. The limits are then Clopper-Pearson's of
+    the share of all members above the highest non-member that was sampled, whose own false positive rate is small but
+    not 0: below `1 - alpha ** (1 / n)`, about `3 / n`, with the same confidence.
+
     Args:
         member_scores, nonmember_scores: 1-D scores, higher = more likely a member.
-        fpr: the false positive rate allowed, strictly between 0 and 1.
+        fpr: the false positive rate allowed, at least 0 and below 1.
         confidence: strictly between 0 and 1.
 
     Returns:
@@ -75,12 +80,40 @@ def tpr_at_fpr_interval(member_scores, nonmember_scores, *, fpr, confidence=0.95
     return tpr_at_fpr_interval_of(tally(member_scores, nonmember_scores), fpr=fpr, confidence=confidence)
 
 
+def mean_tpr(member_scores, nonmember_scores, *, fpr=0.01):
+    """Return the mean TPR over all thresholds whose FPR on these records is at most `fpr`.
+
+    It is how well an attack ranks the records it is surest of, and less a matter of single non-members than the TPR at
+    one rate: the area under that end of the ROC, in steps, over its width. At least 10 false positives are looked at,
+    where there are so many non-members.
+
+    Args:
+        member_scores, nonmember_scores: 1-D scores, higher = more likely a member.
+        fpr: the false positive rate allowed, at least 0 and below 1.
+
+    Raises:
+        ValueError: if a side is empty, not 1-D or holds NaN, or `fpr` is out of range.
+
+    Example:
+        >>> mean_tpr([5, 4, 2, 1], [3, 0, 0], fpr=0.4)  # TPR of 2, 4, 4 and 4 of 4 at 0, 1, 2 and 3 false positives
+        0.875
+
+    Source: McClish, "Analyzing a portion of the ROC curve", Medical Decision Making 1989.
+    """
+    counts = tally(member_scores, nonmember_scores)
+    allowed = max(_allowed(counts.nonmembers, _check_fpr(fpr)), min(_ENOUGH, counts.nonmembers))
+    entries = np.searchsorted(counts.false_positives, np.arange(allowed + 1), side="right") - 1
+    return float(counts.true_positives[entries].mean()) / counts.members
+
+
 def supported_fpr(nonmembers, fpr):
     """Return a note if `fpr` allows fewer than 10 false positives among so many non-members, else None.
 
+    At an `fpr` of 0, it says what the threshold rests on.
+
     Args:
         nonmembers: how many non-members were scored, at least 1.
-        fpr: the false positive rate of interest, strictly between 0 and 1.
+        fpr: the false positive rate of interest, at least 0 and below 1.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -93,7 +126,13 @@ def supported_fpr(nonmembers, fpr):
     why low rates matter; 10 is this library's choice (a relative standard error near 30 %).
     """
     nonmembers = check_count("nonmembers", nonmembers, 1, what="a whole number of at least 1")
-    fpr = check_fraction("fpr", fpr)
+    fpr = _check_fpr(fpr)
+    if fpr == 0:
+        highest = 100 * (1.0 - _SURE ** (1.0 / nonmembers))
+        return (
+            f"TPR at 0% FPR is that above the highest of {nonmembers:,} non-members, a threshold whose own FPR is "
+            f"at most {highest:.2g}% with 95 % confidence; its limits are of that threshold"
+        )
     allowed = _allowed(nonmembers, fpr)
     if allowed >= _ENOUGH:
         return None
@@ -106,13 +145,16 @@ def supported_fpr(nonmembers, fpr):
 
 def tpr_at_fpr_of(counts, *, fpr):
     """The TPR at an FPR of a `Tally`."""
-    allowed = _allowed(counts.nonmembers, check_fraction("fpr", fpr))
+    allowed = _allowed(counts.nonmembers, _check_fpr(fpr))
     return _members_admitted(counts, allowed) / counts.members
 
 
 def tpr_at_fpr_interval_of(counts, *, fpr, confidence):
     """The limits of the TPR at an FPR of a `Tally`."""
-    fpr, confidence = check_fraction("fpr", fpr), check_fraction("confidence", confidence)
+    fpr, confidence = _check_fpr(fpr), check_fraction("confidence", confidence)
+    if fpr == 0:
+        found = clopper_pearson(_members_admitted(counts, 0), counts.members, confidence=confidence)
+        return tuple(map(float, found))
     tail = (1.0 - confidence) / 4.0
     k_low = _binomial_quantile(tail, counts.nonmembers, fpr)
     k_high = _binomial_quantile(1.0 - tail, counts.nonmembers, fpr)
@@ -120,6 +162,10 @@ def tpr_at_fpr_interval_of(counts, *, fpr, confidence):
     # Two-sided limits at 1 - alpha/2 leave alpha/4 on each side.
     low, high = clopper_pearson([inner, outer], counts.members, confidence=(1.0 + confidence) / 2.0)
     return float(low[0]), float(high[1])
+
+
+def _check_fpr(fpr):
+    return check_number("fpr", fpr, least=0, below=1, what="at least 0 and below 1")
 
 
 def _allowed(nonmembers, fpr):

@@ -317,15 +317,15 @@ class TestFiles:
             found = dict(file)
         assert set(found) == set(documented("mpreg.member_scores/1"))
         assert found["schema"] == "mpreg.member_scores/1" and found["prior"] == 0.5
-        member, strongest = found["is_member"], audit.report.strongest
-        assert found["attack"] == strongest.name and member.sum() == 60 and len(member) == 140
+        member, surest = found["is_member"], audit.report.surest
+        assert found["attack"] == surest.name and member.sum() == 60 and len(member) == 140
         np.testing.assert_array_equal(found["index"][member], np.arange(60))
-        np.testing.assert_array_equal(found["score"][~member], strongest.nonmember_scores)
-        np.testing.assert_array_equal(found["called_member"][member], strongest.member_decisions)
+        np.testing.assert_array_equal(found["score"][~member], surest.nonmember_scores)
+        np.testing.assert_array_equal(found["called_member"][member], surest.member_decisions)
         np.testing.assert_array_equal(found["label"][member], audit.report.member_labels)
         np.testing.assert_array_equal(found["risk"][member], audit.risk.members)
         accuracy = (found["called_member"][member].mean() + 1 - found["called_member"][~member].mean()) / 2
-        assert accuracy == pytest.approx(float(audit.report.attack_accuracy))
+        assert accuracy == pytest.approx(float(surest.accuracy))
 
     def test_markdown_holds_names_as_text_and_the_hashes(self, audit, forest):
         text = audit.to_markdown()

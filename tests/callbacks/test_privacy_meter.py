@@ -27,6 +27,7 @@ FIGURES = {
     "attack_accuracy_high",
     "attack_auc",
     "attack_advantage",
+    "attack_tpr_at_fpr_0",
     "attack_tpr_at_fpr_0.001",
     "attack_tpr_at_fpr_0.01",
     "attack_records",

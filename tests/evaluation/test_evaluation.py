@@ -307,7 +307,7 @@ class TestReport:
             "high": report.attack_accuracy.high,
         }
         assert set(content["attacks"]) == set(report.attacks)
-        assert content["attacks"]["gap"]["tpr_at_fpr"].keys() == {"0.001", "0.01"}
+        assert content["attacks"]["gap"]["tpr_at_fpr"].keys() == {"0", "0.001", "0.01"}
 
     def test_what_is_undefined_is_null(self):
         y = np.zeros(20, int)

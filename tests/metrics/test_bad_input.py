@@ -28,7 +28,7 @@ CALLS = [
         "a false positive rate in percent",
         lambda: metrics.tpr_at_fpr([1.0], [0.0], fpr=1),
         ValueError,
-        "fpr must lie strictly between 0 and 1. Received: fpr=1",
+        "fpr must be at least 0 and below 1. Received: fpr=1",
     ),
 ]
 

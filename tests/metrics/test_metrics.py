@@ -33,6 +33,7 @@ ON_SCORES = {
     "auc_interval": {},
     "attack_advantage": {},
     "attack_advantage_interval": {},
+    "mean_tpr": {},
     "tpr_at_fpr": {"fpr": 0.1},
     "tpr_at_fpr_interval": {"fpr": 0.1},
     "best_threshold": {},
@@ -306,6 +307,32 @@ class TestTprAtFpr:
         assert metrics.supported_fpr(10_000, 0.001) is None
         assert metrics.supported_fpr(9_999, 0.001) is not None
 
+    def test_without_a_false_positive_only_members_above_all_others_count(self):
+        for seed, decimals in itertools.product(range(4), (None, 0)):
+            members, nonmembers = draw(seed, shift=2.0, decimals=decimals)
+            expected = np.mean([all(score > other for other in nonmembers) for score in members])
+            assert metrics.tpr_at_fpr(members, nonmembers, fpr=0) == expected
+            curve_fpr, curve_tpr, _ = oracle.roc_curve(
+                np.repeat([1, 0], [len(members), len(nonmembers)]), np.concatenate([members, nonmembers])
+            )
+            assert expected == curve_tpr[curve_fpr == 0].max()
+            limits = stats.binomtest(round(expected * len(members)), len(members)).proportion_ci(
+                0.95, "exact"
+            )
+            assert metrics.tpr_at_fpr_interval(members, nonmembers, fpr=0) == pytest.approx(tuple(limits))
+
+    def test_limits_without_a_false_positive_are_of_the_threshold_that_was_found(self):
+        covered, within = [], []
+        for seed in range(SIMULATIONS):
+            members, nonmembers = normal_sample(2.0, 200, 300)(np.random.default_rng(seed))
+            low, high = metrics.tpr_at_fpr_interval(members, nonmembers, fpr=0)
+            covered.append(low <= stats.norm.sf(nonmembers.max() - 2.0) <= high)
+            within.append(100 * stats.norm.sf(nonmembers.max()) <= 0.994)
+        assert np.mean(covered) >= 0.95 - 0.033
+        # What the note says of the threshold's own false positive rate, 1 - 0.05^(1/300).
+        assert "at most 0.99% with 95 % confidence" in metrics.supported_fpr(300, 0)
+        assert 0.95 - 0.033 <= np.mean(within) <= 0.95 + 0.033
+
     @pytest.mark.parametrize("fpr", [0.0003, 0.0007, 0.003, 0.009, 0.01, 0.07, 0.1, 0.29, 0.3, 0.7])
     def test_the_number_asked_for_is_enough_and_no_more(self, fpr):
         asked = int(metrics.supported_fpr(1, fpr).split("at least ")[1].split()[0].replace(",", ""))
@@ -481,21 +508,42 @@ class TestEpsilon:
     def test_seldom_exceeds_the_truth(self, epsilon):
         rng = np.random.default_rng(0)
         bounds = [
-            metrics.epsilon_lower_bound(*self.randomised_response(epsilon, 400, rng), seed=seed)
-            for seed in range(SIMULATIONS)
+            metrics.epsilon_lower_bound(*self.randomised_response(epsilon, 400, rng))
+            for _ in range(SIMULATIONS)
         ]
         # 5 % are allowed; 400 simulations scatter by 3.3 points at three standard errors.
         assert np.mean(np.array(bounds) > epsilon) <= 0.083
 
-    def test_seldom_exceeds_the_truth_when_the_threshold_is_searched(self):
+    @pytest.mark.parametrize("records", [30, 300])
+    def test_seldom_exceeds_the_truth_when_the_threshold_is_searched(self, records):
         # Laplace noise on a unit difference: exactly 1-differentially private at every threshold.
         rng = np.random.default_rng(1)
         bounds = [
-            metrics.epsilon_lower_bound(rng.laplace(1, 1, 300), rng.laplace(0, 1, 300), seed=seed)
-            for seed in range(SIMULATIONS)
+            metrics.epsilon_lower_bound(rng.laplace(1, 1, records), rng.laplace(0, 1, records))
+            for _ in range(SIMULATIONS)
         ]
         assert np.mean(np.array(bounds) > 1.0) <= 0.083
-        assert np.mean(bounds) > 0.2
+        assert np.mean(bounds) > (0.2 if records == 300 else -1)
+
+    @pytest.mark.parametrize("records", [1, 2, 7, 60, 500])
+    def test_the_limits_hold_at_every_threshold_at_once(self, records):
+        """Uniform scores, whose true rate of mistakes at a threshold is the threshold, against all thresholds."""
+        tail, rng = 0.025, np.random.default_rng(records)
+        limits = epsilon._highest_rates(records, tail)
+        drawn = np.sort(rng.random((4000, records)), axis=1)
+        # Just below the (k+1)-th score the rate of mistakes is the highest at which k of the sample are made.
+        exceeded = (drawn > limits[:-1]).any(axis=1).mean()
+        assert exceeded <= tail + 3 * math.sqrt(tail * (1 - tail) / 4000)
+        assert limits[-1] == 1 and (np.diff(limits) >= 0).all()
+
+    @pytest.mark.parametrize("records", [1, 2, 3, 7, 60, 500, 5000])
+    def test_the_limits_are_exact_ones_that_share_the_error(self, records):
+        limits = epsilon._highest_rates(records, 0.025)
+        used = np.unique(limits[:-1], return_index=True)[1]
+        last = np.append(
+            used[1:] - 1, records - 1
+        )  # the number of mistakes that a run of equal limits is made for
+        assert sum(stats.binom.cdf(last, records, limits[last])) <= 0.025 + 1e-9
 
     def test_approaches_the_truth_with_many_records(self):
         scores = self.randomised_response(1.0, 200_000, np.random.default_rng(2))
@@ -503,20 +551,24 @@ class TestEpsilon:
 
     @pytest.mark.parametrize("delta", [0.0, 0.05])
     @pytest.mark.parametrize(("shift", "decimals"), [(0.0, None), (0.0, 2), (0.7, None), (1.5, None)])
-    def test_no_threshold_refutes_more_than_the_one_that_is_chosen(self, shift, decimals, delta):
-        """The sift beside the exact limits at every threshold there is."""
+    def test_is_the_most_that_any_threshold_refutes(self, shift, decimals, delta):
+        def refuted(threshold):
+            missed, accused = (members < threshold).sum(), (nonmembers >= threshold).sum()
+            fnr, fpr = fnrs[missed], fprs[accused]
+            pairs = ((1 - fnr - delta, fpr), (1 - fpr - delta, fnr))
+            return max(math.log(rate / other) if rate > 0 else 0.0 for rate, other in pairs)
 
-        def refuted(thresholds):
-            tp, fp = ((side[:, None] >= thresholds).sum(axis=0) for side in (members, nonmembers))
-            return epsilon._refuted(tp, len(members), fp, len(nonmembers), delta, 0.025)
-
-        for seed in range(5):
+        fnrs, fprs = (epsilon._highest_rates(records, 0.025) for records in (900, 800))
+        for seed in range(3):
             members, nonmembers = draw(seed, members=900, nonmembers=800, shift=shift, decimals=decimals)
             every = np.unique(np.concatenate([members, nonmembers]))
-            corners = np.isin(every, members) & np.r_[True, np.isin(every[:-1], nonmembers)]
-            assert corners.sum() > epsilon._FEW  # or nothing would be sifted
-            chosen = epsilon._most_telling_threshold(members, nonmembers, delta, 0.025)
-            assert refuted(np.array([chosen])) == refuted(every).max()
+            expected = max(0.0, max(map(refuted, every)))
+            assert metrics.epsilon_lower_bound(members, nonmembers, delta=delta) == pytest.approx(expected)
+
+    def test_all_records_count(self):
+        """500 + 500 that are perfectly separated; halves of them prove 4.2 at most."""
+        found = metrics.epsilon_lower_bound(np.arange(500, 1000), np.arange(500))
+        assert 4.54 < found < math.log(0.025 ** (1 / 500) / (1 - 0.025 ** (1 / 500)))
 
     def test_uses_the_telling_direction(self):
         # Members are all alike, some non-members are far below: only "certainly not a member" tells anything.
@@ -528,14 +580,11 @@ class TestEpsilon:
         assert metrics.epsilon_lower_bound(members, nonmembers) > by_hand > 4.0
 
     def test_perfect_separation_by_hand(self):
-        # 50 of 50 members and 0 of 50 non-members on the judging half.
-        limit = 0.025 ** (1 / 50)
-        found = metrics.epsilon_lower_bound(np.arange(100, 200), np.arange(100), delta=0.0)
-        assert found == pytest.approx(
-            math.log(limit / (1 - limit)), abs=0.9
-        )  # a record may cross the threshold
+        # No mistake among 100 members and 100 non-members, at 35 % of the 2.5 % of either side.
+        limit = (0.35 * 0.025) ** (1 / 100)
         separated = metrics.epsilon_lower_bound([1] * 100, [0] * 100)
         assert separated == pytest.approx(math.log(limit / (1 - limit)))
+        assert metrics.epsilon_lower_bound(np.arange(100, 200), np.arange(100)) == pytest.approx(separated)
         with_delta = metrics.epsilon_lower_bound([1] * 100, [0] * 100, delta=0.1)
         assert with_delta == pytest.approx(math.log((limit - 0.1) / (1 - limit)))
 
@@ -546,10 +595,11 @@ class TestEpsilon:
     def test_proves_nothing_from_nothing(self, scores, delta):
         assert metrics.epsilon_lower_bound(*scores, delta=delta) == 0.0
 
-    def test_is_reproducible_and_depends_on_the_seed(self):
+    def test_a_seed_is_of_no_use_any_more(self):
         scores = draw(8, members=300, nonmembers=300, shift=2.0)
-        bounds = [metrics.epsilon_lower_bound(*scores, seed=seed) for seed in (0, 0, 1)]
-        assert bounds[0] == bounds[1] != bounds[2]
+        with pytest.warns(DeprecationWarning, match="draws nothing"):
+            found = metrics.epsilon_lower_bound(*scores, seed=1)
+        assert found == metrics.epsilon_lower_bound(*scores)
 
     @pytest.mark.parametrize("delta", [-0.1, 1.0, math.nan])
     def test_refuses_delta_out_of_range(self, delta):
@@ -633,9 +683,9 @@ class TestOptions:
             with pytest.raises(ValueError, match=message):
                 getattr(metrics, name)(*arguments, **options, confidence=value)
 
-    @pytest.mark.parametrize("value", [0.0, 1.0, 5, math.nan])
+    @pytest.mark.parametrize("value", [-0.1, 1.0, 5, math.nan])
     def test_fpr_out_of_range(self, value):
-        message = rf"^fpr must lie strictly between 0 and 1\. Received: fpr={value}$"
+        message = rf"^fpr must be at least 0 and below 1\. Received: fpr={value}$"
         for name in ("tpr_at_fpr", "tpr_at_fpr_interval"):
             with pytest.raises(ValueError, match=message):
                 getattr(metrics, name)([1], [0], fpr=value)
@@ -726,7 +776,7 @@ class TestEstimates:
         silent = np.zeros(len(members), bool), np.zeros(len(nonmembers), bool)
         found = metrics.estimates(members, nonmembers, *silent)
         assert math.isnan(found["precision"])
-        assert set(found["tpr_at_fpr"]) == {0.001, 0.01}
+        assert set(found["tpr_at_fpr"]) == {0, 0.001, 0.01}
 
     def test_refuses_scores_and_decisions_of_different_records(self):
         message = r"^nonmember_scores and nonmember_decisions must .* Received: 2 scores and 1 decisions$"
@@ -754,3 +804,18 @@ class TestPackage:
         ).stdout
         heavy = {"tensorflow", "keras", "sklearn", "matplotlib", "scipy.stats", "scipy.optimize"}
         assert not heavy & set(output.split())
+
+
+class TestMeanTpr:
+    @pytest.mark.parametrize("fpr", [0.0, 0.01, 0.1, 0.4])
+    @pytest.mark.parametrize("decimals", [None, 1])
+    def test_is_the_mean_over_the_false_positives_allowed(self, fpr, decimals):
+        members, nonmembers = draw(3, members=150, nonmembers=90, shift=1.0, decimals=decimals)
+        allowed = max(10, sum(count / 90 <= fpr for count in range(1, 91)))
+        rates = [
+            metrics.tpr_at_fpr(members, nonmembers, fpr=(count + 0.5) / 90) for count in range(allowed + 1)
+        ]
+        assert metrics.mean_tpr(members, nonmembers, fpr=fpr) == pytest.approx(np.mean(rates))
+
+    def test_ties_with_nonmembers_find_nobody(self):
+        assert metrics.mean_tpr([1] * 50, [1] * 40 + [0] * 60) == 0.0

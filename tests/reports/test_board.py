@@ -176,7 +176,7 @@ class TestPictures:
 
 class TestLayout:
     def test_its_tags_are_scalars_of_the_meter_and_no_others(self, tmp_path):
-        tags = [*DESCRIPTIONS, *(f"attack_tpr_at_fpr_{fpr}" for fpr in (0.01, 0.001))]
+        tags = [*DESCRIPTIONS, *(f"attack_tpr_at_fpr_{fpr}" for fpr in (0.01, 0.001, 0))]
         (summary,) = layout().value
         shown = layout_pb2.Layout.FromString(summary.tensor.string_val[0])
         charts = [chart for category in shown.category for chart in category.chart]

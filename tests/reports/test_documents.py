@@ -295,11 +295,12 @@ class TestDetails:
             assert rates[best["attack"]] == max(rates.values()) == best["tpr"]["value"]
 
     def test_the_most_exposed_have_the_highest_scores_and_so_many_lookalikes(self, report):
-        rows, strongest = report.to_dict()["most_vulnerable"], report.strongest
-        scores = strongest.member_scores[[row["index"] for row in rows]]
-        assert len(rows) == 10 and scores.min() >= np.sort(strongest.member_scores)[-10]
+        rows, surest = report.to_dict()["most_vulnerable"], report.surest
+        scores = surest.member_scores[[row["index"] for row in rows]]
+        assert len(rows) == 10 and scores.min() >= np.sort(surest.member_scores)[-10]
         for row, score in zip(rows, scores, strict=True):
-            assert row["alike"] == sum(other >= score for other in strongest.nonmember_scores)
+            assert row["alike"] == sum(other >= score for other in surest.nonmember_scores)
+            assert row["tied"] == sum(other == score for other in surest.member_scores) - 1
             assert row["risk"] == report.member_risk.members[row["index"]]
 
     def test_beliefs_are_those_of_bayes(self, report):

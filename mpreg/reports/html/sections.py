@@ -61,6 +61,7 @@ def _record_rows(report, class_names):
             **row,
             "name": class_names[row["label"]],
             "alike": f"{row['alike']:,} of {report['nonmembers']:,}",
+            "tied": f"{row['tied']:,} others" if row.get("tied") else "-",
         }
         for row in report.get("most_vulnerable", [])
     ]
@@ -93,7 +94,7 @@ def _risk_charts(models):
     """The calibrated membership probability, a picture a model, on one vertical axis."""
     found = {name: report["risk"]["histogram"] for name, report in models.items() if "risk" in report}
     return _small_multiples(
-        "What the strongest attack makes of it", found, models, label="membership probability"
+        "What the attack that is surest makes of it", found, models, label="membership probability"
     )
 
 

@@ -61,6 +61,7 @@ def _measured(report, of_members):
         "allows."
     )
     yield Table(header, tuple(rows))
+    yield from _most_exposed(report)
     yield Points(
         (
             "Assumed: records are alike but for membership, and the attacker meets them at the stated prior. The "
@@ -74,6 +75,18 @@ def _measured(report, of_members):
             "confidence for each attack, where membership was drawn at random for each record.",
         )
     )
+
+
+def _most_exposed(report):
+    """The figure of the one person that is exposed most, which is the same wherever single records are shown."""
+    if report.get("most_vulnerable") and "risk" in report:
+        first = report["most_vulnerable"][0]
+        tied = f", as {first['tied']:,} others of the same score" if first.get("tied") else ""
+        yield Text(
+            f"These are averages. The record that “{report['risk']['attack']}” is surest of, row {first['index']:,}"
+            f"{tied}, is a member with a probability of {_share(first['risk'])}, where half of all records are. "
+            "Section 3.5, report.html and member_scores.npz state the same figure for a record."
+        )
 
 
 def _calling(belief, report):
