@@ -17,8 +17,9 @@ def member_scores_file(report):
     """
     result, risk = report.surest, report.member_risk
     sides = (len(result.member_scores), len(result.nonmember_scores))
+    members = np.arange(sides[0]) if report.member_rows is None else report.member_rows
     arrays = {
-        "index": np.concatenate([np.arange(size) for size in sides]),
+        "index": np.concatenate([members, np.arange(sides[1])]),
         "is_member": np.repeat([True, False], sides),
         "label": np.concatenate([report.member_labels, report.nonmember_labels]),
         "score": np.concatenate([result.member_scores, result.nonmember_scores]),

@@ -142,7 +142,7 @@ def test_the_document_the_text_and_the_page_show_them(report, tmp_path):
     told = document["canaries"]
     assert told["attack_accuracy"] == report.canaries.attack_accuracy.to_dict()
     assert told["auc"] == report.canaries.auc.to_dict()
-    assert set(told["tpr_at_fpr"]) == {"0.001", "0.01"}
+    assert set(told["tpr_at_fpr"]) == {"0", "0.001", "0.01"}
     sentence = words.canaries(read(document)["canaries"])
     assert "40 of the members and 40 of the non-members were made to stand out (a wrong label)" in sentence
     assert "almost always whether they are in the training data" in sentence
