@@ -68,6 +68,11 @@ def join_groups(x, groups=None):
     return _numbered(_components(len(equal), equal, given))
 
 
+def merge_groups(*groupings):
+    """Rows that any of the groupings puts together are in one group, and so are chains of such rows; int64 (n,)."""
+    return _numbered(_components(len(groupings[0]), *groupings))
+
+
 def distinct_rows(groups):
     """The first row of each group, int64, in order."""
     return np.sort(np.unique(groups, return_index=True)[1])

@@ -6,8 +6,7 @@ import numpy as np
 
 from mpreg._validate import check_count, check_number
 from mpreg.data.labels import label_indices
-from mpreg.data.records import flatten
-from mpreg.data.text import is_text
+from mpreg.data.table import as_table, scaled
 
 
 class LogisticScorer:
@@ -16,7 +15,7 @@ class LogisticScorer:
     Columns of two values are taken as 0 and 1, all others standardized by their means and deviations.
 
     Args:
-        strength: inverse of the L2 penalty, above 0.
+        strength: inverse of the L2 penalty, above 0. Weak ones let near-duplicates vouch for one another.
         iterations: at most so many steps of L-BFGS.
 
     Raises:
@@ -24,11 +23,11 @@ class LogisticScorer:
 
     Example:
     ```python
-    mpreg.Screening(scorer=mpreg.data.LogisticScorer(strength=0.1), share=0.1)
+    mpreg.Screening(scorer=mpreg.data.LogisticScorer(strength=0.01), share=0.1)
     ```
     """
 
-    def __init__(self, strength=0.3, *, iterations=100):
+    def __init__(self, strength=0.05, *, iterations=50):
         self.strength = check_number("strength", strength, above=0)
         self.iterations = check_count("iterations", iterations, 1)
 
@@ -37,7 +36,7 @@ class LogisticScorer:
         from sklearn.linear_model import LogisticRegression
 
         classifier = LogisticRegression(C=self.strength, max_iter=self.iterations)
-        return held_out_by(classifier, _scaled(as_table(x)), y, folds)
+        return held_out_by(classifier, scaled(as_table(x)), y, folds)
 
 
 def held_out_by(classifier, x, y, folds):
@@ -61,27 +60,3 @@ def held_out_by(classifier, x, y, folds):
         columns = np.searchsorted(fitted.classes_, labels[own])
         found[own] = fitted.predict_proba(x[own])[np.arange(len(columns)), columns]
     return found
-
-
-def as_table(x):
-    """Records as one table of numbers, float32 (n, features): inputs side by side, images pixel by pixel.
-
-    Raises:
-        ValueError: text.
-    """
-    arrays = [np.asarray(array) for array in flatten(x)]
-    if any(map(is_text, arrays)):
-        raise ValueError(
-            "this scorer reads numbers, and the records hold text: give scorer= a model that reads it, such as "
-            "mpreg.FleetScorer, or any function (x, y, folds) of the probability of each label"
-        )
-    return np.concatenate([array.reshape(len(array), -1).astype(np.float32) for array in arrays], axis=1)
-
-
-def _scaled(table):
-    """Columns of two values as 0 and 1, others standardized."""
-    low, high = table.min(axis=0), table.max(axis=0)
-    binary = ((table == low) | (table == high)).all(axis=0)
-    deviation = table.std(axis=0)
-    scale = np.where(binary, high - low, deviation)
-    return (table - np.where(binary, low, table.mean(axis=0))) / np.where(scale > 0, scale, 1)

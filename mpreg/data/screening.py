@@ -10,9 +10,10 @@ from mpreg.data.folds import deal_folds
 from mpreg.data.groups import join_groups
 from mpreg.data.labels import label_indices
 from mpreg.data.records import check_pair, take
-from mpreg.data.scorers import LogisticScorer, as_table, held_out_by
+from mpreg.data.scorers import LogisticScorer, held_out_by
 from mpreg.data.screening_report import ScreeningReport
 from mpreg.data.split import MembershipSplit
+from mpreg.data.table import as_table
 
 FOLDS = 5
 HALF = 0.5  # of a class: losing more is never passed over in silence
@@ -24,6 +25,8 @@ class Screening:
     A record that stands out (a wrong label, an input like no other) can only be learned by heart, and who learns it by
     heart betrays it. Nearly all defences protect the average record and leave those open; what is not trained on
     cannot leak. Any training may follow, defended or not.
+
+    A guarantee of differential privacy does not survive it, for whether a record is kept depends on the others.
 
     It costs accuracy on clean data, and not evenly: records of rare groups and hard classes are implausible too.
     `report()` says whom it leaves out, `most_of_a_class` bounds it.
@@ -97,7 +100,7 @@ class Screening:
             x: records, one array or a dict, list or tuple of arrays.
             y: labels, integer (n,) or one-hot (n, classes).
             groups: as for `mpreg.SplitDistillation.fit`: records that belong together are in one fold, and equal ones
-                always are. Equal records with one label are kept or left out together.
+                and near-duplicates of one class always are. Equal records with one label are kept or left out together.
 
         Raises:
             ValueError: NaN, one class alone, a class with fewer records that differ than folds, or a scorer that does
