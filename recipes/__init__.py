@@ -11,7 +11,7 @@ RECIPES = {
     ),
     "defence_table": (
         "mpreg.recipes.studies.defence_table",
-        "All defences on several data sets, ranked by what each is worth over stopping early.",
+        "All defences on several data sets, each judged by an attacker who knows it, and by its most exposed records.",
     ),
     "dpsgd": ("mpreg.recipes.dpsgd", "DP-SGD at epsilon 1, 2, 4 and 8: accuracy, attacks and an audit."),
     "frontier": (

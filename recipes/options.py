@@ -52,8 +52,37 @@ attacks = click.option(
     "--attack",
     "attacks",
     multiple=True,
-    help="Key of an attack beside those of the standard suite, such as likelihood_ratio; may be given several times.",
+    help="Key of an attack beside those of the suite, such as likelihood_ratio; may be given several times.",
 )
+
+
+def attackers(command):
+    """`--attacks`, `--shadows` and `--canaries`: by whom each defence is judged."""
+    for option in (
+        click.option(
+            "--canaries",
+            metavar="KIND:COUNT|none",
+            help="Records that stand out, planted on either side for a second training: mislabelled, "
+            "out-of-distribution or twins. [default: mislabelled, a tenth of the members, at most 500]",
+        ),
+        click.option(
+            "--shadows",
+            type=click.IntRange(min=2),
+            default=16,
+            show_default=True,
+            help="Models that the attacker trains with each defence.",
+        ),
+        click.option(
+            "--attacks",
+            "suite",
+            type=click.Choice(["adaptive", "standard"]),
+            default="adaptive",
+            show_default=True,
+            help="An attacker who trains shadow models with the defence, and canaries; or, quick, neither.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def plugins(before=lambda: None):

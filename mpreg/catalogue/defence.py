@@ -18,13 +18,18 @@ SCREENED = "screened-"  # before the name of any defence: the same after screeni
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One training: the setting, its data and split, the seed, and who watches."""
+    """One training: the setting, its data and split, the seed, and who watches.
+
+    `undefended` is a function of the task that gives the classifier of plain training where that is there already, as
+    for the shadow models of several defences that only change what it serves; None trains it.
+    """
 
     setting: object
     data: object
     split: mpreg.MembershipSplit
     seed: int
     callbacks: tuple = ()
+    undefended: Callable | None = None
 
     def published(self, defence):
         """A defence's published options on this data set, or on the one it stands for; {} where there are none."""
@@ -60,10 +65,16 @@ class Task:
         )
         return model
 
-    def trained(self, wrap=lambda target: target):
-        """A clean classifier that was trained inside a wrapper."""
+    def trained(self, wrap=None):
+        """A clean classifier that was trained inside a wrapper, or without one."""
+        if wrap is None:
+            return self.trained_anew() if self.undefended is None else self.undefended(self)
         model = self.fit(wrap(self.target()))
         return getattr(model, "target_model", model)
+
+    def trained_anew(self):
+        """The classifier of plain training."""
+        return self.fit(self.target())
 
 
 def _as_floats(array):
@@ -131,15 +142,18 @@ class Defence:
             source=f"{self.source}, after screening",
         )
 
-    def train(self, setting, data, split, *, seed, strength=None, callbacks=()):
-        """The classifier trained and served with this defence; `strength` None is the usual one."""
+    def train(self, setting, data, split, *, seed, strength=None, callbacks=(), undefended=None):
+        """The classifier trained and served with this defence; `strength` None is the usual one.
+
+        `undefended` is as in `Task`.
+        """
         if self.consumes_reference and split.reference is None:
             raise ValueError(
                 f"the defence {self.name!r} learns from reference records, and the split has none"
             )
         keras.utils.set_random_seed(seed)
         strength = self.strength_for(setting.dataset) if strength is None else strength
-        return self.build(Task(setting, data, split, seed, tuple(callbacks)), strength)
+        return self.build(Task(setting, data, split, seed, tuple(callbacks), undefended), strength)
 
 
 def chosen(names):

@@ -9,6 +9,7 @@ import numpy as np
 from mpreg import __version__, metrics, signals
 from mpreg._validate import brief, check_count
 from mpreg.attacks import NEEDS, Access, cross_fit_each, draw_membership, suite
+from mpreg.attacks.access import pool
 from mpreg.attacks.crossfit import WIDENING
 from mpreg.attacks.shadow.models import ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet
@@ -159,6 +160,19 @@ def evaluate_predictions(
         _check_shadows(shadows, len(members) + len(nonmembers))
     access = Access(members, nonmembers, shadows=shadows, seed=seed)
     return _judge(access, chosen, named=isinstance(attacks, str))
+
+
+def train_shadows(shadows, split, *, seed=0):
+    """`ShadowModels` of the records of a split, as `evaluate` has them trained: ahead of it, or for several.
+
+    Args:
+        shadows: a `ShadowFleet`, a `ShadowTraining`, or what trains as these do.
+        split: the `MembershipSplit`.
+        seed: as for `evaluate`.
+    """
+    (member_x, member_y), (nonmember_x, nonmember_y) = split.members, split.nonmembers
+    labels = np.concatenate([member_y, nonmember_y])
+    return _shadow_models(shadows, pool(member_x, nonmember_x), labels, len(member_y), seed)
 
 
 def _wants_reference(reference, model, split):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import mpreg
 from mpreg.attacks import suite
 from mpreg.catalogue import SETTINGS, defence_of, setting_of
 from mpreg.catalogue.networks import small_mlp
+from mpreg.recipes.studies.adaptive import attack, read_canaries
 from mpreg.recipes.studies.kept import keep, read_kept, stamp_of
 
 
@@ -33,7 +33,9 @@ class Cell:
         strength: of the defence; None is the usual one.
         epochs: of the training; None as in the setting.
         validation: whether the half of the reference records stands for the non-members.
-        attacks: keys of attacks beside those of the standard suite.
+        attacks: keys of attacks beside those of the suite.
+        shadows: number of shadow models, trained with the same defence, for the strong suite; 0 for the standard one.
+        canaries: `"KIND:COUNT"` of those that are planted on either side (`mpreg.plant_canaries`); empty for none.
     """
 
     dataset: str
@@ -43,10 +45,17 @@ class Cell:
     epochs: int | None = None
     validation: bool = False
     attacks: tuple = ()
+    shadows: int = 0
+    canaries: str = ""
 
     @property
     def name(self):
         """Unique among cells, and fit for a file."""
+        return "_".join([self.shadows_name, *self.attacks])
+
+    @property
+    def shadows_name(self):
+        """The same without the attacks: cells that differ in nothing else share their shadow models."""
         parts = [
             self.dataset,
             self.defence,
@@ -54,7 +63,8 @@ class Cell:
             f"seed{self.seed}",
             self.epochs and f"{self.epochs}epochs",
             "validation" if self.validation else None,
-            *self.attacks,
+            self.shadows and f"{self.shadows}shadows",
+            self.canaries.replace(":", ""),
         ]
         return "_".join(str(part) for part in parts if part)
 
@@ -66,7 +76,16 @@ class Cell:
     @property
     def suite(self):
         """The attacks, as `mpreg.evaluate` takes them."""
-        return ["standard", *self.attacks] if self.attacks else "standard"
+        name = "strong" if self.shadows else "standard"
+        return [name, *self.attacks] if self.attacks else name
+
+    def draw(self):
+        """The data and the split, canaries planted."""
+        data, split = self.setting.draw(self.seed, validation=self.validation)
+        if not self.canaries:
+            return data, split
+        kind, count = read_canaries(self.canaries)
+        return data, mpreg.plant_canaries(split, count, kind, seed=self.seed)
 
     def stamp(self):
         """What the figures are of, as kept beside them."""
@@ -83,26 +102,31 @@ class Cell:
         kept = self.kept(folder)
         return self.make_anew(folder) if kept is None else kept
 
-    def make_anew(self, folder):
-        """The figures of the cell, measured, and kept in its file."""
+    def make_anew(self, folder, *, said=lambda words: None):
+        """The figures of the cell, measured, and kept in its file.
+
+        Args:
+            folder: of the file; what shadow models answer is kept beneath it, in `shadows`.
+            said: function that is told, in a few words, what is done.
+        """
         stamp = self.stamp()
-        return keep(self._path(folder), self._measure(), stamp)
+        figures = (
+            self._measure_adaptively(Path(folder) / "shadows", said) if self.shadows else self._measure()
+        )
+        return keep(self._path(folder), figures, stamp)
 
     def _path(self, folder):
         return Path(folder) / f"{self.name}.json"
 
     def _measure(self):
-        defence, setting = defence_of(self.defence), self.setting
-        data, split = setting.draw(self.seed, validation=self.validation)
+        return self._measure_adaptively(None, lambda words: None)
+
+    def _measure_adaptively(self, folder, said):
         _warm_up()
-        began = time.process_time()
-        model = defence.train(setting, data, split, seed=self.seed, strength=self.strength)
-        spent = time.process_time() - began
-        report = mpreg.evaluate(
-            model,
-            split,
-            attacks=self.suite,
-            reference=defence.consumes_reference,
-            seed=self.seed,
-        )
-        return {**dataclasses.asdict(self), "training_seconds": spent, "report": report.to_dict()}
+        found = attack(self, folder, said=said)
+        return {
+            **dataclasses.asdict(self),
+            "training_seconds": found.processor_seconds,
+            "training_wall_seconds": found.wall_seconds,
+            "report": found.report.to_dict(),
+        }

@@ -24,7 +24,7 @@ def plot_table(rows, curve, path, *, title):
     )
     axes.axhline(50, color="gray", linestyle=":", label="guessing")
     for row in shown:
-        test, attack = (row[name] for name in ("test_accuracy", "attack_accuracy"))
+        test, attack = row["test_accuracy"], row["adaptive_attack_accuracy"] or row["attack_accuracy"]
         better = row["over_stopping_early"]["mean"] < 0
         axes.errorbar(
             100 * test["mean"],

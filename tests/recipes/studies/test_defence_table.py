@@ -10,6 +10,7 @@ import mpreg
 from mpreg.catalogue import DEFENCES, SETTINGS, chosen
 from mpreg.cli import main
 from mpreg.recipes.studies import defence_table
+from mpreg.recipes.studies.adaptive import STANDARD_ONLY
 from mpreg.recipes.studies.cells import Cell
 
 
@@ -88,6 +89,9 @@ class TestCells:
             Cell("digits", "l2", 0, 1e-4),
             Cell("digits", "l2", 0, None, 3),
             Cell("digits", "l2", validation=True),
+            Cell("digits", "l2", shadows=4),
+            Cell("digits", "l2", shadows=4, canaries="twins:10"),
+            Cell("digits", "l2", shadows=4, canaries="mislabelled:10"),
         ]
         assert len({cell.name for cell in several}) == len(several)
 
@@ -140,12 +144,15 @@ class TestRegistry:
 class TestCommands:
     def test_the_table_is_written_and_goes_on_where_it_stopped(self, tmp_path, monkeypatch):
         monkeypatch.setattr(defence_table, "CURVE", (("undefended", None), ("early-stopping", 0.4)))
-        options = ["--dataset", "digits", "--defences", "l2", "--seeds", "1", "--out", str(tmp_path)]
+        options = ["--dataset", "digits", "--defences", "l2", "--seeds", "1", "--attacks", "standard"]
+        options += ["--out", str(tmp_path)]
         done = CliRunner().invoke(defence_table.command, options)
         assert done.exit_code == 0, done.output
         table = json.loads((tmp_path / "table.json").read_text())
         assert {row["defence"] for row in table["digits"]} == {"undefended", "l2"}
         assert "| l2 |" in (tmp_path / "digits.md").read_text()
+        assert STANDARD_ONLY in (tmp_path / "digits.md").read_text()
+        assert STANDARD_ONLY in " ".join(done.output.split())
         assert (tmp_path / "digits.png").read_bytes().startswith(b"\x89PNG")
         monkeypatch.setattr(Cell, "_measure", lambda self: pytest.fail("made again"))
         assert CliRunner().invoke(defence_table.command, options).exit_code == 0

@@ -1,0 +1,163 @@
+"""A defence judged by an attacker who knows it: shadow models trained with it, and canaries in a second training."""
+
+import dataclasses
+import time
+
+import mpreg
+from mpreg.attacks import suite
+from mpreg.catalogue import defence_of
+from mpreg.data.canaries import KINDS
+from mpreg.evaluation.evaluate import train_shadows
+from mpreg.evaluation.report import PrivacyReport
+from mpreg.recipes.studies.kept import stamp_of
+from mpreg.recipes.studies.shadows import KeptModels, KeptShadows
+
+SUITES = ("adaptive", "standard")
+SHADOWS = 16
+MOST_CANARIES = 500  # a side, where nothing else is asked for
+SHARE = 10  # one member in so many becomes a canary, where nothing else is asked for
+FIRST_SEED = 7_000  # of shadow models, far from the targets' own
+STANDARD_ONLY = (
+    "Standard attacks alone: what an attacker learns who trains models with the same defence is not shown, nor what "
+    "the records that stand out give away. Both may be far more."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What came of a training.
+
+    Attributes:
+        model: the target.
+        report: the `PrivacyReport`.
+        processor_seconds, wall_seconds: of the target's training.
+    """
+
+    model: object
+    report: PrivacyReport
+    processor_seconds: float
+    wall_seconds: float
+
+
+def attack(cell, folder, *, drawn=None, callbacks=(), said=lambda words: None):
+    """Trains the target of a `Cell` and attacks it, with shadow models of its own where it has some: an `Outcome`.
+
+    Args:
+        cell: the `Cell`.
+        folder: for what shadow models answer; a run that was stopped goes on there.
+        drawn: data and split, where they were drawn before.
+        callbacks: of the target's training.
+        said: function that is told, in a few words, what is done.
+    """
+    defence, setting = defence_of(cell.defence), cell.setting
+    data, split = drawn or cell.draw()
+    shadows = None
+    if cell.shadows:
+        shadows = shadows_of(cell, data, split, folder, said=said)
+    said("training")
+    began, processor = time.perf_counter(), time.process_time()
+    options = {"seed": cell.seed, "strength": cell.strength, "callbacks": callbacks}
+    model = defence.train(setting, data, split, **options)
+    spent = time.process_time() - processor, time.perf_counter() - began
+    said("attacking")
+    report = mpreg.evaluate(
+        model,
+        split,
+        attacks=cell.suite,
+        shadows=shadows,
+        reference=defence.consumes_reference,
+        seed=cell.seed,
+    )
+    return Outcome(model, report, *spent)
+
+
+def attack_with_canaries(cell, folder, **options):
+    """As `attack`, the canaries of the report being those of a second training, where the cell has some."""
+    plain = attack(dataclasses.replace(cell, canaries=""), folder, **options)
+    if not cell.canaries:
+        return plain
+    options = {**options, "callbacks": (), "drawn": None}
+    planted = attack(cell, folder, **options).report.canaries
+    note = (
+        f"Canaries: {planted.members} {planted.kind} members and as many non-members of a second training with the "
+        "same defence; all other figures are of the first, which had none."
+    )
+    report = dataclasses.replace(plain.report, canaries=planted, notes=(*plain.report.notes, note))
+    return dataclasses.replace(plain, report=report)
+
+
+def standard_accuracy(report, attacks=()):
+    """The highest accuracy that the standard suite alone reaches in a report's document.
+
+    Args:
+        report: a document of `docs/report-schema.md`.
+        attacks: keys of attacks that count beside it.
+    """
+    names = {found.name for found in suite(["standard", *attacks])}
+    return max(found["accuracy"]["value"] for name, found in report["attacks"].items() if name in names)
+
+
+def options_of(setting, *, attackers="adaptive", shadows=SHADOWS, canaries=None):
+    """`shadows` and `canaries` of a `Cell`, from what a command was asked for.
+
+    Args:
+        setting: the `Setting`.
+        attackers: `"adaptive"`, or `"standard"` for neither.
+        shadows: number of shadow models, at least 2.
+        canaries: `"KIND:COUNT"` a side, or `"none"`; None is a tenth of the members, mislabelled, at most 500.
+
+    Raises:
+        ValueError: something else.
+    """
+    if attackers not in SUITES:
+        raise ValueError(f"attacks must be one of {', '.join(SUITES)}. Received: {attackers!r}")
+    if attackers == "standard":
+        return {"shadows": 0, "canaries": ""}
+    if isinstance(shadows, bool) or not isinstance(shadows, int) or shadows < 2:
+        raise ValueError(f"shadows must be a whole number, at least 2. Received: shadows={shadows!r}")
+    if canaries is None:
+        count = min(setting.members // SHARE, MOST_CANARIES)
+        canaries = f"{KINDS[0]}:{count}" if count >= 2 else "none"
+    if canaries == "none":
+        return {"shadows": shadows, "canaries": ""}
+    read_canaries(canaries)
+    return {"shadows": shadows, "canaries": canaries}
+
+
+def read_canaries(text):
+    """Kind and count of `"KIND:COUNT"`.
+
+    Raises:
+        ValueError: something else.
+    """
+    kind, _, count = str(text).partition(":")
+    if kind not in KINDS or not count.isdecimal() or int(count) < 2:
+        raise ValueError(
+            f"canaries must be KIND:COUNT, such as mislabelled:150, of the kinds {', '.join(KINDS)}, or none. "
+            f"Received: {text!r}"
+        )
+    return kind, int(count)
+
+
+def shadows_of(cell, data, split, folder, *, said=lambda words: None):
+    """The `ShadowModels` of a cell, trained as its target on other records; kept in the folder, one by one."""
+    defence, setting = defence_of(cell.defence), cell.setting
+    undefended = dataclasses.replace(cell, defence="undefended", strength=None)
+    plain = stamp_of(defence_of("undefended"), setting)
+    models = KeptModels(folder / undefended.shadows_name / "models", str(plain))
+
+    def train(x, y, seed):
+        known = mpreg.MembershipSplit((x, y), split.reference, split.nonmembers, duplicates="allow")
+        return defence.train(
+            setting, data, known, seed=FIRST_SEED + seed, strength=cell.strength, undefended=models
+        )
+
+    shadows = KeptShadows(
+        train,
+        folder / cell.shadows_name,
+        count=cell.shadows,
+        stamp=str(stamp_of(defence, setting, strength=cell.strength)),
+        others=None if split.reference is None else split.reference[0],
+        said=said,
+    )
+    return train_shadows(shadows, split, seed=cell.seed)
