@@ -9,7 +9,7 @@ from scipy import stats
 
 pytest.importorskip("tomllib")  # from Python 3.11 on
 
-from benchmarks import check, figures, run  # noqa: E402
+from benchmarks import check, figures, run
 
 CONFIG = figures.read_config()
 
