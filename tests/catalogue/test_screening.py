@@ -18,7 +18,8 @@ def nothing(task, strength):
 def scene(images=False):
     rng = np.random.default_rng(0)
     y = np.arange(240) % 2
-    x = (rng.normal(size=(240, 4)) + y[:, None]).astype(np.float32)
+    x = (rng.normal(size=(240, 4)) + 3 * y[:, None]).astype(np.float32)
+    y = np.where(np.arange(240) % 12 == 0, 1 - y, y)  # wrong labels
     x = x.reshape(-1, 2, 2, 1) if images else x
     split = mpreg.MembershipSplit.from_arrays(x, y, members=80, reference=60, seed=0)
     setting = Setting(
@@ -38,7 +39,7 @@ def test_members_and_reference_are_screened_and_the_split_is_left_as_it_was():
     setting, data, split = scene()
     defence = Defence(name="none", build=nothing, source="us", usual={"*": 2.0}).screened(share=0.2)
     kept, strength = defence.train(setting, data, split, seed=5)
-    screening = mpreg.Screening(share=0.2, most_of_a_class=0.5, seed=5)
+    screening = mpreg.Screening(share=0.2, most_of_a_class=0.3, seed=5)
     np.testing.assert_array_equal(kept.members[0], split.members[0][screening.fit(*split.members)])
     np.testing.assert_array_equal(kept.reference[0], split.reference[0][screening.fit(*split.reference)])
     assert (len(kept.members[1]), len(split.members[1]), strength) == (64, 80, 2.0)
@@ -54,9 +55,9 @@ def test_images_are_scored_by_the_network_of_the_setting():
         return setting.compiled(setting.fresh(data))
 
     scorer = mpreg.FleetScorer(build, epochs=3, batch_size=40, seed=5)
-    screening = mpreg.Screening(scorer=scorer, share=0.2, most_of_a_class=0.5, folds=2, seed=5)
+    screening = mpreg.Screening(scorer=scorer, share=0.2, most_of_a_class=0.3, folds=2, seed=5)
     np.testing.assert_array_equal(kept.members[0], split.members[0][screening.fit(*split.members)])
-    table = mpreg.Screening(scorer=LogisticScorer(), share=0.2, most_of_a_class=0.5, folds=2, seed=5)
+    table = mpreg.Screening(scorer=LogisticScorer(), share=0.2, most_of_a_class=0.3, folds=2, seed=5)
     assert not np.array_equal(table.fit(*split.members), screening.kept_)
 
 
@@ -65,7 +66,20 @@ def test_a_split_without_reference_is_screened_too():
     known = types.SimpleNamespace(members=split.members, reference=None, nonmembers=None)
     kept, _ = Defence(name="none", build=nothing, source="us").screened().train(setting, data, known, seed=0)
     assert kept.reference is None
-    assert len(kept.members[1]) == 68
+    screening = mpreg.Screening(least_probability=0.25, most_of_a_class=0.3)  # two classes
+    np.testing.assert_array_equal(kept.members[0], split.members[0][screening.fit(*split.members)])
+    assert len(kept.members[1]) < 80
+
+
+def test_classes_too_rare_to_be_scored_are_kept_whole():
+    setting, data, split = scene()
+    x, y = split.members
+    y = np.where(np.arange(80) < 3, 2, y)
+    known = types.SimpleNamespace(members=(x, y), reference=None, nonmembers=None)
+    defence = Defence(name="none", build=nothing, source="us").screened(share=0.2)
+    kept, _ = defence.train(setting, data, known, seed=0)
+    assert (kept.members[1] == 2).sum() == 3
+    assert len(kept.members[1]) == 3 + round(0.8 * 77)
 
 
 def test_screened_stands_before_the_name_of_any_defence():
