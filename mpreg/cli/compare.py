@@ -27,6 +27,7 @@ class Compare(click.Command):
     help="Of those below, with commas; or all.",
 )
 @click.option("--dataset", default="location30", show_default=True, help="One of those below.")
+@options.attackers
 @options.attacks
 @options.epochs
 @click.option(

@@ -86,6 +86,19 @@ def attack_with_canaries(cell, folder, **options):
     return dataclasses.replace(plain, report=report)
 
 
+def announced(cells):
+    """How cells of one kind are judged, and what it costs, in a sentence or two."""
+    first = cells[0]
+    if not first.shadows:
+        return STANDARD_ONLY
+    trainings = len(cells) * (first.shadows + 1) * (2 if first.canaries else 1)
+    how = f"The attacker trains {first.shadows} shadow models with each defence"
+    if first.canaries:
+        kind, count = read_canaries(first.canaries)
+        how += f", and as many where {count} members and {count} non-members are {kind} canaries"
+    return f"{how}: {trainings:,} trainings in all. Without, quick, and saying less: --attacks standard."
+
+
 def standard_accuracy(report, attacks=()):
     """The highest accuracy that the standard suite alone reaches in a report's document.
 

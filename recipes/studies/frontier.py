@@ -10,7 +10,6 @@ import keras
 import numpy as np
 from matplotlib.figure import Figure
 
-import mpreg
 from mpreg._files import write_json
 from mpreg._text import markdown_table, percent, percent_with_interval
 from mpreg._validate import check_count
@@ -20,6 +19,7 @@ from mpreg.evaluation.choice import AFFORDED, choose
 from mpreg.metrics import Estimate
 from mpreg.progress import progress_bar
 from mpreg.recipes import options
+from mpreg.recipes.studies.adaptive import SHADOWS, announced, attack_with_canaries, options_of
 from mpreg.recipes.studies.cells import Cell
 from mpreg.recipes.studies.kept import keep, read_kept
 from mpreg.recipes.writing import console, print_table
@@ -42,6 +42,7 @@ class Point:
         strongest_attack: its name.
         tpr, auc: true positive rate at 1 % false positive rate and AUC of the strongest attack.
         reference: accuracy of the strongest attack on reference records; None where they were not attacked.
+        canaries: and on canaries, of a second training; None where there were none.
     """
 
     defence: str
@@ -53,6 +54,7 @@ class Point:
     tpr: Estimate
     auc: Estimate
     reference: Estimate | None = None
+    canaries: Estimate | None = None
 
     @classmethod
     def read(cls, cell, path):
@@ -60,7 +62,7 @@ class Point:
         report = json.loads(Path(path).read_text("utf-8"))
         strongest = report["attacks"][report["strongest_attack"]]
         rates = ("train_accuracy", "test_accuracy", "attack_accuracy")
-        other = report.get("reference")
+        other, planted = report.get("reference"), report.get("canaries")
         return cls(
             defence=cell.defence,
             strength=cell.strength,
@@ -69,6 +71,7 @@ class Point:
             tpr=Estimate(**strongest["tpr_at_fpr"][FPR]),
             auc=Estimate(**strongest["auc"]),
             reference=other and Estimate(**other["attack_accuracy"]),
+            canaries=planted and Estimate(**planted["attack_accuracy"]),
         )
 
     @property
@@ -96,6 +99,9 @@ def run(
     defences="all",
     *,
     dataset="location30",
+    suite="adaptive",
+    shadows=SHADOWS,
+    canaries=None,
     attacks=(),
     points=5,
     epochs=None,
@@ -105,13 +111,15 @@ def run(
 ):
     """Trains and attacks every defence at every strength, prints the table and writes the folder `out`.
 
-    What is in the folder is not trained again, so that a sweep that was stopped goes on; but what is there of another
-    defence, setting or version is made anew.
+    Each point is judged by an attacker who trains shadow models with the same defence, and in a second training by
+    canaries, the records that stand out. What is in the folder is not trained again, so that a sweep that was stopped
+    goes on; but what is there of another defence, setting or version is made anew.
 
     Args:
         defences: names in `DEFENCES`, separated by commas, or "all"; plain training is always among them.
         dataset: a name in `SETTINGS`.
-        attacks: keys of attacks beside those of the standard suite.
+        suite, shadows, canaries: as for `mpreg.recipes.studies.defence_table.run`.
+        attacks: keys of attacks beside those of the suite.
         points: strengths a defence, at least 1, spread over all that it has.
         epochs: of all trainings; None as in `SETTINGS`.
         validation: whether half of the reference records stand for the non-members, to choose strengths by: a choice
@@ -128,26 +136,43 @@ def run(
     wanted = chosen(defences)
     check_count("points", points, 1)
     setting = setting_of(SETTINGS, dataset).but(epochs=epochs)
+    judges = options_of(setting, attackers=suite, shadows=shadows, canaries=canaries)
     cells = [
-        Cell(dataset, defence.name, seed, strength, epochs, validation, tuple(attacks))
+        Cell(dataset, defence.name, seed, strength, epochs, validation, tuple(attacks), **judges)
         for defence in wanted
         for strength in spread(defence.strengths, points)
     ]
     out = Path(out) if out else Path("mpreg-frontier") / dataset
-    runs = out / "runs" / Cell(dataset, "sweep", seed, None, epochs, validation, tuple(attacks)).name
+    runs = out / "runs" / dataclasses.replace(cells[0], defence="sweep", strength=None).name
     data, split = setting.draw(seed, validation=validation)
-    console.print(f"{data.description}\n{split}")
+    console.print(f"{data.description}\n{split}\n{announced(cells)}")
     found = []
     with progress_bar("training and attacking", len(cells)) as advance:
         for cell in cells:
-            advance(name(cell), 0)
-            found.append(make(cell, data, split, runs / name(cell)))
-            advance(name(cell))
+            own = name(cell)
+            advance(own, 0)
+            found.append(
+                make(
+                    cell,
+                    data,
+                    split,
+                    runs / own,
+                    out / "shadows",
+                    lambda words, own=own: advance(f"{own}: {words}", 0),
+                )
+            )
+            advance(own)
     title = f"{dataset}, {setting.epochs} epochs, seed {seed}"
     # Figures on the non-members are for judging: to choose by them would flatter the choice.
     choice = choice_of(found) if validation else None
     said = [f"Test accuracy that may be lost: {100 * AFFORDED:g} points. {choice}"] if choice else []
-    write(found, out, title=title, notes=[f"{data.description} {split}.", NOTE, *said], choice=choice)
+    write(
+        found,
+        out,
+        title=title,
+        notes=[f"{data.description} {split}.", announced(cells), NOTE, *said],
+        choice=choice,
+    )
     print_table(title, *rows_of(found))
     console.print(
         "\n".join([*said, NOTE, str(split), f"Table and picture: {out}"])
@@ -169,22 +194,27 @@ def name(cell):
     return cell.defence if cell.strength is None else f"{cell.defence}_{cell.strength:g}"
 
 
-def make(cell, data, split, folder):
-    """The `Point` of a cell, from its folder where that has a report of today's defence."""
+def make(cell, data, split, folder, shadows=None, said=lambda words: None):
+    """The `Point` of a cell, from its folder where that has a report of today's defence.
+
+    Args:
+        cell: the `Cell`.
+        data, split: what it is trained on.
+        folder: of its report and logs.
+        shadows: folder for what shadow models answer.
+        said: function that is told, in a few words, what is done.
+    """
     path, stamp = folder / "report.json", cell.stamp()
     if read_kept(path, stamp) is None:
         shutil.rmtree(folder, ignore_errors=True)  # logs of a training that was stopped
-        keep(path, _train_and_attack(cell, data, split, folder).to_dict(), stamp)
+        keep(path, _train_and_attack(cell, data, split, folder, shadows, said).to_dict(), stamp)
     return Point.read(cell, path)
 
 
-def _train_and_attack(cell, data, split, folder):
+def _train_and_attack(cell, data, split, folder, shadows, said):
     defence = defence_of(cell.defence)
     watch = [PrivacyMeter(split, log_dir=folder), keras.callbacks.TensorBoard(folder, write_graph=False)]
-    model = defence.train(cell.setting, data, split, seed=cell.seed, strength=cell.strength, callbacks=watch)
-    report = mpreg.evaluate(
-        model, split, attacks=cell.suite, reference=defence.consumes_reference, seed=cell.seed
-    )
+    report = attack_with_canaries(cell, shadows, drawn=(data, split), callbacks=watch, said=said).report
     write_report(folder, report)
     # Strengths of two defences have nothing in common but their order, so a plot of all needs their rank.
     rank = 0 if defence.name == UNDEFENDED else 1 + [*defence.strengths, cell.strength].index(cell.strength)
@@ -220,7 +250,8 @@ def rows_of(points):
     best = frontier_of(points)
     consumed = any(point.reference is not None for point in points)
     header = ["defence", "strength", "training", "test", "strongest attack", "TPR at 1 % FPR"]
-    header += ["attack on reference"] * consumed + ["frontier"]
+    planted = any(point.canaries is not None for point in points)
+    header += ["attack on reference"] * consumed + ["attack on canaries"] * planted + ["frontier"]
     rows = []
     for point in points:
         row = [
@@ -231,8 +262,9 @@ def rows_of(points):
             f"{percent_with_interval(point.attack_accuracy)} {point.strongest_attack}",
             percent_with_interval(point.tpr),
         ]
-        reference = "-" if point.reference is None else percent_with_interval(point.reference)
-        rows.append([*row, *[reference] * consumed, "●" if point in best else ""])
+        further = [point.reference] * consumed + [point.canaries] * planted
+        row += ["-" if figure is None else percent_with_interval(figure) for figure in further]
+        rows.append([*row, "●" if point in best else ""])
     return header, rows
 
 
@@ -287,6 +319,7 @@ def _plot_defence(axes, name, points, number):
 @options.plugins()
 @click.option("--defences", default="all", show_default=True, help=f"Of {', '.join(DEFENCES)}; with commas.")
 @options.dataset(SETTINGS)
+@options.attackers
 @options.attacks
 @click.option(
     "--points", type=click.IntRange(min=1), default=5, show_default=True, help="Strengths a defence."

@@ -82,6 +82,9 @@ class TestHelp:
         given = {
             "defences": "l2",
             "dataset": "digits",
+            "suite": "adaptive",
+            "shadows": 16,
+            "canaries": None,
             "attacks": ("gap",),
             "epochs": 2,
             "out": None,

@@ -55,16 +55,19 @@ def write_hparams(log_dir, *, hparams, report, choices=None):
     report = read_report(report)
     infos = _infos(hparams, choices or {})
     strongest = strongest_of(report)
-    reached = (
+    reached = [
         report["test_accuracy"],
         report["attack_accuracy"],
         report["train_accuracy"],
         strongest["tpr_at_fpr"][str(FPR)],
         strongest["auc"],
-    )
+    ]
+    shown = dict(METRICS)
+    if report.get("canaries"):
+        shown["report/canary_attack_accuracy"] = "attack accuracy on canaries"
+        reached.append(report["canaries"]["attack_accuracy"])
     metrics = [
-        api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=shown)
-        for tag, shown in METRICS.items()
+        api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=name) for tag, name in shown.items()
     ]
     trial = ", ".join(map(str, hparams.values()))
     folder = os.path.join(log_dir, FOLDER)
@@ -73,7 +76,7 @@ def write_hparams(log_dir, *, hparams, report, choices=None):
             0,
             summary.experiment_pb(infos, metrics),
             hparams_pb(hparams, trial_id=trial),
-            scalars(dict(zip(METRICS, map(float, reached), strict=True))),
+            scalars(dict(zip(shown, map(float, reached), strict=True))),
             summary.session_end_pb(api_pb2.STATUS_SUCCESS),
         )
     return folder

@@ -13,7 +13,7 @@ from support.registries import forgetting
 import mpreg
 from mpreg.attacks import draw_membership
 from mpreg.catalogue import DEFENCES, SETTINGS, Defence, register
-from mpreg.recipes.studies import adaptive, defence_table
+from mpreg.recipes.studies import adaptive, compare, defence_table, frontier
 from mpreg.recipes.studies.cells import Cell
 from mpreg.recipes.studies.shadows import KeptShadows
 
@@ -281,3 +281,33 @@ def test_a_second_training_lends_its_canaries_to_the_first(tmp_path):
     assert report.members == 60 and report.canaries.members == 6
     assert float(report.attack_accuracy) == float(plain.attack_accuracy)
     assert report.notes[-1].startswith("Canaries: 6 mislabelled members and as many non-members of a second")
+
+
+def test_compare_and_the_frontier_judge_alike(tmp_path, monkeypatch):
+    """Both show canaries beside the adaptive attack, and go on where they were."""
+    monkeypatch.setattr(frontier, "PrivacyMeter", lambda split, log_dir: None)
+    judges = {"shadows": 2, "canaries": "mislabelled:6", "dataset": "digits"}
+    comparison = compare.run("memory", **judges, out=tmp_path / "compared")
+    report = comparison["memory"]
+    assert (report.cost["shadow_models"], report.canaries.members) == (2, 6)
+    assert "attack on canaries" in comparison.to_markdown()
+    TRAINED.reset_mock()
+    again = compare.run("memory", **judges, out=tmp_path / "compared")
+    assert TRAINED.call_count == 4  # both targets, plain and with canaries
+    assert again["memory"].attack_accuracy == report.attack_accuracy
+    (plain, point) = frontier.run("memory", **judges, points=1, out=tmp_path / "swept")
+    assert point.attack_accuracy == report.attack_accuracy
+    assert point.canaries == report.canaries.attack_accuracy
+    header, rows = frontier.rows_of([plain, point])
+    assert header[-2:] == ["attack on canaries", "frontier"] and len(rows[0]) == len(header)
+    TRAINED.reset_mock()
+    frontier.run("memory", **judges, points=1, out=tmp_path / "swept")
+    assert not TRAINED.called
+
+
+def test_what_it_costs_is_announced():
+    cells = [Cell("digits", name, shadows=16, canaries="twins:10") for name in ("undefended", "memory")]
+    said = adaptive.announced(cells)
+    assert "16 shadow models" in said and "68 trainings" in said and "10 members" in said
+    assert "34 trainings" in adaptive.announced([dataclasses.replace(cell, canaries="") for cell in cells])
+    assert adaptive.announced([Cell("digits", "memory")]) == adaptive.STANDARD_ONLY

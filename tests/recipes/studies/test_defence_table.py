@@ -158,7 +158,8 @@ class TestCommands:
         assert CliRunner().invoke(defence_table.command, options).exit_code == 0
 
     def test_compare_writes_reports_and_models(self, tmp_path):
-        options = ["--dataset", "digits", "--defences", "early-stopping", "--out", str(tmp_path)]
+        options = ["--dataset", "digits", "--defences", "early-stopping", "--attacks", "standard"]
+        options += ["--out", str(tmp_path)]
         done = CliRunner().invoke(main, ["compare", *options])
         assert done.exit_code == 0, done.output
         written = {path.name for path in tmp_path.iterdir()}

@@ -136,13 +136,13 @@ class TestASweep:
             train = type(DEFENCES["l2"]).train
             patch.setattr(type(DEFENCES["l2"]), "train", counted)
             patch.setattr(mpreg, "evaluate", functools.partial(mpreg.evaluate, attacks="fast"))
-            frontier.run("l2", dataset="digits", points=1, out=out)
+            frontier.run("l2", dataset="digits", suite="standard", points=1, out=out)
             first, trained[:] = list(trained), []
             runs = out / "runs" / "digits_sweep_seed0"
             stopped = runs / f"l2_{STRENGTHS[0]:g}" / "train" / "events.stopped"
             stopped.parent.mkdir(parents=True)
             stopped.touch()
-            points = frontier.run("l2", dataset="digits", points=2, out=out)
+            points = frontier.run("l2", dataset="digits", suite="standard", points=2, out=out)
         return points, out, first, trained, runs
 
     def test_what_is_there_is_not_trained_again(self, sweep):
