@@ -34,6 +34,7 @@ from mpreg.catalogue.registries import NETWORKS as NETWORKS
 from mpreg.catalogue.registries import SETTINGS as SETTINGS
 from mpreg.catalogue.setting import Setting as Setting
 from mpreg.catalogue.setting import setting_of as setting_of
+from mpreg.catalogue.stranger import OwnData as OwnData
 
 _FAMILIES = (
     networks,

@@ -6,6 +6,8 @@ import importlib.util
 import sys
 from pathlib import Path
 
+from mpreg.catalogue.stranger import OwnData
+
 _loaded = {}  # module by the name or path it was loaded by
 
 
@@ -13,7 +15,8 @@ def load_plugin(name):
     """Imports a module that registers defences, networks, settings, data sets or attacks, once a process; returns it.
 
     Args:
-        name: a module as Python imports it, such as `"lab.defences"`, or the path of a `.py` file.
+        name: a module as Python imports it, such as `"lab.defences"`, or the path of a `.py` file. An `OwnData`
+            registers itself.
 
     Raises:
         ValueError: there is no such module or file.
@@ -23,6 +26,9 @@ def load_plugin(name):
     mpreg.catalogue.load_plugin("my_defences.py")
     ```
     """
+    if isinstance(name, OwnData):
+        _loaded[name] = _loaded.get(name) or name.register()
+        return _loaded[name]
     path = Path(name)
     if path.suffix == ".py":
         name = str(path.resolve())

@@ -8,7 +8,9 @@ import keras
 
 from mpreg import datasets
 from mpreg.catalogue.networks import network_of
+from mpreg.catalogue.trained_by import TrainedBy
 from mpreg.data import MembershipSplit, take
+from mpreg.data.split import draw_rows
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,7 @@ class Setting:
         epochs: without and with defence, so that stopping early is not taken for the defence's doing.
         penalty: weight of the gain, for the defended classifier.
         batch_size: members a step.
+        trained_by: how else than by Adam and cross-entropy on class probabilities; None for that.
 
     Example:
     ```python
@@ -46,6 +49,7 @@ class Setting:
     epochs: int
     penalty: float = 0.0
     batch_size: int = 128
+    trained_by: TrainedBy | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "name", self.name or self.dataset)
@@ -76,15 +80,22 @@ class Setting:
         )
         return data, validation_part(split) if validation else split
 
+    def rows(self, data, seed):
+        """Rows of the data of each role, as `draw` draws them; None for no reference."""
+        roles = {"members": self.members, "reference": self.reference, "nonmembers": self.nonmembers}
+        return draw_rows(data.features, data.labels, **roles, seed=seed, duplicates="drop")
+
     def target(self, data, seed):
         """A fresh classifier for the data."""
         return network_of(self.network)(data.features.shape[1:], data.classes, seed)
 
     def compiled(self, model):
         """The classifier, ready to be trained."""
-        model.compile(
-            keras.optimizers.Adam(self.learning_rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
-        )
+        if self.trained_by is None:
+            optimizer, loss = keras.optimizers.Adam(self.learning_rate), "sparse_categorical_crossentropy"
+        else:
+            optimizer, loss = self.trained_by.fresh(self.learning_rate)
+        model.compile(optimizer, loss, metrics=["accuracy"])
         return model
 
     def fresh(self, data):

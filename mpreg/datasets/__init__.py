@@ -40,7 +40,7 @@ def register(loader, *, replace=False):
     """Adds a data set of one's own, which `load` then knows by its name; returns the loader.
 
     Args:
-        loader: a `Loader`.
+        loader: a `Loader`, or an `OwnFile`.
         replace: whether it may take the place of one of the same name.
 
     Raises:

@@ -1,8 +1,9 @@
 """Data sets in files of one's own: tables, arrays, pictures and saved `tf.data` datasets."""
 
+import functools
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,7 @@ class OwnFile:
         drop: columns of a table to leave out.
         encoding: the `Encoding` of a table; None finds one, and `"none"` takes a table of numbers as it is.
         image_size: pixels of height and of width to bring pictures to.
+        digest: SHA-256 of what is in it, which is found.
 
     Raises:
         ValueError: an option that is missing, or that does not go with such a file.
@@ -51,6 +53,7 @@ class OwnFile:
     drop: tuple = ()
     encoding: Encoding | str | None = None
     image_size: int | None = None
+    digest: str = field(init=False, repr=False)
 
     def __post_init__(self):
         object.__setattr__(self, "drop", (self.drop,) if isinstance(self.drop, str) else tuple(self.drop))
@@ -69,6 +72,11 @@ class OwnFile:
         ):
             if given is not None and not fits:
                 raise ValueError(f"{name} does not go with {path}. Received: {name}={given!r}")
+        object.__setattr__(self, "digest", digest_of_file(path))
+
+    def __call__(self, **_):
+        """The `Dataset`, as loaders give it: what is registered by `mpreg.catalogue.OwnData` is read once."""
+        return _read_once(self)
 
     @property
     def name(self):
@@ -121,6 +129,11 @@ class OwnFile:
             if {x, y} <= set(arrays):
                 return arrays[x], arrays[y]
         raise ValueError(f"{path} must hold the arrays x and y. Received: {', '.join(arrays) or 'none'}")
+
+
+@functools.lru_cache(maxsize=1)
+def _read_once(file):
+    return file.read()
 
 
 def _as_it_is(table, file):
