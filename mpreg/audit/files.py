@@ -1,16 +1,16 @@
 """The files of `mpreg audit`: records and predictions read without pickles, results written whole or not at all."""
 
-import hashlib
 import re
 import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from mpreg.data import check_labels
+from mpreg.data import check_labels, take
 from mpreg.data.records import check_pair
+from mpreg.datasets import Encoding, OwnFile
 from mpreg.datasets.archives import most_bytes, read_npz
-
-HASHED_AT_ONCE = 1 << 20  # bytes
+from mpreg.datasets.own import TABLES, digest_of_file
+from mpreg.datasets.rows import read_rows
 
 
 @dataclass(frozen=True)
@@ -45,22 +45,21 @@ class RecordFile:
 
 
 def source(role, path, records=None):
-    """The `Source` of a file."""
+    """The `Source` of a file, or of all files in a folder."""
     path = Path(path)
-    digest, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while block := file.read(HASHED_AT_ONCE):
-            digest.update(block)
-            size += len(block)
-    return Source(role, str(path), digest.hexdigest(), size, records)
+    parts = [part for part in path.rglob("*") if part.is_file()] if path.is_dir() else [path]
+    size = sum(part.stat().st_size for part in parts)
+    return Source(role, str(path), digest_of_file(path), size, records)
 
 
-def read_inputs(path, role):
+def read_inputs(path, role, **own):
     """The `RecordFile` of an `.npz` with `x` and `y`; several inputs are `x0`, `x1`, ... or `x_<name>`.
 
     Args:
-        path: the file; nothing in it is unpickled.
+        path: the file; nothing in it is unpickled. A table, an `.npy` file or a folder is read as by
+            `mpreg.datasets.load`.
         role: whose records these are, for errors: "members", "nonmembers" or "reference".
+        **own: of a file other than `.npz`, options of `mpreg.datasets.OwnFile`.
 
     Raises:
         ValueError: no `.npz`, a broken or encrypted one, or one that unpacks to more than half of the memory; arrays
@@ -74,10 +73,53 @@ def read_inputs(path, role):
     x, y = read_inputs("members.npz", "members").pair
     ```
     """
+    if Path(path).suffix in (*TABLES, ".npy") or Path(path).is_dir():
+        data = OwnFile(path=str(path), **_fitting(path, own)).read()
+        return RecordFile(check_pair(tuple(data), role), source(role, path, len(data.labels)))
     arrays = _arrays(path, role)
     if "y" not in arrays or not _input_names(arrays):
         raise ValueError(_lacking(path, role, arrays, "x and y", "predictions and labels"))
     return RecordFile(check_pair((_inputs(arrays), arrays["y"]), role), source(role, path, len(arrays["y"])))
+
+
+def read_split(data, rows, **own):
+    """`RecordFile`s by role of one data file, whose rows of each role a `split.npz` tells.
+
+    Args:
+        data: the data file, as `mpreg.datasets.load` takes it.
+        rows: the `split.npz` that `mpreg protect` and `mpreg compare` write.
+        **own: options of `mpreg.datasets.OwnFile`.
+
+    Returns:
+        The pairs `(x, y)` by role, and the `Source`s.
+
+    Raises:
+        ValueError: a split of another data file, or files that do not hold what they must.
+        OSError: a file cannot be read.
+    """
+    file = OwnFile(path=str(data), **_fitting(data, own))
+    found = file.read()
+    roles = read_rows(rows, digest=file.digest, records=len(found.labels))
+    pairs = {role: check_pair(take(tuple(found), part), role) for role, part in roles.items()}
+    return pairs, [source("data", data, len(found.labels)), source("split", rows)]
+
+
+def encoding_of(model, given=None):
+    """The `Encoding` in a file that is given, or in `encoding.json` beside a model, and its path; None for neither.
+
+    Raises:
+        ValueError: a file that holds no encoding.
+        OSError: it cannot be read.
+    """
+    beside = Path(model).parent / "encoding.json"
+    path = given or (beside if beside.is_file() else None)
+    return (None, None) if path is None else (Encoding.from_json(path), path)
+
+
+def _fitting(path, own):
+    """The options that go with a file: an encoding is for tables alone, and a table without one stays as it is."""
+    table = Path(path).suffix in TABLES
+    return {**own, "encoding": (own.get("encoding") or "none") if table else None}
 
 
 def read_predictions(path, role):

@@ -2,14 +2,16 @@
 
 import datetime
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mpreg._files import check_as_written, check_outputs, write_all, write_json
 from mpreg.attacks.whitebox.gradient_norms import GradientNorms, HiddenGradients, gradient_norms
-from mpreg.audit.files import read_inputs, read_predictions, source
+from mpreg.audit.files import encoding_of, read_inputs, read_predictions, read_split, source
 from mpreg.audit.gate import judge
 from mpreg.audit.member_scores import member_scores_file
 from mpreg.audit.saved_model import load_model, shadow_fleet
 from mpreg.data import MembershipSplit, check_distinct
+from mpreg.datasets.own import TABLES
 from mpreg.evaluation.evaluate import evaluate, evaluate_predictions
 from mpreg.evaluation.report import PrivacyReport
 from mpreg.progress import progress_bar
@@ -160,10 +162,13 @@ def audit_predictions(
 
 def audit_model(
     model,
-    members,
-    nonmembers,
+    members=None,
+    nonmembers=None,
     *,
     reference=None,
+    data=None,
+    rows=None,
+    own=None,
     attacks="standard",
     shadows=None,
     from_logits=None,
@@ -177,8 +182,11 @@ def audit_model(
 
     Args:
         model: a `.keras` file.
-        members, nonmembers: `.npz` files with `x` and `y`.
+        members, nonmembers: `.npz` files with `x` and `y`, or other files that `mpreg.datasets.load` reads.
         reference: one with records that a defence learned from; they are attacked as if they were members.
+        data, rows: in place of these, one data file, and the `split.npz` that tells whose role its rows have.
+        own: options of `mpreg.datasets.OwnFile` for files other than `.npz`. A table is encoded as the `encoding` says,
+            a path, or `encoding.json` beside the model; without one it must hold numbers, which stay as they are.
         attacks: `"fast"`, `"standard"` or `"strong"`.
         shadows: for `"strong"`, `(count, epochs, batch_size)` of shadow models, which are trained like the model.
         from_logits, seed: as for `evaluate`.
@@ -190,13 +198,25 @@ def audit_model(
             for `evaluate`.
         OSError: a file cannot be read.
     """
-    roles = {"members": members, "nonmembers": nonmembers, "reference": reference}
-    files = {role: read_inputs(path, role) for role, path in roles.items() if path is not None}
-    pairs = {role: file.pair for role, file in files.items()}
+    own = dict(own or {})
+    own["encoding"], encoding = encoding_of(model, own.get("encoding"))
+    if data is None:
+        roles = {"members": members, "nonmembers": nonmembers, "reference": reference}
+        files = {role: read_inputs(path, role, **own) for role, path in roles.items() if path is not None}
+        pairs, sources = (
+            {role: file.pair for role, file in files.items()},
+            [file.source for file in files.values()],
+        )
+    else:
+        pairs, sources = read_split(data, rows, **own)
     split = MembershipSplit(pairs["members"], pairs.get("reference"), pairs["nonmembers"], duplicates="allow")
     if not allow_duplicates:
         check_distinct({role: getattr(split, role) for role in ROLES if role in pairs}, remedy=REMEDY)
-    sources = [source("model", model), *(file.source for file in files.values())]
+    if encoding is not None and any(Path(file.file).suffix in TABLES for file in sources):
+        sources.append(source("encoding", encoding))
+        options.setdefault("class_names", None)
+        options["class_names"] = options["class_names"] or list(map(str, own["encoding"].classes))
+    sources = [source("model", model), *sources]
     loaded = load_model(model, compiled=shadows is not None)
     if shadows is not None:
         shadows = shadow_fleet(loaded, *shadows)
@@ -206,7 +226,7 @@ def audit_model(
             split,
             attacks=attacks,
             shadows=shadows,
-            reference=reference is not None,
+            reference="reference" in pairs,
             from_logits=from_logits,
             seed=seed,
         )

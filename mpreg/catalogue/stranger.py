@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import warnings
 
 import keras
 import numpy as np
@@ -17,6 +18,7 @@ from mpreg.catalogue.setting import Setting
 from mpreg.catalogue.trained_by import TrainedBy
 from mpreg.data.duplicates import digest_records, first_equal
 from mpreg.datasets.own import OwnFile, digest_of_file
+from mpreg.datasets.rows import write_rows
 
 MEMBERS, REFERENCE = 0.4, 0.3  # of the different records; the rest are non-members
 FEWEST = 60  # different records
@@ -128,7 +130,11 @@ class SavedNetwork:
 
 @functools.lru_cache(maxsize=1)
 def _loaded(network):
-    model = load_model(network.path, compiled=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message="Skipping variable loading for optimizer"
+        )  # it is not gone on with
+        model = load_model(network.path, compiled=True)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(
             f"{network.path} must have one input and one output. Received: {len(model.inputs)} inputs, "
@@ -177,6 +183,23 @@ class Suited:
         if first is None or (len(shape) == 3 and not self.rescaled):
             return model
         return keras.Sequential([keras.Input(shape), first, *model.layers])
+
+
+def write_beside(out, setting, data, *, seed):
+    """Writes what a model of one's own data needs beside it: `encoding.json` of a table, and `split.npz`.
+
+    Args:
+        out: the folder, which is there.
+        setting: a `Setting`; nothing is written where it is not of a file of one's own.
+        data: its data.
+        seed: of the split.
+    """
+    file = datasets.loader_of(setting.dataset)
+    if not isinstance(file, OwnFile):
+        return
+    if data.encoding is not None:
+        data.encoding.to_json(out / "encoding.json")
+    write_rows(out / "split.npz", setting.rows(data, seed), digest=file.digest)
 
 
 def suited_to(data):

@@ -6,17 +6,29 @@ import sys
 import click
 
 from mpreg.cli.start_up import import_tensorflow
+from mpreg.recipes import own_data
 
 ATTACKS = ("fast", "standard", "strong")
 ABOVE_LIMIT = 1
+_OF_A_MODEL = ("reference", "allow_duplicates", "label", "drop", "encoding")
 _FILE = click.Path(exists=True, dir_okay=False)
+_DATA = click.Path(exists=True)
 
 
 @click.command()
 @click.argument("model", type=_FILE, required=False)
-@click.option("--members", type=_FILE, help=".npz with x and y of records that MODEL was trained on.")
-@click.option("--nonmembers", type=_FILE, help=".npz with x and y of records that it was not trained on.")
-@click.option("--reference", type=_FILE, help=".npz with x and y of records that a defence learned from.")
+@click.option("--members", type=_DATA, help="Records that MODEL was trained on: .npz with x and y, .csv, ...")
+@click.option("--nonmembers", type=_DATA, help="Records that it was not trained on.")
+@click.option("--reference", type=_DATA, help="Records that a defence learned from.")
+@click.option("--data", type=_DATA, help="All of them in one file, in place of these three; with --split.")
+@click.option("--split", "rows", type=_FILE, help="The split.npz that tells the role of each row of --data.")
+@own_data.label
+@own_data.drop
+@click.option(
+    "--encoding",
+    type=_FILE,
+    help="How a table is encoded. [default: encoding.json beside MODEL, or not at all]",
+)
 @click.option("--member-predictions", type=_FILE, help=".npz with predictions and labels, instead of MODEL.")
 @click.option("--nonmember-predictions", type=_FILE, help="The same for records it was not trained on.")
 @click.option("--attacks", type=click.Choice(ATTACKS), default="standard", show_default=True)
@@ -51,7 +63,8 @@ def command(**given):
     Ends with 0; with 1 if a figure is above a limit set by --fail-above; with 2 if the input is wrong; with 3 if
     it failed itself. FIGURE is
     attack_accuracy, attack_auc, advantage, precision, recall, tpr_at_fpr_0.01, tpr_at_fpr_0.001, tpr_at_fpr_0,
-    epsilon_lower_bound, gap_bound or generalization_gap. Nothing in the files is unpickled or run.
+    epsilon_lower_bound, gap_bound or generalization_gap. Nothing in the files is unpickled or run. Records may also be
+    a .csv or .parquet table with --label COLUMN, .npy with --label LABELS.npy, or a folder of pictures by class.
     """
     found, paths = _audit(**given)
     click.echo(found.report.to_markdown())
@@ -102,11 +115,12 @@ def _audit(
     if not dpia and (epsilon is not None or delta is not None):
         raise click.UsageError("--epsilon and --delta are for the assessment: say --dpia too")
     check_guarantee(epsilon, delta)  # before minutes are spent
-    _check_way(model, by_predictions, records["members"], records["nonmembers"])
-    inputs = [model, *by_predictions, class_names, *(records[role] for role in audits.ROLES)]
+    _check_way(model, by_predictions, records)
+    files = (*audits.ROLES, "data", "rows", "encoding")
+    inputs = [model, *by_predictions, class_names, *(records[name] for name in files)]
     audits.check_folder(out, inputs, dpia=dpia)
     if model is None:
-        if records["reference"] is not None or options["attacks"] == "strong" or records["allow_duplicates"]:
+        if options["attacks"] == "strong" or any(records[name] for name in _OF_A_MODEL):
             raise click.UsageError("--reference, --strong and --allow-duplicates need MODEL and its records")
         found = audits.audit_predictions(*by_predictions, coarse=coarse, **options)
     elif coarse:
@@ -117,6 +131,9 @@ def _audit(
             records["members"],
             records["nonmembers"],
             reference=records["reference"],
+            data=records["data"],
+            rows=records["rows"],
+            own={name: records[name] or None for name in ("label", "encoding")} | {"drop": records["drop"]},
             shadows=_shadows(options["attacks"], records),
             allow_duplicates=records["allow_duplicates"],
             **options,
@@ -124,15 +141,21 @@ def _audit(
     return found, found.write(out, dpia={"epsilon": epsilon, "delta": delta} if dpia else None)
 
 
-def _check_way(model, predictions, members, nonmembers):
-    """Either MODEL and records, or predictions; anything else is a usage error."""
-    records = [members, nonmembers]
-    if model is None and all(predictions) and not any(records):
+def _check_way(model, predictions, records):
+    """Either MODEL and records, in files of their own or in one, or predictions; anything else is a usage error."""
+    apart, together = (
+        [records[name] for name in names] for names in (("members", "nonmembers"), ("data", "rows"))
+    )
+    if model is None and all(predictions) and not any((*apart, *together)):
         return
-    if model is not None and all(records) and not any(predictions):
-        return
+    if model is not None and not any(predictions):
+        if all(apart) and not any(together):
+            return
+        if all(together) and not any((*apart, records["reference"])):
+            return
     raise click.UsageError(
-        "give MODEL.keras with --members and --nonmembers, or --member-predictions and --nonmember-predictions"
+        "give MODEL.keras with --members and --nonmembers, or --member-predictions and --nonmember-predictions, or "
+        "MODEL.keras with --data and --split"
     )
 
 

@@ -4,6 +4,7 @@ import click
 
 from mpreg.cli.start_up import import_tensorflow
 from mpreg.recipes import options
+from mpreg.recipes.own_data import own_data
 
 
 class Compare(click.Command):
@@ -27,6 +28,7 @@ class Compare(click.Command):
     help="Of those below, with commas; or all.",
 )
 @click.option("--dataset", default="location30", show_default=True, help="One of those below.")
+@own_data(import_tensorflow)
 @options.attackers
 @options.attacks
 @options.epochs
@@ -43,7 +45,12 @@ class Compare(click.Command):
     help="Seed of the split, the weights and the attacks.",
 )
 def command(**given):
-    """Train a classifier with several defences, and compare them."""
+    """Train a classifier with several defences, and compare them.
+
+    \b
+    mpreg compare --dataset location30 --defences advreg,l2
+    mpreg compare --data patients.csv --label outcome --defences advreg,l2
+    """
     import_tensorflow()
     from mpreg.recipes.studies.compare import run
 

@@ -175,8 +175,9 @@ def digest_of_file(path):
     """SHA-256 of a file, or of the names and contents of all files in a folder."""
     path, digest = Path(path), hashlib.sha256()
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if file.is_file():
+        if path.is_dir():
             digest.update(str(file.relative_to(path)).encode("utf-8"))
+        if not file.is_dir():
             with file.open("rb") as stream:
                 while block := stream.read(1 << 20):
                     digest.update(block)

@@ -7,6 +7,7 @@ import keras
 import mpreg
 from mpreg.attacks import suite as attacks_of
 from mpreg.catalogue import SETTINGS, chosen, setting_of
+from mpreg.catalogue.stranger import write_beside
 from mpreg.progress import progress_bar
 from mpreg.recipes.studies.adaptive import (
     SHADOWS,
@@ -73,6 +74,7 @@ def run(
             if isinstance(found.model, keras.Model):  # stacking also holds models that are none
                 found.model.save(out / f"{cell.defence}.keras")
             advance(cell.defence)
+    write_beside(out, setting, data, seed=seed)
     comparison = mpreg.compare(reports)
     print_table(f"{dataset}: {len(wanted) - 1} defences", *comparison.rows())
     write_comparison(

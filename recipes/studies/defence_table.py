@@ -17,6 +17,7 @@ from mpreg._text import markdown_table, percent
 from mpreg.catalogue import DEFENCES, SETTINGS, chosen, load_plugin, loaded_plugins, setting_of
 from mpreg.progress import progress_bar
 from mpreg.recipes import options
+from mpreg.recipes.own_data import own_data
 from mpreg.recipes.studies.adaptive import (
     SHADOWS,
     STANDARD_ONLY,
@@ -325,6 +326,7 @@ def _with_range(spread):
     "--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Splits of each data set."
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Cells at a time.")
+@own_data(lambda: None, "datasets")
 @options.attackers
 @options.attacks
 @options.epochs

@@ -19,6 +19,7 @@ from mpreg.evaluation.choice import AFFORDED, choose
 from mpreg.metrics import Estimate
 from mpreg.progress import progress_bar
 from mpreg.recipes import options
+from mpreg.recipes.own_data import own_data
 from mpreg.recipes.studies.adaptive import SHADOWS, announced, attack_with_canaries, options_of
 from mpreg.recipes.studies.cells import Cell
 from mpreg.recipes.studies.kept import keep, read_kept
@@ -319,6 +320,7 @@ def _plot_defence(axes, name, points, number):
 @options.plugins()
 @click.option("--defences", default="all", show_default=True, help=f"Of {', '.join(DEFENCES)}; with commas.")
 @options.dataset(SETTINGS)
+@own_data(lambda: None)
 @options.attackers
 @options.attacks
 @click.option(
