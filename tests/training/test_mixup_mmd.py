@@ -9,7 +9,7 @@ from scipy import stats
 from support import CLASSES, FEATURES, LOSS, assert_same_weights, at_rest, compiled, mlp, records, weights_of
 
 from mpreg.training import MixUpMMD
-from mpreg.training.core.fitting import members_of
+from mpreg.training.core.fitting import Members
 from mpreg.training.mmd.discrepancy import Discrepancy, class_discrepancy
 from mpreg.training.mmd.matched import MatchedReference
 from mpreg.training.mmd.mixing import Mixing
@@ -290,16 +290,16 @@ def test_the_members_that_are_measured_are_those_of_fit(form):
         whole = {"x": tf.data.Dataset.from_tensor_slices((x, y)).batch(10), "y": None}
     elif form == "sequence":
         whole = {"x": Sequence(x, y), "y": None}
-    found_x, found_y = members_of(**whole)(1000)
+    found_x, found_y = Members(**whole)(1000)
     np.testing.assert_array_equal(found_x, x)
     np.testing.assert_array_equal(found_y, y)
-    few, _ = members_of(**whole)(20)
+    few, _ = Members(**whole)(20)
     assert len(few) == 20
 
 
 def test_records_that_keras_validates_on_are_no_members():
     x, y = records()
-    found, _ = members_of(x, y, validation_split=0.25)(1000)
+    found, _ = Members(x, y, validation_split=0.25)(1000)
     np.testing.assert_array_equal(found, x[:36])
 
 

@@ -11,7 +11,7 @@ from mpreg.classifiers.tensors import count_classes
 from mpreg.data import map_arrays, refuse_sparse, text_as_tensor
 from mpreg.training.core.batch import Batch, finite_weights
 from mpreg.training.core.distribution_loss import distribution_loss
-from mpreg.training.core.fitting import fit_with, members_of
+from mpreg.training.core.fitting import Members, fit_with
 from mpreg.training.core.part import MIX, UNPACK
 from mpreg.training.core.wrapping import Wrapper
 
@@ -45,7 +45,7 @@ class TrainingDefence(Wrapper):
         super().__init__(target, name=name, dtype=dtype)
         self.parts = parts
         self.from_logits = from_logits
-        self.members = None  # while fit runs: a function of a number, so many of the records it was given
+        self.members = None  # while fit runs: the `Members` it was given
         self.built = True
 
     @property
@@ -147,9 +147,8 @@ class TrainingDefence(Wrapper):
             refuse_sparse(bound.arguments.get("x"), "x")
         if "x" in bound.arguments:
             bound.arguments["x"] = map_arrays(text_as_tensor, bound.arguments["x"])
-        self.members = members = members_of(
-            *(bound.arguments.get(name) for name in ("x", "y", "validation_split"))
-        )
+        told = ("x", "y", "sample_weight", "validation_split", "batch_size", "steps_per_epoch")
+        self.members = members = Members(**{name: bound.arguments.get(name) for name in told})
         controls = [control for part in self.parts if (control := part.control(members)) is not None]
         for control in controls:
             control.set_model(self)  # a CallbackList of the caller's is not given its model again

@@ -1,5 +1,7 @@
 """What parts need of `fit` beside its steps: some of the records it trains on, and callbacks of their own."""
 
+import math
+
 import keras
 import numpy as np
 
@@ -20,34 +22,73 @@ def fit_with(controls, fit, bound):
     return fit(*bound.args, **bound.kwargs)
 
 
-def members_of(x, y, validation_split=0.0):
-    """A function of a number: about so many of the records that `fit(x, y)` trains on, a pair of arrays.
+class Members:
+    """The records that `fit` trains on; called with a number, about so many of them, a pair of arrays.
 
-    Arrays give evenly spaced records, a `tf.data.Dataset` or `keras.utils.PyDataset` its first batches.
+    Arrays give evenly spaced records, a `tf.data.Dataset` or `keras.utils.PyDataset` its first batches. Those of sample
+    weight 0 are left out, as padding is no member.
+
+    Args:
+        x, y, sample_weight, validation_split, batch_size, steps_per_epoch: as `fit` was given them.
     """
-    return lambda count: _some(x, y, count, 1.0 - (validation_split or 0.0))
+
+    def __init__(
+        self, x, y, *, sample_weight=None, validation_split=0.0, batch_size=None, steps_per_epoch=None
+    ):
+        self._x, self._y, self._weight = x, y, sample_weight
+        self._share = 1.0 - (validation_split or 0.0)
+        self._batch_size, self._steps = batch_size, steps_per_epoch
+
+    def __call__(self, count):
+        elements = self._elements()
+        if elements is not None:
+            return _joined(elements, count)[0]
+        x, y = self._arrays()
+        return take((x, y), evenly_spaced(len(y), count))
+
+    def all(self):
+        """`((x, y), batch size)`: all of them, of a dataset those of one epoch, and how many make a step."""
+        elements = self._elements()
+        if elements is not None:
+            return _joined(elements, math.inf)
+        return self._arrays(), self._batch_size or 32
+
+    def _elements(self):
+        """The batches of an epoch of a dataset; None for arrays."""
+        if hasattr(self._x, "element_spec"):
+            return self._x.take(self._steps) if self._steps else self._x
+        if isinstance(self._x, keras.utils.PyDataset):
+            return (self._x[index] for index in range(self._steps or self._x.num_batches))
+        return None
+
+    def _arrays(self):
+        """Without those that Keras validates on, which are the last ones."""
+        if self._y is None:
+            raise ValueError(
+                "the records in training cannot be read ahead from a generator, which yields them once only. "
+                f"Give fit arrays, a tf.data.Dataset or a PyDataset. Received: {self._x!r}"
+            )
+        first = slice(int(len(self._y) * self._share))
+        pair = take((map_arrays(np.asarray, self._x), np.asarray(self._y)), first)
+        return _of_weight(pair, None if self._weight is None else np.asarray(self._weight)[first])
 
 
-def _some(x, y, count, share):
-    if hasattr(x, "element_spec"):
-        return _of_elements(x, count)
-    if isinstance(x, keras.utils.PyDataset):
-        return _of_elements((x[index] for index in range(x.num_batches)), count)
-    if y is None:
-        raise ValueError(
-            "the training accuracy, which opens and closes the penalty, cannot be measured on a generator, whose "
-            f"records come once only. Give fit arrays, a tf.data.Dataset or a PyDataset, or say gap=0. Received: {x!r}"
-        )
-    records = int(len(y) * share)  # Keras validates on the last ones
-    return take((map_arrays(np.asarray, x), np.asarray(y)), evenly_spaced(records, count))
-
-
-def _of_elements(elements, count):
-    taken, records = [], 0
+def _joined(elements, count):
+    """The records of so many batches that they are `count` or more, and the size of the first batch."""
+    taken, sizes = [], []
     for element in elements:
-        x, y = element[:2]
-        taken.append((x, y))
-        records += len(y)
-        if records >= count:
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(element)
+        sizes.append(len(y))
+        taken.append(_of_weight(keras.tree.map_structure(np.asarray, (x, y)), weights))
+        if sum(len(own) for _, own in taken) >= count:
             break
-    return keras.tree.map_structure(lambda *parts: np.concatenate([np.asarray(p) for p in parts]), *taken)
+    return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *taken), sizes[0]
+
+
+def _of_weight(pair, weights):
+    """The records of a pair whose weight is a number other than 0; all where there are no weights."""
+    if weights is None:
+        return pair
+    (weights,) = keras.tree.flatten(weights)
+    weights = np.asarray(weights).reshape(-1)
+    return take(pair, np.isfinite(weights) & (weights != 0))

@@ -57,7 +57,7 @@ class DefencePart(keras.layers.Layer):
         """A Keras callback that fit adds for this part, or None.
 
         Args:
-            members: function of a number: so many of the records given to fit, `(x, y)`, evenly spread.
+            members: the `Members` given to fit.
         """
         return None
 

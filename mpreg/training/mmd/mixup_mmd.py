@@ -14,21 +14,22 @@ class MixUpMMD(TrainingDefence):
     """Trains a classifier on blends of records, and charges it where its answers tell members from other records.
 
     MixUp: the records of a batch are blended with one another, and so are their labels, with one share a batch, drawn
-    from Beta(alpha, alpha). MMD: the target pays `mmd_weight` times the squared maximum mean discrepancy (biased, of
-    a Gaussian kernel) between its softmax answers on the members of a batch, not blended, and on as many reference
-    records of the same classes; both without Dropout and with the running batch statistics, and the answers on
-    reference records are held fixed. The authors' batches hold one class each; batches here are shuffled, so the
-    discrepancy is taken within each class and weighted by the class' share. Members of a class that the reference
-    lacks take no part in it. The authors descend it in a pass of its own after each epoch, here it is in every step.
+    from Beta(alpha, alpha). MMD: between two epochs the optimizer takes a pass over the members, sorted by class, on
+    the discrepancy alone: `mmd_weight` times the squared maximum mean discrepancy (biased, of a Gaussian kernel)
+    between the target's softmax answers on a batch of members, not blended, and on as many reference records of the
+    same classes, drawn anew each time; both without Dropout and with the running batch statistics, and the answers on
+    reference records are held fixed. Members of a class that the reference lacks take no part in it.
 
-    The penalty is charged only in epochs before which the training accuracy was at least `gap` ahead of the reference
-    accuracy, both without Dropout, on at most 4096 records; so never in the first. It logs `mmd`, the mean
-    discrepancy of charged steps, and `mmd_charged`, the share of steps that were charged. MixUp alone is
-    `mmd_weight=0`, which needs no reference; MMD alone is `alpha=0`. Deploy `model.target_model`.
+    A pass is taken only where, at the end of the epoch before, the training accuracy and the reference accuracy were
+    `gap` apart, both without Dropout, on at most 4096 records; so never ahead of the first epoch, nor after the last,
+    which the authors spare for the accuracy. It logs `mmd`, the mean discrepancy over the pass ahead of the epoch, 0
+    where there was none, and `mmd_charged`, which is 1 where there was one. A schedule of the learning rate counts
+    training steps alone. Passes are taken by `fit`, so `train_on_batch` takes none. MixUp alone is `mmd_weight=0`,
+    which needs no reference; MMD alone is `alpha=0`. Deploy `model.target_model`.
 
-    Cost: MixUp about that of plain training; MMD, while it is charged, one more pass a step over the members and one
-    over reference records, 1.3 times plain training on a small table. MMD uses up the reference records, which the
-    target must never be evaluated on.
+    Cost: MixUp about that of plain training; a pass about one and a half epochs more on a small table, and nothing
+    where the gate stays closed. A dataset is read into memory. MMD uses up the reference records, which the target must
+    never be evaluated on.
 
     Source: Li, Li and Ribeiro, "Membership Inference Attacks and Defenses in Classification Models", CODASPY 2021,
     section 5; Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018.
@@ -38,15 +39,15 @@ class MixUpMMD(TrainingDefence):
         reference: records outside the training set, `(x, y)` or a finite `tf.data.Dataset`, read into memory.
         alpha: of the Beta distribution; 1 draws shares evenly, less leaves records purer, 0 or None blends nothing.
         mmd_weight: weight of the discrepancy, at least 0.
-        gap: lead of the training accuracy, 0 to 1, that opens the penalty; 0 charges every epoch, the first
-            included, and measures nothing.
+        gap: distance of training and reference accuracy, 0 to 1, from which on a pass is taken; 0 takes one between any
+            two epochs, and measures nothing.
         bandwidths: of the Gaussian kernels, whose mean is taken.
         from_logits: whether the target answers with logits; None reads it from its last layer and its loss.
         seed: of the blends and the reference draws.
 
     Raises:
         ValueError: an option out of range, nothing to do, a discrepancy without reference records, or records that
-            the target cannot score.
+            the target cannot score; in `fit` with a discrepancy, records from a generator, which come once only.
 
     Example:
     ```python
