@@ -8,7 +8,7 @@ Source: "Machine Learning with Membership Privacy using Adversarial Regularizati
 published figures are those of the authors' slides.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -19,11 +19,12 @@ from mpreg._text import percent, percent_with_interval
 from mpreg.catalogue import Setting, setting_of
 from mpreg.progress import progress_bar
 from mpreg.recipes import options
-from mpreg.recipes.published_schedule import PublishedSchedule, train_published
+from mpreg.recipes.published_schedule import train_published
+from mpreg.recipes.published_training import CIFAR100, PURCHASE100, TEXAS100
 from mpreg.recipes.settings import LOCATION30_WITH_DROPOUT
 from mpreg.recipes.training import train_defended, train_undefended, watch
 from mpreg.recipes.writing import console, print_table, write_comparison
-from mpreg.training.presets import PUBLISHED_GAME
+from mpreg.training.presets import PUBLISHED_GAME, preset
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ PUBLISHED = {
     "cifar100-densenet": Published((100, 70.6, 54.5), (80.3, 67.6, 51.0)),
 }
 
+# Penalties are those of the paper's form, E log h; the published schedule brings its own form and penalty along.
 # Members and reference records as published, except for CIFAR-100, where the authors' reference set is the test
 # set: here it is a third part, and the three are sized for two cores (`--members` asks for more).
 PURCHASE = {
@@ -49,7 +51,7 @@ PURCHASE = {
     "network": "purchase_mlp",
     "learning_rate": 1e-3,
     "epochs": 20,
-    "penalty": 3.0,
+    "penalty": preset("advreg", "purchase100")["penalty"],
 }
 CIFAR = {
     "dataset": "cifar100",
@@ -58,7 +60,7 @@ CIFAR = {
     "nonmembers": 10_000,
     "learning_rate": 1e-3,
     "epochs": 30,
-    "penalty": 1.0,
+    "penalty": preset("advreg", "cifar100")["penalty"],
 }
 SETTINGS = {
     # not in the paper: small enough to try either schedule on
@@ -72,27 +74,48 @@ SETTINGS = {
         network="texas_mlp",
         learning_rate=1e-4,
         epochs=20,
-        penalty=1.0,
+        penalty=preset("advreg", "texas100")["penalty"],
     ),
     "cifar100": Setting(network="alexnet_cifar", **CIFAR),
     "cifar100-densenet": Setting(network="densenet_bc", **CIFAR),
 }
 
 
-def train_as_published(setting, data, split, *, seed, advance):
-    """Trains with the published schedule and inference network; returns the classifier."""
+# By setting; location30 and the synthetic data, of which nothing is published, as Purchase100.
+TRAININGS = {
+    "texas100": TEXAS100,
+    "cifar100": CIFAR100,
+    "cifar100-densenet": CIFAR100,  # the code is AlexNet's alone
+}
+
+
+def published_training(name, setting, *, epochs=None, penalty=None):
+    """The `PublishedTraining` of a setting; those of which nothing is published keep their epochs and penalty."""
+    training = TRAININGS.get(name, PURCHASE100)
+    if name not in PUBLISHED:
+        epochs, penalty = epochs or setting.epochs, setting.penalty if penalty is None else penalty
+    changes = {"epochs": epochs, "penalty": penalty}
+    return replace(training, **{name: value for name, value in changes.items() if value is not None})
+
+
+def train_as_published(setting, data, split, training, *, seed, advance):
+    """Trains as a `PublishedTraining` says; returns the classifier."""
     keras.utils.set_random_seed(seed)
     target = setting.target(data, seed)
+    if training.weight_decay:
+        target = mpreg.with_l2(target, training.weight_decay / 2)
     train_published(
         target,
         split.members,
         split.reference,
-        schedule=PublishedSchedule(),
-        penalty=setting.penalty,
-        epochs=setting.epochs,
-        batch_size=setting.batch_size,
-        target_optimizer=keras.optimizers.Adam(setting.learning_rate),
-        inference_optimizer=keras.optimizers.Adam(1e-4),
+        schedule=training.schedule,
+        penalty=training.penalty,
+        charge=training.charge,
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        target_optimizer=training.target_optimizer(len(split.members[1]) // training.batch_size),
+        inference_network=training.inference_network,
+        inference_optimizer=keras.optimizers.Adam(training.inference_rate),
         seed=seed,
         on_epoch_end=lambda epoch, logs: advance(),
     )
@@ -105,11 +128,11 @@ def run(dataset="location30", *, schedule="ours", members=None, epochs=None, pen
     Args:
         dataset: a name in `SETTINGS`.
         schedule: `"ours"` trains with `AdversarialRegularization`, which charges members alone as in the paper,
-            `"published"` with the paper's network and its 22 inference steps per target step, which takes some 30 times
-            plain training.
+            `"published"` as the authors' code trained this data set (`PublishedTraining`); on tables its 22 inference
+            steps per target step take some 30 times plain training.
         members: members, and as many reference records; None as in `SETTINGS`.
-        epochs: of both trainings; None as in `SETTINGS`.
-        penalty: weight of the gain; None as in `SETTINGS`.
+        epochs: of both trainings; None as in `SETTINGS`, and as published with the published schedule.
+        penalty: weight of what the target pays; None as in `SETTINGS`, or as published.
         out: folder for the report and pictures; None is `mpreg-nasr2018/<dataset>-<schedule>`.
         seed: seed of the split, the weights and the attacks.
 
@@ -122,7 +145,11 @@ def run(dataset="location30", *, schedule="ours", members=None, epochs=None, pen
     setting = setting_of(SETTINGS, dataset)
     if schedule not in ("ours", "published"):
         raise ValueError(f'schedule must be "ours" or "published". Received: {schedule!r}')
-    setting = setting.but(members=members, reference=members, epochs=epochs, penalty=penalty)
+    setting = setting.but(members=members, reference=members)
+    if schedule == "published":
+        training = published_training(dataset, setting, epochs=epochs, penalty=penalty)
+        epochs, penalty = training.epochs, training.penalty
+    setting = setting.but(epochs=epochs, penalty=penalty)
     out = Path(out) if out else Path("mpreg-nasr2018") / f"{dataset}-{schedule}"
     data, split = setting.draw(seed)
     console.print(f"{data.description}\n{split}")
@@ -132,7 +159,7 @@ def run(dataset="location30", *, schedule="ours", members=None, epochs=None, pen
         )
     with progress_bar("training defended", setting.epochs) as advance:
         if schedule == "published":
-            defended = train_as_published(setting, data, split, seed=seed, advance=advance)
+            defended = train_as_published(setting, data, split, training, seed=seed, advance=advance)
         else:
             callbacks = watch(split, out / "logs" / "defended", advance)
             game = {**PUBLISHED_GAME, "penalty": setting.penalty}

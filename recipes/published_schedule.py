@@ -7,8 +7,8 @@ step, then two target steps that pay for what the network gains.
 
 Departures from the authors' Purchase100 code:
 
-- The objective is the paper's, equations 7 and 8: the inference network descends a cross-entropy, and the target pays
-  E log h on members. The code descends a squared error and charges E h - 1/2.
+- The inference network descends a cross-entropy, as the paper's equation 7 has it. The code descends a squared error.
+  What the target pays is the code's, which differs between data sets and from the paper's E log h: see `CHARGES`.
 - The inference network reads log-probabilities, which any Keras classifier has. The code's reads logits.
 - A pass is every whole batch of the members. The code leaves the last one out: its 19,732 members make 76 rounds,
   here they make 77.
@@ -39,6 +39,18 @@ from mpreg.training.game.options import check_penalty
 
 MEMBERS, REFERENCE = 0, 1
 
+# What the target pays for members, of the inference network's logits. At h = 1/2, where nothing is told, the slopes by
+# the logit are 1/2, 1/4 and 1/4: the same penalty weighs twice as much in the first form.
+CHARGES = {
+    "log": lambda logits: _mean_log_sigmoid(logits),  # E log h, the paper's equation 8
+    "linear": lambda logits: (
+        tf.reduce_mean(tf.sigmoid(logits)) - 0.5
+    ),  # E h - 1/2, the code for Purchase and Texas
+    "square": lambda logits: tf.reduce_mean(
+        tf.sigmoid(logits) ** 2
+    ),  # E h^2, that for CIFAR, which calls 1 - h its h
+}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PublishedSchedule:
@@ -50,7 +62,8 @@ class PublishedSchedule:
     Attributes:
         inference_batches: most inference-network steps a round.
         target_batches: target steps a round.
-        inference_warmup_epochs: passes of the inference network in the first epoch.
+        warmup_epochs: epochs in which the target descends its own loss alone.
+        inference_warmup_epochs: passes of the inference network in the last of these.
         cycle: batches after which the start of a window wraps around.
         cycle_end: batch at which a window is cut off, at least `cycle`.
 
@@ -65,13 +78,14 @@ class PublishedSchedule:
 
     inference_batches: int = 52
     target_batches: int = 2
+    warmup_epochs: int = 1
     inference_warmup_epochs: int = 5
     cycle: int = 150
     cycle_end: int = 153
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
-            least = 0 if field.name == "inference_warmup_epochs" else 1
+            least = 0 if "warmup" in field.name else 1
             check_count(field.name, getattr(self, field.name), least)
         if self.cycle_end < self.cycle:
             raise ValueError(
@@ -113,8 +127,8 @@ def train_published(
         split_members: `(x, y)` arrays to train on.
         split_reference: `(x, y)` arrays of non-members.
         schedule: a `PublishedSchedule`; None is that of the paper.
-        penalty: weight of the gain, at least 0: 3 for Purchase100, 1 for Texas100.
-        epochs: passes over the members by the target, the first one without penalty included.
+        penalty: weight of what the target pays, at least 0.
+        epochs: passes over the members by the target, those without penalty included.
         on_epoch_end: function `(epoch, logs)`, as of a Keras callback.
         options: of the `Players`.
 
@@ -138,9 +152,10 @@ def train_published(
     history = {}
     for epoch in range(epochs):
         players.shuffle(epoch)
-        if epoch == 0:
+        if epoch < schedule.warmup_epochs:
             players.play(range(0), range(players.batches), penalty=0.0)
-            players.play(range(schedule.inference_warmup_epochs * players.batches), range(0), penalty=0.0)
+            passes = schedule.inference_warmup_epochs if epoch + 1 == schedule.warmup_epochs else 0
+            players.play(range(passes * players.batches), range(0), penalty=0.0)
         else:
             for window, batches in schedule.rounds(players.batches):
                 players.play(window, batches, penalty=penalty)
@@ -161,6 +176,7 @@ class Players:
         target_optimizer: of the target; the paper's is Adam at 1e-3 for Purchase100.
         inference_optimizer: of the inference network; Adam at 1e-4 for Purchase100.
         inference_network: as for `AdversarialRegularization`.
+        charge: what the target pays, a name in `CHARGES`.
         from_logits: whether the target answers with logits.
         seed: seed of the inference network's weights and of the order of the records.
 
@@ -178,10 +194,14 @@ class Players:
         target_optimizer="adam",
         inference_optimizer="adam",
         inference_network="nasr2018",
+        charge="linear",
         from_logits=False,
         seed=0,
     ):
         check_count("batch_size", batch_size, 1)
+        if charge not in CHARGES:
+            raise ValueError(f"charge must be one of {', '.join(CHARGES)}. Received: {charge!r}")
+        self._charge = CHARGES[charge]
         pairs = [check_pair(members, "members"), check_pair(reference, "reference")]
         self._sides = [_tensors(pair) for pair in pairs]
         self._batch_size = batch_size
@@ -245,13 +265,13 @@ class Players:
         with tf.GradientTape() as tape:
             scores, labels = answers = self._answers(MEMBERS, rows, training=True)
             loss = tf.add_n([-tf.reduce_mean(tf.reduce_sum(labels * scores, axis=-1)), *self._target.losses])
-            gain = _mean_log_sigmoid(self._network(answers, training=False)[:, 0])
-            total = loss + penalty * gain
+            suspicion = self._network(answers, training=False)[:, 0]
+            total = loss + penalty * self._charge(suspicion)
         weights = self._target.trainable_variables
         self._target_optimizer.apply(tape.gradient(total, weights), weights)
         self._means["loss"].update_state(loss)
         self._means["accuracy"].update_state(_share(tf.argmax(scores, axis=-1) == tf.argmax(labels, axis=-1)))
-        self._means["membership_gain"].update_state(gain)
+        self._means["membership_gain"].update_state(_mean_log_sigmoid(suspicion))
 
     def _answers(self, side, rows, *, training):
         x, y = self._sides[side]

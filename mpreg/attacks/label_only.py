@@ -1,16 +1,28 @@
 """The label-only attack: whoever stays classified correctly under perturbation is called a member."""
 
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
 from mpreg import signals
-from mpreg.attacks.base import PreparedAttack
+from mpreg.attacks.base import Attack
 from mpreg.data.augmentations import altered, check_augment, usual_augmentation
 
+STRENGTH = 0.1  # inverse of the L2 penalty
 
-class LabelOnlyAttack(PreparedAttack):
-    """Counts how often the predicted label stays right on altered copies: members lie deeper in their class.
 
-    Reads nothing but the predicted label, so no defence that hides or blunts the probabilities stops it. The score
-    is 1 for a correctly classified record plus the share of its copies that are classified correctly. Every copy is
-    a query to the target.
+class LabelOnlyAttack(Attack):
+    """Learns from which altered copies keep the right label: members lie deeper in their class.
+
+    Reads nothing but the predicted label, so no defence that hides or blunts the probabilities stops it. Of each record
+    it reads whether it is classified correctly, and whether each of its copies is, one column a copy; a logistic
+    regression on these learns from known records which copies tell most. Every copy is a query to the target.
+
+    The paper learns so from moves of images, by a small network a class, and puts a threshold on the share of copies
+    with random noise. Here the regression serves for both. It against that share added to the record's own correctness,
+    cross-fitted, accuracy / AUC: cifar10 .798 / .855 and .791 / .757 (moves); location30 .845 / .882 and .836 / .880;
+    location30 stopped early .645 / .663 and .650 / .685; digits .537 / .527 and .525 / .538 (noise; split 0 each). A
+    network, or trees, are no better.
 
     Source: Choquette-Choo et al., "Label-Only Membership Inference Attacks", ICML 2021, section 4; Li and Zhang,
     "Membership Leakage in Label-Only Exposures", CCS 2021.
@@ -30,7 +42,10 @@ class LabelOnlyAttack(PreparedAttack):
 
     name = "label-only"
     key = "label_only"
-    threat_model = "sees only the predicted class, also for altered copies of a record"
+    threat_model = (
+        "sees only the predicted class, also for altered copies of a record, and learns from other records of known "
+        "membership"
+    )
     needs = frozenset({"records", "model"})
 
     def __init__(self, augment=None):
@@ -39,10 +54,23 @@ class LabelOnlyAttack(PreparedAttack):
         if augment is None:
             self.needs = self.needs | {"numbers"}
 
-    def score_all(self, access):
+    def prepare(self, access):
+        """Whether each judged record, and each of its copies, is classified correctly, float (n, 1 + copies)."""
         augment = self.augment or usual_augmentation(access.records, seed=access.seed)
-        right, queries = 0.0, 0
+        columns = [signals.correctness(access.answers)]
         for copies in altered(augment, access.records):
-            right += signals.correctness(access.ask(copies, access.labels))
-            queries += 1
-        return signals.correctness(access.answers) + right / queries
+            columns.append(signals.correctness(access.ask(copies, access.labels)))
+        return np.column_stack(columns)
+
+    def fit(self, members, nonmembers, *, seed=0):
+        membership = np.repeat([1, 0], [len(members), len(nonmembers)])
+        self._classifier = LogisticRegression(
+            C=STRENGTH, max_iter=1000, class_weight="balanced", random_state=seed
+        )
+        with threadpool_limits(1):
+            self._classifier.fit(np.concatenate([members, nonmembers]), membership)
+        self.threshold = 0.0  # both sides weigh alike, however many known records either has
+        return self
+
+    def score(self, rows):
+        return self._classifier.decision_function(rows)

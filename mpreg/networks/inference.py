@@ -83,33 +83,63 @@ def nasr2018(classes, *, seed=0):
     model = mpreg.AdversarialRegularization(target, reference, inference_network="nasr2018")
     ```
     """
-    log_probabilities, labels = _inputs(classes)
-    seeds = iter(range(seed * 16, seed * 16 + 16))
-
-    def stack(tensor, widths):
-        for units in widths:
-            initializer = keras.initializers.RandomNormal(stddev=0.01, seed=next(seeds))
-            activation = "relu" if units > 1 else None
-            tensor = layers.Dense(units, activation, kernel_initializer=initializer, dtype="float32")(tensor)
-        return tensor
-
-    answer = stack(log_probabilities, (1024, 512, 64))
-    label = stack(labels, (128, 64))
-    both = layers.Concatenate(dtype="float32")([answer, label])
-    return keras.Model(
-        [log_probabilities, labels], stack(both, (512, 256, 128, 64, 1)), name="nasr2018_inference_network"
+    return _published(
+        classes, seed, "nasr2018", answer=(1024, 512, 64), label=(128, 64), both=(512, 256, 128, 64)
     )
 
 
-NETWORKS = {"compact": compact, "nasr2018": nasr2018}
+def nasr2018_texas100(classes, *, seed=0):
+    """The inference network of the authors' Texas100 code: the answer passes 512-64, the label one linear layer of 64.
+
+    The two together pass 64-1. All else is as in `nasr2018`.
+    """
+    widths = {"answer": (512, 64), "label": (64,), "both": (64,)}
+    return _published(classes, seed, "nasr2018_texas100", **widths, label_activation=None)
+
+
+def nasr2018_cifar100(classes, *, seed=0):
+    """The inference network of the authors' CIFAR-100 code: as `nasr2018`, but 256-128-64-1 behind both.
+
+    It reads labels as 1 for the class and -1 for all others.
+    """
+    widths = {"answer": (1024, 512, 64), "label": (128, 64), "both": (256, 128, 64)}
+    return _published(classes, seed, "nasr2018_cifar100", **widths, signed_labels=True)
+
+
+def _published(classes, seed, name, *, answer, label, both, label_activation="relu", signed_labels=False):
+    """Dense layers by their widths, all weights from N(0, 0.01), and one logit."""
+    inputs = log_probabilities, labels = _inputs(classes)
+    seeds = iter(range(seed * 16, seed * 16 + 16))
+
+    def stack(tensor, widths, activation="relu"):
+        for units in widths:
+            initializer = keras.initializers.RandomNormal(stddev=0.01, seed=next(seeds))
+            tensor = layers.Dense(units, activation, kernel_initializer=initializer, dtype="float32")(tensor)
+        return tensor
+
+    answer = stack(log_probabilities, answer)
+    if signed_labels:
+        labels = layers.Rescaling(2.0, -1.0, dtype="float32")(labels)
+    label = stack(labels, label, label_activation)
+    joined = layers.Concatenate(dtype="float32")([answer, label])
+    logit = stack(stack(joined, both), (1,), None)
+    return keras.Model(list(inputs), logit, name=f"{name}_inference_network")
+
+
+NETWORKS = {
+    "compact": compact,
+    "nasr2018": nasr2018,
+    "nasr2018_texas100": nasr2018_texas100,
+    "nasr2018_cifar100": nasr2018_cifar100,
+}
 
 
 def build_inference_network(network, classes, *, seed=0):
     """The inference network that a name, or a ready `keras.Model`, stands for.
 
     Args:
-        network: `"compact"`, `"nasr2018"` or a `keras.Model` called on `[log_probabilities, labels]`,
-            both (n, classes), that returns one logit a record.
+        network: a name in `NETWORKS` or a `keras.Model` called on `[log_probabilities, labels]`, both (n, classes),
+            that returns one logit a record.
         classes: number of classes.
         seed: seed of the initial weights, where the network is made here.
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from mpreg import metrics, signals
 from mpreg.attacks.access import Access
@@ -42,20 +43,57 @@ def records(count=120, *, kind="continuous", seed=0):
     return x, rng.integers(0, 3, count)
 
 
-def sides(access, scores):
-    return scores[: len(access.members)], scores[len(access.members) :]
+def judged(attack, access):
+    """The verdicts on all records, each by a copy of the attack that never saw its membership."""
+    return cross_fit(attack, access.members, access.nonmembers, scores=attack.prepare(access))
+
+
+def by_scikit_learn(rows, members, *, folds=5, seed=0):
+    """The scores of a cross-fitted logistic regression on rows, members first, in the folds that a seed deals."""
+    rng = np.random.default_rng(seed)
+    parts = np.concatenate([rng.permutation(count) % folds for count in (members, len(rows) - members)])
+    membership = np.arange(len(rows)) < members
+    scores = np.empty(len(rows))
+    for fold in range(folds):
+        known = parts != fold
+        weights = np.where(membership, 1 / np.sum(membership & known), 1 / np.sum(~membership & known))
+        model = LogisticRegression(C=0.1 * known.sum() / 2, max_iter=5000, tol=1e-10).fit(
+            rows[known], membership[known], weights[known]
+        )
+        scores[~known] = model.decision_function(rows[~known])
+    return scores[:members], scores[members:]
 
 
 class TestLabelOnly:
-    def test_the_score_counts_right_labels(self):
+    def test_it_reads_which_labels_are_right(self):
         x, y = records(60)
         ask = memory(x[:30], y[:30])
         copies = [x + 0.4, x - 0.7, x * 2, x[::-1]]
-        scores = LabelOnlyAttack(lambda x: copies).score_all(access_to(ask, x, y, 30))
+        rows = LabelOnlyAttack(lambda x: copies).prepare(access_to(ask, x, y, 30))
         for record in range(60):
-            right = [ask(c[record : record + 1]).argmax() == y[record] for c in copies]
-            expected = (ask(x[record : record + 1]).argmax() == y[record]) + sum(right) / 4
-            assert scores[record] == pytest.approx(expected)
+            for column, copy in enumerate([x, *copies]):
+                assert rows[record, column] == (ask(copy[record : record + 1]).argmax() == y[record])
+
+    def test_its_scores_are_those_of_a_logistic_regression_on_these(self):
+        """Of scikit-learn, with weights written out, on folds dealt as cross-fitting deals them."""
+        x, y = records(150)
+        access = access_to(memory(x[:90], y[:90]), x, y, 90)
+        attack = LabelOnlyAttack(lambda x: [x + 0.4, x - 0.7, x * 2, x[::-1]])
+        found = judged(attack, access)
+        expected = by_scikit_learn(attack.prepare(access), 90)
+        np.testing.assert_allclose(found.member_scores, expected[0], atol=5e-3)
+        np.testing.assert_allclose(found.nonmember_scores, expected[1], atol=5e-3)
+        np.testing.assert_array_equal(found.member_decisions, found.member_scores >= 0)
+        assert len(set(found.member_scores)) > 10
+
+    def test_a_copy_that_tells_counts_for_more_than_many_that_do_not(self):
+        """Members keep their label on one copy of twenty, others on another: a sum would see nothing."""
+        members = np.arange(200) < 100
+        noise = np.random.default_rng(0).random((200, 20)) < 0.5
+        rows = np.column_stack([np.ones(200), noise, members, ~members]).astype(float)
+        assert metrics.auc(rows[members].sum(axis=1), rows[~members].sum(axis=1)) < 0.6
+        attack = LabelOnlyAttack().fit(rows[members][::2], rows[~members][::2])
+        assert metrics.auc(attack.score(rows[members][1::2]), attack.score(rows[~members][1::2])) == 1.0
 
     @pytest.mark.parametrize("kind", ["continuous", "binary"])
     def test_it_finds_members_among_the_correctly_classified(self, kind):
@@ -72,7 +110,8 @@ class TestLabelOnly:
         gap = cross_fit(GapAttack(), access.members, access.nonmembers)
         assert metrics.auc(gap.member_scores, gap.nonmember_scores) == 0.5
         augment = BitFlips((0.3,)) if kind == "binary" else GaussianNoise((0.5,))
-        assert metrics.auc(*sides(access, LabelOnlyAttack(augment).score_all(access))) > 0.65
+        found = judged(LabelOnlyAttack(augment), access)
+        assert metrics.auc(found.member_scores, found.nonmember_scores) > 0.65
 
     def test_only_the_predicted_label_is_read(self):
         x, y = records(80)
@@ -82,16 +121,16 @@ class TestLabelOnly:
             return np.eye(3)[ask(queries).argmax(axis=1)]
 
         attack = LabelOnlyAttack()
-        expected = attack.score_all(access_to(ask, x, y, 40))
-        served = attack.score_all(access_to(label_only, x, y, 40, read={"from_logits": False}))
+        expected = attack.prepare(access_to(ask, x, y, 40))
+        served = attack.prepare(access_to(label_only, x, y, 40, read={"from_logits": False}))
         np.testing.assert_array_equal(served, expected)
-        assert len(set(expected)) > 3
+        assert len(set(expected.sum(axis=1))) > 3
 
     @pytest.mark.parametrize(("kind", "copies"), [("continuous", 32), ("binary", 32), ("images", 17)])
     def test_queries_are_counted(self, kind, copies):
         x, y = records(20, kind=kind)
         access = access_to(memory(x[:10], y[:10]), x, y, 10)
-        LabelOnlyAttack().score_all(access)
+        LabelOnlyAttack().prepare(access)
         assert access.queries == copies * 20
 
     def test_the_seed_decides(self):
@@ -99,9 +138,9 @@ class TestLabelOnly:
         ask = memory(x[:30], y[:30])
         first, again, other = (access_to(ask, x, y, 30) for _ in range(3))
         other.seed = 1
-        scores = LabelOnlyAttack().score_all(first)
-        np.testing.assert_array_equal(LabelOnlyAttack().score_all(again), scores)
-        assert (LabelOnlyAttack().score_all(other) != scores).any()
+        rows = LabelOnlyAttack().prepare(first)
+        np.testing.assert_array_equal(LabelOnlyAttack().prepare(again), rows)
+        assert (LabelOnlyAttack().prepare(other) != rows).any()
 
     def test_cross_fitted_it_is_no_worse_than_the_gap(self):
         x, y = records(200)
@@ -126,11 +165,11 @@ class TestLabelOnly:
         x, y = records(20)
         access = access_to(memory(x[:10], y[:10]), x, y, 10)
         with pytest.raises(ValueError, match="at least one altered copy"):
-            LabelOnlyAttack(lambda x: iter(())).score_all(access)
+            LabelOnlyAttack(lambda x: iter(())).prepare(access)
         with pytest.raises(ValueError, match="5 predictions for 20 labels"):
-            LabelOnlyAttack(lambda x: [x[:5]]).score_all(access)
+            LabelOnlyAttack(lambda x: [x[:5]]).prepare(access)
         with pytest.raises(ValueError, match="only images.*shape \\(20, 12\\)"):
-            LabelOnlyAttack(ShiftsAndFlips()).score_all(access)
+            LabelOnlyAttack(ShiftsAndFlips()).prepare(access)
 
 
 class TestShiftsAndFlips:
@@ -219,8 +258,8 @@ def test_the_usual_augmentation_suits_the_records(kind, expected):
 
 
 def test_correctness_is_that_of_the_signals():
-    """The one reading of "classified correctly" that the score starts from."""
+    """The one reading of "classified correctly" that all columns have."""
     x, y = records(30)
     access = access_to(memory(x[:15], y[:15]), x, y, 15)
-    scores = LabelOnlyAttack(lambda x: [x]).score_all(access)
-    np.testing.assert_array_equal(scores, 2 * signals.correctness(access.answers))
+    rows = LabelOnlyAttack(lambda x: [x]).prepare(access)
+    np.testing.assert_array_equal(rows, np.column_stack([signals.correctness(access.answers)] * 2))

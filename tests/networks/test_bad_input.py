@@ -12,7 +12,8 @@ CALLS = [
         "a number for an inference network",
         lambda: build_inference_network(3, 10),
         ValueError,
-        "inference_network must be one of ['compact', 'nasr2018'] or a keras.Model called on "
+        "inference_network must be one of ['compact', 'nasr2018', 'nasr2018_cifar100', 'nasr2018_texas100'] or a "
+        "keras.Model called on "
         "[log_probabilities, labels]. Received: 3",
     ),
     (

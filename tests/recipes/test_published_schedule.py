@@ -1,11 +1,15 @@
 """The published schedule: how many steps, on which batches, and what they do."""
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from support import assert_same_weights, linear_attacker, mlp, records, weights_of
 
-from mpreg.recipes import published_schedule
-from mpreg.recipes.published_schedule import PublishedSchedule, epoch_batches, train_published
+from mpreg.recipes import nasr2018, published_schedule
+from mpreg.recipes.published_schedule import CHARGES, PublishedSchedule, epoch_batches, train_published
+from mpreg.recipes.published_training import CIFAR100, PURCHASE100, TEXAS100
+from mpreg.training import presets
 
 MEMBERS, REFERENCE = records(50), records(37, seed=1)
 SHORT = PublishedSchedule(inference_batches=4, inference_warmup_epochs=2, cycle=6, cycle_end=7)
@@ -178,6 +182,78 @@ def test_logits_train_as_their_softmax_does(usual):
     assert_same_weights(usual.target, logits.target, rtol=1e-3, atol=1e-5)
 
 
+# --- as published ---
+
+
+@pytest.mark.parametrize("form", CHARGES)
+def test_a_charge_is_that_of_the_paper_or_the_code(form):
+    """Of h by NumPy, its slope by the logit of each member by differences."""
+    logits = np.array([-3.0, -0.4, 0.0, 1.2, 5.0])
+
+    def written(logits):
+        h = 1 / (1 + np.exp(-logits))
+        return np.mean({"log": np.log(h), "linear": h - 0.5, "square": (1 - h - 1) ** 2}[form])
+
+    given = tf.constant(logits)
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        charge = CHARGES[form](given)
+    assert float(charge) == pytest.approx(written(logits))
+    differences = [(written(logits + step) - written(logits - step)) / 2e-5 for step in 1e-5 * np.eye(5)]
+    np.testing.assert_allclose(tape.gradient(charge, given), differences, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dataset", ["purchase100", "texas100", "cifar100"])
+def test_a_preset_pushes_as_hard_as_the_code_where_nothing_is_told(dataset):
+    """At h = 1/2 the penalty of the preset on log h has the slope of the code's penalty on its own form."""
+    training = {"purchase100": PURCHASE100, "texas100": TEXAS100, "cifar100": CIFAR100}[dataset]
+    slopes = {}
+    for form in ("log", training.charge):
+        undecided = tf.zeros(4)
+        with tf.GradientTape() as tape:
+            tape.watch(undecided)
+            charge = CHARGES[form](undecided)
+        slopes[form] = tape.gradient(charge, undecided).numpy()
+    penalty = presets()["advreg", dataset].options["penalty"]
+    np.testing.assert_allclose(penalty * slopes["log"], training.penalty * slopes[training.charge], rtol=1e-6)
+    assert nasr2018.SETTINGS[dataset].penalty == penalty
+
+
+def test_the_target_pays_what_the_charge_says():
+    runs = [Run(mlp(), charge=form, epochs=2, penalty=3.0) for form in CHARGES]
+    first, *others = (run.weights[1] for run in runs)
+    assert all(any((a != b).any() for a, b in zip(first, other, strict=True)) for other in others)
+
+
+def test_warm_up_epochs_train_the_target_alone(monkeypatch):
+    counter = StepCounter(monkeypatch)
+    schedule = PublishedSchedule(inference_batches=3, warmup_epochs=2, inference_warmup_epochs=1)
+    train(mlp(), schedule=schedule, on_epoch_end=counter.start)
+    assert [epoch["penalties"] for epoch in counter.epochs[:3]] == [{0.0}, {0.0}, {1.0}]
+    assert [len(epoch["inference"]) for epoch in counter.epochs[:3]] == [0, 6, 9]
+    assert all(epoch["target"] == list(range(6)) for epoch in counter.epochs[:3])
+
+
+def test_every_data_set_is_trained_as_its_code_trains_it():
+    steps = {name: nasr2018.published_training(name, nasr2018.SETTINGS[name]) for name in nasr2018.SETTINGS}
+    assert steps["purchase100"] == PURCHASE100 and steps["texas100"] == TEXAS100
+    assert steps["cifar100"] == steps["cifar100-densenet"] == CIFAR100
+    assert steps["location30"].epochs == nasr2018.SETTINGS["location30"].epochs
+    assert nasr2018.published_training("cifar100", nasr2018.SETTINGS["cifar100"], epochs=2).epochs == 2
+    windows = [list(window) for window, _ in TEXAS100.schedule.rounds(78)]
+    assert {len(window) for window in windows} == {50} and len(windows) == 39
+    rounds = list(CIFAR100.schedule.rounds(500))
+    assert len(rounds) == 250 and {(len(w), len(t)) for w, t in rounds} == {(3, 2)}
+    optimizer = CIFAR100.target_optimizer(500)
+    assert [round(float(optimizer._learning_rate(step)), 6) for step in (0, 10_000, 10_001, 20_001)] == [
+        0.05,
+        0.05,
+        0.005,
+        0.0005,
+    ]
+    assert isinstance(optimizer, keras.optimizers.SGD) and optimizer.momentum == 0.9
+
+
 # --- the door ---
 
 
@@ -204,6 +280,7 @@ def test_schedules_are_checked(options, message):
         ({"members": records(9, classes=5, seed=2)}, "labels must be below the number of classes, 3"),
         ({"from_logits": True}, "ends in softmax"),
         ({"inference_network": "alexnet"}, "inference_network must be one of"),
+        ({"charge": "cubic"}, "charge must be one of log, linear, square. Received: 'cubic'"),
     ],
 )
 def test_options_are_checked(options, message):

@@ -59,11 +59,12 @@ class TestSalem2019:
             patch.setitem(salem2019.SETTINGS, "digits", small(salem2019, reference=128))
             return salem2019.run(("digits",), out=out), out
 
-    def test_the_adversaries_meet_the_target_without_and_with_dropout(self, run):
+    def test_the_adversaries_meet_the_target_without_and_with_each_defence(self, run):
         reports, out = run
-        assert list(reports) == ["digits", "digits, dropout"]
+        assert list(reports) == ["digits", "digits, dropout", "digits, stacking"]
         assert set(reports["digits"].attacks) == {"gap", "from digits", "random threshold, 10 %"}
-        assert set(reports["digits, dropout"].attacks) == {"gap", "from digits"}
+        for defence in ("dropout", "stacking"):
+            assert set(reports[f"digits, {defence}"].attacks) == {"gap", "from digits"}
         saved = json.loads((out / "report.json").read_text("utf-8"))
         assert list(saved["reports"]) == list(reports)
 
@@ -76,6 +77,12 @@ class TestSalem2019:
         assert header == ["target", "from digits", "from shop"]
         assert [row[0] for row in rows] == ["digits", "shop"] and all(len(row) == 3 for row in rows)
         assert f"{float(attack.precision):.2f}" in rows[0][1]
+
+    def test_figures_of_the_slide_are_told_with_what_is_not_known_of_them(self, run):
+        text = (run[1] / "report.md").read_text("utf-8")
+        for defence, figures in (("Dropout", "2 / 16 / 13"), ("Stacking", "19 / 32 / 31")):
+            (title,) = [line for line in text.splitlines() if line.startswith(f"## {defence}")]
+            assert f"slide has {figures}, of no stated data set, baseline or unit" in title
 
     def test_an_unknown_data_set_is_named(self):
         with pytest.raises(ValueError, match="datasets must be of .*location30.*Received: mars"):

@@ -125,7 +125,8 @@ CALLS = [
         "an unknown inference network",
         lambda: wrap(inference_network="huge"),
         ValueError,
-        "inference_network must be one of ['compact', 'nasr2018'] or a keras.Model. Received: 'huge'",
+        "inference_network must be one of ['compact', 'nasr2018', 'nasr2018_cifar100', 'nasr2018_texas100'] or a "
+        "keras.Model. Received: 'huge'",
     ),
     (
         "softmax under a loss that expects logits",

@@ -6,11 +6,23 @@ import pytest
 import tensorflow as tf
 from keras import layers
 from scipy import stats
-from support import CLASSES, FEATURES, LOSS, assert_same_weights, at_rest, compiled, mlp, records, weights_of
+from support import (
+    CLASSES,
+    FEATURES,
+    LOSS,
+    assert_same_weights,
+    at_rest,
+    compiled,
+    fit,
+    mlp,
+    records,
+    weights_of,
+)
 
 from mpreg.training import MixUpMMD
 from mpreg.training.core.fitting import Members
-from mpreg.training.mmd.discrepancy import Discrepancy, class_discrepancy
+from mpreg.training.mmd.discrepancy import Discrepancy
+from mpreg.training.mmd.kernel import squared_discrepancy
 from mpreg.training.mmd.matched import MatchedReference
 from mpreg.training.mmd.mixing import Mixing
 
@@ -156,22 +168,14 @@ def test_whole_numbers_cannot_be_blended():
 # MMD.
 
 
-def written_out(members, others, classes, present, bandwidths=(1.0,)):
-    """Within-class discrepancies, pair by pair, weighted by the class' share."""
+def written_out(members, others, bandwidths=(1.0,)):
+    """The biased discrepancy of two samples, pair by pair, in float64."""
 
     def kernel(a, b):
-        return np.mean([np.exp(-np.sum((a - b) ** 2) / (2 * s**2)) for s in bandwidths])
+        pairs = [[np.sum((one - other) ** 2) for other in b] for one in a]
+        return np.mean([np.exp(-np.array(pairs) / (2 * s**2)) for s in bandwidths])
 
-    total, rows = 0.0, np.flatnonzero(present)
-    for label in np.unique(classes[rows]):
-        own = [row for row in rows if classes[row] == label]
-        pairs = [
-            kernel(members[i], members[j]) + kernel(others[i], others[j]) - 2 * kernel(members[i], others[j])
-            for i in own
-            for j in own
-        ]
-        total += len(own) / len(rows) * np.mean(pairs)
-    return total
+    return kernel(members, members) + kernel(others, others) - 2 * kernel(members, others)
 
 
 def answers(count, classes, seed):
@@ -181,20 +185,16 @@ def answers(count, classes, seed):
 @pytest.mark.parametrize("bandwidths", [(1.0,), (0.1, 0.5, 2.0)])
 def test_the_discrepancy_is_that_of_a_double_loop(bandwidths):
     members, others = answers(12, 4, 0), answers(12, 4, 1)
-    classes = np.random.default_rng(2).integers(0, 4, 12)
     present = np.arange(12) % 5 != 0
-    found = class_discrepancy(
-        members, others, np.eye(4, dtype="float32")[classes], present.astype("float32"), bandwidths
-    )
-    expected = written_out(members, others, classes, present, bandwidths)
+    found = squared_discrepancy(members, others, present.astype("float32"), bandwidths)
+    expected = written_out(members[present], others[present], bandwidths)
     assert float(found) == pytest.approx(expected, rel=1e-4) and expected > 1e-3
 
 
 def test_equal_answers_have_no_discrepancy_and_nobody_has_none():
     members = answers(12, 4, 0)
-    one_hot = np.eye(4, dtype="float32")[np.arange(12) % 4]
     for present in (np.ones(12, "float32"), np.zeros(12, "float32")):
-        assert abs(float(class_discrepancy(members, members, one_hot, present, (1.0,)))) < 1e-6
+        assert abs(float(squared_discrepancy(members, members, present, (1.0,)))) < 1e-6
 
 
 def test_members_are_matched_with_every_reference_record_of_their_class():
@@ -215,38 +215,157 @@ def matching(target, reference=REFERENCE, **options):
     return MixUpMMD(target, reference, **{"alpha": 0, "gap": 0, "mmd_weight": 2.0, **options})
 
 
-def test_a_charged_step_descends_the_discrepancy_of_clean_answers():
-    """Also: answers on reference records are held fixed, and neither pass leaves a trace in the batch statistics."""
-    x, y = records()
-    reference = REFERENCE[0][:CLASSES], np.arange(CLASSES)  # one a class: every draw is the same
-    expected, target = (mlp(normalize=True) for _ in range(2))
-    for model in (expected, target):
-        model.layers[1].set_weights([np.full(8, v, "float32") for v in (1, 0, 0.5, 4)])
-    with tf.GradientTape() as tape:
-        answers = expected(x, training=True)
-        loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y, answers))
-        others = tf.constant(expected(reference[0][y], training=False).numpy())
-        ahead = expected(x, training=False)
-        mmd = class_discrepancy(ahead, others, tf.one_hot(y, CLASSES), tf.ones(48), (1.0,))
-        total = loss + 2.0 * mmd
-    variables = expected.trainable_variables
-    for variable, slope in zip(variables, tape.gradient(total, variables), strict=True):
-        variable.assign_sub(0.5 * slope)
-    logs = step_of(compiled(matching(target, reference), 0.5), x, y)
-    assert logs["mmd"] == pytest.approx(float(mmd), rel=1e-4) and float(mmd) > 1e-3
-    assert logs["loss"] == pytest.approx(float(total), rel=1e-5)
-    assert_same_weights(expected, target, atol=1e-6)
+class Written:
+    """The authors' procedure by NumPy, for a linear softmax classifier and plain SGD.
+
+    An epoch is a pass over the members in their order on the cross-entropy. A pass over them sorted by class follows,
+    but not after the last epoch, where training and validation accuracy are `gap` apart: on the weight times the
+    biased discrepancy between a batch and as many validation records of the same classes.
+    """
+
+    def __init__(self, kernel, bias, *, rate, weight, gap, batch):
+        self.kernel, self.bias = kernel.astype(float), bias.astype(float)
+        self.rate, self.weight, self.gap, self.batch = rate, weight, gap, batch
+        self.taken = []
+
+    def answers(self, x):
+        scores = np.exp(x @ self.kernel + self.bias)
+        return scores / scores.sum(axis=1, keepdims=True)
+
+    def accuracy(self, x, y):
+        return np.mean(self.answers(x).argmax(axis=1) == y)
+
+    def fit(self, x, y, validation, epochs):
+        x_of_class, labels = validation  # one record a class, so that a random draw is this one
+        order = np.argsort(y, kind="stable")
+        for epoch in range(epochs):
+            for at in range(0, len(y), self.batch):
+                rows = slice(at, at + self.batch)
+                self.descend(x[rows], self.answers(x[rows]) - np.eye(CLASSES)[y[rows]], len(y[rows]))
+            apart = abs(self.accuracy(x, y) - self.accuracy(x_of_class, labels))
+            self.taken.append(bool(apart >= self.gap) and epoch < epochs - 1)
+            if self.taken[-1]:
+                for at in range(0, len(y), self.batch):
+                    rows = order[at : at + self.batch]
+                    self.match(x[rows], self.answers(x_of_class[y[rows]]))
+
+    def match(self, x, others):
+        p, n = self.answers(x), len(x)
+        slope = np.zeros_like(p)  # of the discrepancy by the answers: mean over pairs, kernel exp(-d^2 / 2)
+        for i in range(n):
+            for j in range(n):
+                slope[i] -= 2 * np.exp(-np.sum((p[i] - p[j]) ** 2) / 2) * (p[i] - p[j]) / n**2
+                slope[i] += 2 * np.exp(-np.sum((p[i] - others[j]) ** 2) / 2) * (p[i] - others[j]) / n**2
+        slope *= self.weight
+        self.descend(x, p * (slope - np.sum(slope * p, axis=1, keepdims=True)), 1)
+
+    def descend(self, x, slope, count):
+        self.kernel -= self.rate * x.T @ slope / count
+        self.bias -= self.rate * slope.sum(axis=0) / count
 
 
-def test_a_class_that_the_reference_lacks_takes_no_part():
+@pytest.mark.parametrize("gap", [0.0, 0.3, 1.0])
+def test_training_is_the_authors_procedure_written_out(gap):
+    """Batches of members, sorted or not, whose last one is smaller; the gate opens for some epochs, all or none."""
+    x, y = records(50)
+    validation = REFERENCE[0][:CLASSES], np.arange(CLASSES)
+    target = keras.Sequential([keras.Input((FEATURES,)), layers.Dense(CLASSES, "softmax")])
+    written = Written(*target.get_weights(), rate=0.3, weight=10.0, gap=gap, batch=16)
+    written.fit(x, y, validation, epochs=6)
+    model = compiled(matching(target, validation, gap=gap, mmd_weight=10.0), 0.3, run_eagerly=False)
+    history = model.fit(x, y, epochs=6, batch_size=16, shuffle=False, verbose=0).history
+    assert history["mmd_charged"] == [0, *written.taken[:-1]]
+    assert {0.0: 5, 1.0: 0}.get(gap, sum(written.taken)) == sum(written.taken)
+    assert gap in (0.0, 1.0) or 0 < sum(written.taken) < 5
+    for mine, expected in zip(weights_of(target), (written.kernel, written.bias), strict=True):
+        np.testing.assert_allclose(mine, expected, atol=2e-5)
+
+
+def pass_over(model, data, **options):
+    """The logs of an epoch that begins with a pass."""
+    model.parts[-1].charging.assign(1.0)
+    return {name: values[0] for name, values in fit(model, data=data, **options).items()}
+
+
+def test_a_pass_leaves_batch_statistics_and_dropout_alone():
+    """Also: its answers are without Dropout and by the running statistics, and it moves the target."""
     x, y = records()
-    reference = REFERENCE[0][:1], np.array([1])
-    logs = step_of(at_rest(matching(mlp(), reference)), x, y)
+    reference = REFERENCE[0][:CLASSES], np.arange(CLASSES)
+    target = mlp(normalize=True, dropout=0.5)
+    before = [variable.numpy() for variable in target.non_trainable_variables]
+    model = compiled(matching(target, reference), 0.5)
+    control = model.parts[0].control(Members(x, y, batch_size=48))
+    control.set_model(model)
+    expected = written_out(target(x).numpy(), target(reference[0][y]).numpy())
+    was = weights_of(target)
+    model.parts[0].charging.assign(1.0)
+    control.on_epoch_begin(1)
+    assert float(model.parts[0].discrepancy.result()) == pytest.approx(expected, rel=1e-3) and expected > 1e-3
+    assert any((one != other).any() for one, other in zip(was, weights_of(target), strict=True))
+    for variable, value in zip(target.non_trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+
+
+@pytest.mark.parametrize("form", ["a missing class", "padding", "another label form"])
+def test_who_takes_no_part_changes_nothing(form):
+    x, y = records()
+    reference = REFERENCE[0][:CLASSES], np.arange(CLASSES)
+    own, options = y, {}
+    if form == "a missing class":
+        reference, own = (reference[0][:2], reference[1][:2]), y[y < 2]
+        x_own = x[y < 2]
+    elif form == "padding":
+        x_own = x[:30]
+        own, options = y[:30], {"sample_weight": np.where(np.arange(48) < 30, 1.0, np.nan)}
+    else:
+        x_own = x
+    loss, labels = LOSS, y
+    if form == "another label form":
+        loss, labels = "categorical_crossentropy", np.eye(CLASSES)[y]
     target = mlp()
-    members = np.asarray(target(x[y == 1]))
-    others = np.repeat(np.asarray(target(reference[0])), len(members), axis=0)
-    expected = written_out(members, others, np.ones(len(members), int), np.ones(len(members)))
-    assert logs["mmd"] == pytest.approx(expected, rel=1e-3)
+    logs = pass_over(at_rest(matching(target, reference), loss=loss), (x, labels), **options)
+    expected = written_out(target(x_own).numpy(), target(reference[0][own]).numpy())
+    assert logs["mmd"] == pytest.approx(expected, rel=1e-3) and expected > 1e-3
+
+
+def test_a_schedule_of_the_rate_counts_training_steps_alone():
+    for rate, counted in ((0.1, 5), (keras.optimizers.schedules.CosineDecay(0.1, 10), 3)):
+        model = compiled(matching(mlp()), keras.optimizers.SGD(rate))
+        fit(model, epochs=3)
+        assert int(model.optimizer.iterations) == counted
+
+
+def test_a_run_that_goes_on_is_one_that_never_stopped():
+    """Two fits of a part each take the passes that one fit takes, with the same reference records."""
+    targets = [mlp(), mlp()]
+    for target, parts in zip(targets, ([(0, 4)], [(0, 2), (2, 4)]), strict=True):
+        model = compiled(matching(target, gap=0.01))
+        for first, last in parts:
+            fit(model, initial_epoch=first, epochs=last)
+    assert_same_weights(*targets)
+
+
+def test_what_looks_at_the_end_of_an_epoch_sees_the_weights_that_are_kept():
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append((logs["val_loss"], self.model.evaluate(*REFERENCE, verbose=0)))
+
+    model = compiled(matching(mlp()))
+    fit(model, Look(), epochs=3, validation_data=REFERENCE)
+    for validated, kept in seen:
+        assert validated == pytest.approx(kept, rel=1e-6)
+    assert seen[-1][1] == pytest.approx(model.evaluate(*REFERENCE, verbose=0), rel=1e-6)
+
+
+def test_a_weight_of_zero_takes_no_pass():
+    plain, target = mlp(), mlp()
+    fit(compiled(plain), epochs=3)
+    model = compiled(matching(target, mmd_weight=1.0))
+    model.parts[0].strength.assign(0.0)
+    assert fit(model, epochs=3)["mmd_charged"] == [0, 0, 0]
+    assert_same_weights(plain, target)
 
 
 # The gate.
@@ -261,9 +380,14 @@ def labelled(target, seed, *, right):
 
 @pytest.mark.parametrize(
     ("members_right", "reference_right", "gap", "charged"),
-    [(True, False, 1.0, [0, 1]), (False, True, 0.03, [0, 0]), (True, True, 0, [1, 1])],
+    [
+        (True, False, 1.0, [0, 1]),
+        (False, True, 0.03, [0, 1]),
+        (True, True, 0.03, [0, 0]),
+        (True, True, 0, [0, 1]),
+    ],
 )
-def test_the_penalty_is_charged_in_epochs_that_follow_a_gap(members_right, reference_right, gap, charged):
+def test_a_pass_is_taken_ahead_of_epochs_that_follow_a_gap(members_right, reference_right, gap, charged):
     target = mlp()
     members, reference = (
         labelled(target, seed, right=right) for seed, right in ((1, members_right), (2, reference_right))
@@ -315,11 +439,20 @@ class Sequence(keras.utils.PyDataset):
         return self.x[index * 10 : index * 10 + 10], self.y[index * 10 : index * 10 + 10]
 
 
-def test_a_generator_cannot_be_measured():
-    model = at_rest(matching(mlp(), gap=0.1))
-    with pytest.raises(ValueError, match="generator.*gap=0"):
+@pytest.mark.parametrize("gap", [0, 0.1])
+def test_a_generator_cannot_be_read_ahead(gap):
+    model = at_rest(matching(mlp(), gap=gap))
+    with pytest.raises(ValueError, match="generator.*once only"):
         model.fit((records(8, seed=i) for i in range(3)), steps_per_epoch=1, verbose=0)
-    at_rest(matching(mlp())).fit((records(8, seed=i) for i in range(3)), steps_per_epoch=2, verbose=0)
+
+
+def test_a_dataset_without_end_is_read_for_an_epoch():
+    x, y = records()
+    dataset = tf.data.Dataset.from_tensor_slices((x, y, np.arange(48) % 2)).batch(8).repeat()
+    (found, labels), size = Members(dataset, None, steps_per_epoch=6).all()
+    assert size == 8
+    np.testing.assert_array_equal(found, x[1::2])
+    np.testing.assert_array_equal(labels, y[1::2])
 
 
 # The door.
@@ -354,7 +487,7 @@ def test_bad_options_are_quoted(bad, quoted):
 def test_a_finite_dataset_is_read_as_reference():
     dataset = tf.data.Dataset.from_tensor_slices(REFERENCE).batch(7)
     logs = [
-        step_of(at_rest(matching(mlp(), reference)), *records())["mmd"] for reference in (REFERENCE, dataset)
+        pass_over(at_rest(matching(mlp(), reference)), records())["mmd"] for reference in (REFERENCE, dataset)
     ]
     assert logs[0] == logs[1] > 0
 

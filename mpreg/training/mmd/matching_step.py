@@ -39,8 +39,7 @@ class MatchingStep:
     def is_of(self, model):
         """Whether it is this model's, compiled as it is now, with the reference records it has now."""
         return all(
-            one is other
-            for one, other in zip(self._made_for, _state_of(self._part, model), strict=True)
+            one is other for one, other in zip(self._made_for, _state_of(self._part, model), strict=True)
         )
 
     def __call__(self, x, classes, present):
