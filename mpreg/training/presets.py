@@ -11,9 +11,9 @@ HAMP_CODE = "Chen and Pattabiraman, NDSS 2024, the authors' code"
 HAMP_ALPHA = f"{HAMP_CODE}; alpha is theirs times the number of classes, by which they divide the divergence"
 
 # The game as it is published charges members alone, and ends with the weights of the last epoch. Its code charges
-# penalty * (E h - 1/2) where the paper writes E log h, which is what is played here. By the inference network's logit a,
-# h = sigmoid(a), the slope of h is h (1 - h), that of log h is 1 - h: h times as steep, half at h = 1/2, where a
-# network that tells nothing stands and the game is meant to end. So penalties of the code are halved here.
+# penalty * (E h - 1/2) where the paper writes E log h, which is what is played here. By the logit of the inference
+# network the slope of h is h (1 - h), that of log h is 1 - h: at h = 1/2, where a network that tells nothing stands and
+# the game is meant to end, twice as steep. So penalties of the code are halved here.
 PUBLISHED_GAME = MappingProxyType(
     {"reference_gain": False, "averaging": 0.0, "warmup_epochs": 1, "reference_batch_size": 64}
 )
