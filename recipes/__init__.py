@@ -27,6 +27,10 @@ RECIPES = {
         "mpreg.recipes.salem2019",
         "Salem et al. 2019 (ML-Leaks): three adversaries of falling knowledge, transfer between tasks, dropout.",
     ),
+    "screening": (
+        "mpreg.recipes.studies.screening",
+        "Whom screening leaves out of a data set's members, by class, and how many planted canaries.",
+    ),
     "shokri2017": (
         "mpreg.recipes.shokri2017",
         "Shokri et al. 2017: what served answers and L2 save, against attackers who know of it or do not.",

@@ -70,16 +70,19 @@ def train_on_kept(build, how, task, strength):
     return build(dataclasses.replace(task, split=split), strength)
 
 
-def _kept(screening, pair):
-    if pair is None:
-        return None
+def screened_rows(screening, pair, *, left_out=False):
+    """The rows of records `(x, y)` that are kept, or those that are not, int64, ascending."""
     x, y = pair
     labels = label_indices(y)
     different = labels[np.unique(group_records(x), return_index=True)[1]]
     common = np.bincount(different, minlength=labels.max() + 1)[labels] >= screening.folds
-    if len(np.unique(labels[common])) < 2:
-        return pair
-    rows = np.flatnonzero(common)
-    scored = map_arrays(lambda array: array[rows], x), y[rows]
-    kept = np.concatenate([rows[screening.fit(*scored)], np.flatnonzero(~common)])
-    return take(pair, np.sort(kept))
+    kept = np.ones(len(labels), bool)
+    if len(np.unique(labels[common])) > 1:
+        rows = np.flatnonzero(common)
+        screening.fit(map_arrays(lambda array: array[rows], x), y[rows])
+        kept[rows[screening.left_out_]] = False
+    return np.flatnonzero(~kept if left_out else kept)
+
+
+def _kept(screening, pair):
+    return None if pair is None else take(pair, screened_rows(screening, pair))
