@@ -16,6 +16,26 @@ NEEDS = {
     "weights": "the model itself, with its weights",
 }
 
+# How far an attacker reaches, from the least, and who that is: the end of "An attacker who ...".
+LEVELS = {
+    "label only": "sees the predicted class alone",
+    "probabilities": "sees all that the model answers to a record",
+    "repeated queries": "asks about many altered copies of a record",
+    "shadow models": "can train models like this one, its defence included",
+    "white box": "holds the model with its weights",
+}
+SEES_LABELS_ALONE = ("gap", "label_only")  # keys
+
+
+def level_of(attack):
+    """Which of `LEVELS` an attack takes."""
+    for need, level in (("weights", "white box"), ("shadows", "shadow models")):
+        if need in attack.needs:
+            return level
+    if attack.key in SEES_LABELS_ALONE:
+        return "label only"
+    return "repeated queries" if "model" in attack.needs else "probabilities"
+
 
 class Access:
     """What an attacker has: answers to the judged records and, where given, more.

@@ -6,8 +6,10 @@ import numpy as np
 
 from mpreg import metrics
 from mpreg.evaluation.headline import for_all_tried
+from mpreg.evaluation.tried import tried
 from mpreg.metrics.membership_privacy import PRIORS, implied_gamma, posterior
 from mpreg.metrics.shapes import histogram
+from mpreg.reports.words import RETEST
 
 VULNERABLE = 10  # records
 LOG_PROBABILITY = (
@@ -29,6 +31,9 @@ def details(report):
             {"fpr": fpr, "attack": best.name, "tpr": tpr.to_dict()} for fpr, best, tpr in best_at_fpr(report)
         ],
         "beliefs": list(_beliefs(report)),
+        "access": tried(report),
+        "adaptive": bool(report.cost.get("shadow_models")),
+        "retest": list(RETEST),
     }
 
 

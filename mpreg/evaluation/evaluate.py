@@ -1,26 +1,20 @@
 """`evaluate`: attacks a model with a suite of attacks and reports the strongest."""
 
 import dataclasses
-import platform
-from importlib import metadata
 
 import numpy as np
 
-from mpreg import __version__, metrics, signals
+from mpreg import signals
 from mpreg._validate import brief, check_count
-from mpreg.attacks import NEEDS, Access, cross_fit_each, draw_membership, suite
+from mpreg.attacks import Access, draw_membership, suite
 from mpreg.attacks.access import pool
-from mpreg.attacks.crossfit import WIDENING
 from mpreg.attacks.shadow.models import ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet
 from mpreg.classifiers.kind import told_by_last_layer
-from mpreg.data import MembershipSplit, distinct_rows, join_groups, label_indices
+from mpreg.data import MembershipSplit, join_groups, label_indices
 from mpreg.data.frames import TakesFrames, wants_frames
 from mpreg.evaluation import canaries
-from mpreg.evaluation.headline import CONFIDENCE, WIDENED, headline
-from mpreg.evaluation.report import PrivacyReport
-from mpreg.evaluation.result import AttackResult
-from mpreg.metrics import Estimate
+from mpreg.evaluation.judge import judge
 
 
 def evaluate(model, split, *, attacks="standard", shadows=None, reference=None, from_logits=None, seed=0):
@@ -99,12 +93,12 @@ def evaluate(model, split, *, attacks="standard", shadows=None, reference=None, 
         access.shadows = _shadow_models(shadows, access.records, labels, len(members), seed)
     named, notes = isinstance(attacks, str), getattr(shadows, "notes", ())
     if split.canaries is None:
-        report = _judge(access, chosen, named=named, notes=notes)
+        report = judge(access, chosen, named=named, notes=notes)
     else:
         access, planted = canaries.apart(access, split.canaries)
-        found = canaries.CanaryFigures(split.canaries.kind, _judge(planted, chosen, named=named))
+        found = canaries.CanaryFigures(split.canaries.kind, judge(planted, chosen, named=named))
         report = dataclasses.replace(
-            _judge(access, chosen, named=named, notes=[canaries.left_out(split.canaries), *notes]),
+            judge(access, chosen, named=named, notes=[canaries.left_out(split.canaries), *notes]),
             canaries=found,
             member_rows=np.setdiff1d(np.arange(len(member_y)), split.canaries.members),
         )
@@ -115,7 +109,7 @@ def evaluate(model, split, *, attacks="standard", shadows=None, reference=None, 
     others = access.nonmembers, access.inputs[1]  # canaries are not among them
     access = Access(suspects, others[0], inputs=(x, others[1]), ask=ask, read=read, seed=seed)
     able = [attack for attack in chosen if all(access.has(need) for need in attack.needs)]
-    return dataclasses.replace(report, reference=_judge(access, able, named=named))
+    return dataclasses.replace(report, reference=judge(access, able, named=named))
 
 
 def evaluate_predictions(
@@ -159,7 +153,7 @@ def evaluate_predictions(
     if shadows is not None:
         _check_shadows(shadows, len(members) + len(nonmembers))
     access = Access(members, nonmembers, shadows=shadows, seed=seed)
-    return _judge(access, chosen, named=isinstance(attacks, str))
+    return judge(access, chosen, named=isinstance(attacks, str))
 
 
 def train_shadows(shadows, split, *, seed=0):
@@ -236,127 +230,3 @@ def _check_shadows(shadows, records):
             "give their answers to the members and then the non-members"
         )
     return shadows
-
-
-def _judge(access, attacks, *, named, notes=()):
-    """The report of all attacks; of a named suite, those that need what is not there are left out, with a note."""
-    chosen, prepared, notes = [], [], list(notes)
-    for attack in attacks:
-        missing = [need for need in NEEDS if need in attack.needs and not access.has(need)]
-        if "records" in missing and "numbers" in missing:
-            missing.remove("numbers")  # nobody knows what records would hold that are not there
-        if missing:
-            lacking = f"{attack.name!r} needs {' and '.join(NEEDS[need] for need in missing)}"
-            if not named or "shadows" in missing:
-                raise ValueError(f"attack {lacking}, which this evaluation has not. {_WHERE[missing[-1]]}")
-            notes.append(f"Attack {lacking}: left out.")
-            continue
-        prepared.append(attack.prepare(access))
-        chosen.append(attack)
-    judged = cross_fit_each(
-        chosen, access.members, access.nonmembers, scores=prepared, groups=access.groups, seed=access.seed
-    )
-    results = {
-        attack.name: _result(attack, verdicts, access.groups)
-        for attack, verdicts in zip(chosen, judged, strict=True)
-    }
-    strongest = max(results, key=lambda name: float(results[name].accuracy))
-    members, nonmembers = access.members, access.nonmembers
-    notes += _copies(access)
-    return PrivacyReport(
-        train_accuracy=_accuracy(members, access.groups[0]),
-        test_accuracy=_accuracy(nonmembers, access.groups[1]),
-        attacks=results,
-        attack_accuracy=headline(
-            results[strongest].distinct, learns=results[strongest].learns, tried=len(results)
-        ),
-        strongest_attack=strongest,
-        members=len(members),
-        nonmembers=len(nonmembers),
-        classes=members.classes,
-        seed=int(access.seed),
-        member_labels=members.labels,
-        nonmember_labels=nonmembers.labels,
-        cost=_cost(access),
-        notes=tuple(notes),
-        provenance=_provenance(),
-    )
-
-
-_WHERE = {
-    "records": "Use mpreg.evaluate with a model and a split",
-    "numbers": "Give the attack a function for such records, augment= or draw=, or encode text ahead of the model",
-    "model": "Use mpreg.evaluate with a model and a split",
-    "population": "Give the split reference records",
-    "weights": "Use mpreg.evaluate with a Keras model, or the model of one that answers with several",
-    "shadows": "Pass shadows= a mpreg.ShadowFleet or ShadowTraining to mpreg.evaluate, or ready mpreg.ShadowModels",
-}
-
-
-def _cost(access):
-    """What the attacker spent beyond the target's answers to the judged records."""
-    cost = {"queries": access.queries}
-    if access.shadows is not None:
-        shadows = access.shadows
-        cost |= {
-            "shadow_models": len(shadows),
-            "shadow_seconds": round(shadows.seconds, 1),
-            "shadow_training": shadows.how,
-        }
-    return cost
-
-
-def _copies(access):
-    """A note for each side that holds copies of records."""
-    for role, groups in zip(("members", "non-members"), access.groups, strict=True):
-        records = len(np.unique(groups))
-        if records < len(groups):
-            yield (
-                f"{len(groups):,} {role} are copies of {records:,} different records: copies are judged together, and "
-                "every figure and interval counts a record once."
-            )
-
-
-def _result(attack, verdicts, groups):
-    distinct = verdicts.of(*map(distinct_rows, groups))
-    member_scores, nonmember_scores = distinct.member_scores, distinct.nonmember_scores
-    found = metrics.estimates(
-        member_scores,
-        nonmember_scores,
-        distinct.member_decisions,
-        distinct.nonmember_decisions,
-        confidence=CONFIDENCE,
-    )
-    if attack.learns:  # precision, advantage and the rates at a low FPR have room for it
-        found |= {name: found[name].widened(WIDENING) for name in WIDENED}
-    notes = (metrics.supported_fpr(len(nonmember_scores), fpr) for fpr in metrics.FPRS)
-    return AttackResult(
-        name=attack.name,
-        **found,
-        epsilon_lower_bound=metrics.epsilon_lower_bound(member_scores, nonmember_scores),
-        member_scores=verdicts.member_scores,
-        nonmember_scores=verdicts.nonmember_scores,
-        member_decisions=verdicts.member_decisions,
-        nonmember_decisions=verdicts.nonmember_decisions,
-        learns=attack.learns,
-        notes=tuple(note for note in notes if note),
-        key=attack.key,
-        threat_model=attack.threat_model,
-        groups=groups,
-    )
-
-
-def _accuracy(answers, groups):
-    right = signals.correctness(answers)[distinct_rows(groups)]
-    limits = metrics.clopper_pearson(int(right.sum()), len(right), confidence=CONFIDENCE)
-    return Estimate(float(right.mean()), *limits)
-
-
-def _provenance():
-    versions = {"python": platform.python_version(), "mpreg": __version__}
-    for package in ("tensorflow", "keras", "numpy", "scikit-learn"):
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    return versions

@@ -32,6 +32,7 @@ class AttackResult:
         notes: what a reader must know, such as too few non-members for a low FPR.
         key: what kind of attack it is, as in `Attack`; None where it says nothing.
         threat_model: who carries it out, as in `Attack`; None where it says nothing.
+        level: how far its attacker reaches, of `mpreg.attacks.access.LEVELS`; None where that is not known.
         groups: which rows are one record, a pair of int (n,), as `mpreg.data.group_records` gives them; rates count
             a record once. None: each row is a record of its own.
     """
@@ -52,6 +53,7 @@ class AttackResult:
     notes: tuple = ()
     key: str | None = None
     threat_model: str | None = None
+    level: str | None = None
     groups: tuple | None = field(default=None, repr=False)
 
     @cached_property

@@ -68,6 +68,28 @@ def attack_on_canaries(report):
     return "-" if canaries is None else percent_with_interval(canaries["attack_accuracy"])
 
 
+def access_rows(report):
+    """Header and rows, as text: by how far an attacker reaches, what was tried and what was not, and at what cost.
+
+    Args:
+        report: a report that was read; one that an older version kept has none.
+    """
+    header = ["an attacker who ...", "tried", "not tried", "why, and what it would cost"]
+    rows = []
+    for level in report["access"]:
+        missing = level["not_tried"]
+        reasons = dict.fromkeys(f"{one['why']}; {one['cost']}" for one in missing)
+        rows.append(
+            [
+                f"{level['attacker']} ({level['level']})",
+                ", ".join(level["tried"]) or "nothing",
+                ", ".join(one["attack"] for one in missing) or "-",
+                ". ".join(reasons) or "-",
+            ]
+        )
+    return header, rows
+
+
 def versions(report):
     """Each package and its version, in a line."""
     return ", ".join(f"{package} {version}" for package, version in report["provenance"].items())
@@ -93,6 +115,8 @@ def _report(report):
         *report["notes"],
         *(note for attack in attacks for note in attack["notes"]),
         *_spent(report["cost"]),
+        words.adaptive(report),
+        words.retest(),
     ]
     notes = [f"- {note}" for note in dict.fromkeys(found)]
     return "\n".join([headline, "", table, *(["", *notes] if notes else []), ""])
@@ -163,6 +187,8 @@ def _audit(document):
         ]
         parts.append(markdown_table(["figure", "measured", "limit", "verdict"], rows))
     parts.append(_report(report))
+    if "access" in report:
+        parts.append(markdown_table(*access_rows(report)))
     rows = [
         [
             file["role"],

@@ -10,6 +10,34 @@ def attacker(name, threat_model=None):
     return f"An attacker who {threat_model or f'uses the attack “{name}”'}"
 
 
+RETEST = (
+    "when the model is trained again, be it on the same records: another training remembers others",
+    "when records or whole groups of people are added to the training data, or taken out",
+    "when the model answers with more than it did, or a defence of its answers is changed",
+    "when more people can ask it, or it is handed out",
+    "a year from this one at the latest, for attacks become stronger",
+)
+
+
+def retest():
+    """When a new test is due, in one sentence."""
+    return f"A new test is due {'; '.join(RETEST)}."
+
+
+def adaptive(report):
+    """Whether the attacker knew the defence, in one sentence."""
+    cost = report["cost"]
+    if cost.get("shadow_models"):
+        return (
+            f"Adaptive: the attacker trained {cost['shadow_models']} models as the target was trained "
+            f"({cost['shadow_training'] or 'elsewhere'}), and knew their members."
+        )
+    return (
+        "Not adaptive: no attack trained models as the target was trained, which costs 16 trainings and can find more, "
+        "above all where a defence hides what weak attacks look at."
+    )
+
+
 def of_hundred(rate):
     """`0.571` as `57`; what is not all or nothing never reads so."""
     cases = round(100 * rate)

@@ -82,11 +82,11 @@ class TestHelp:
         given = {
             "defences": "l2",
             "dataset": "digits",
+            "attacks": ("gap",),
+            "epochs": 2,
             "suite": "adaptive",
             "shadows": 16,
             "canaries": None,
-            "attacks": ("gap",),
-            "epochs": 2,
             "out": None,
             "seed": 0,
         }

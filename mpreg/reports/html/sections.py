@@ -2,6 +2,7 @@
 
 from mpreg.reports import words
 from mpreg.reports.html import pictures
+from mpreg.reports.markdown import access_rows
 from mpreg.reports.schema import by_risk, ranked, strongest_of, worse_of
 
 LISTED = 12  # classes shown before the reader asks for all
@@ -26,6 +27,7 @@ def page(models, *, differences, class_names):
         "canaries": {
             name: ranked(report["canaries"]) for name, report in models.items() if report.get("canaries")
         },
+        "access": {name: access_rows(report) for name, report in models.items() if "access" in report},
         "classes": {name: _class_rows(report, class_names) for name, report in models.items()},
         "listed": LISTED,
         "vulnerable": {name: _record_rows(report, class_names) for name, report in models.items()},

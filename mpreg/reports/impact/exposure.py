@@ -4,7 +4,7 @@ from mpreg._text import percent, percent_with_interval
 from mpreg.reports import words
 from mpreg.reports.document import Ask, Points, Section, Table, Text
 from mpreg.reports.impact.person import chosen_rate
-from mpreg.reports.markdown import reference_headline
+from mpreg.reports.markdown import access_rows, reference_headline
 from mpreg.reports.schema import by_risk, ranked, strongest_of
 
 CLASSES = 10  # listed, of those that leak most
@@ -59,12 +59,21 @@ def access(report, norms, note):
                     ),
                 ),
             ),
+            *_tried(report),
             Ask(
                 "Which of these apply, and what keeps others from them (contracts, rate limits, access control)."
             ),
         ),
         3,
     )
+
+
+def _tried(report):
+    """Attack by attack, what was tried and what was not; nothing where an older version kept the report."""
+    if "access" in report:
+        header, rows = access_rows(report)
+        yield Table(tuple(header), tuple(map(tuple, rows)))
+        yield Text(words.adaptive(report))
 
 
 def method(report):

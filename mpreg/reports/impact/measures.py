@@ -109,6 +109,7 @@ def limits(report):
                     "It is about membership. Whether attributes of people or whole records can be reconstructed was "
                     "not tried.",
                     "It is about this model. One that is trained again is to be measured again.",
+                    words.retest(),
                 )
             ),
         ),
