@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _SAVED = {
     "AdversarialRegularization": "mpreg.training",
     "ConfidencePenalty": "mpreg.training",
+    "ConvexConcaveLoss": "mpreg.training",
     "DPSGD": "mpreg.private",
     "Distillation": "mpreg.training",
     "HAMP": "mpreg.training",
@@ -29,6 +30,7 @@ _SAVED = {
 # Classes that are saved inside of these.
 _SAVED_INSIDE = {
     "AdaptiveClip": "mpreg.private.adaptive",
+    "ConcaveTerm": "mpreg.training.convex_concave",
     "ConfidenceSummary": "mpreg.networks.inference",
     "Discrepancy": "mpreg.training.mmd.discrepancy",
     "Distilling": "mpreg.training.distillation",

@@ -17,6 +17,10 @@ def relaxloss(task, alpha):
     return task.trained(functools.partial(mpreg.RelaxLoss, **options))
 
 
+def convex_concave(task, alpha):
+    return task.trained(functools.partial(mpreg.ConvexConcaveLoss, alpha=alpha))
+
+
 def hamp(task, gamma):
     """Soft labels and an entropy reward in training; served answers keep their order alone."""
     options = {"alpha": 0.03, **task.published("hamp"), "gamma": gamma}
@@ -34,6 +38,14 @@ FAMILY = (
         knob="target loss",
         strengths=(0.2, 0.5, 0.8, 1.2, 1.6, 2.0),
         usual={"purchase100-like": 0.8, ANY: 1.0},
+    ),
+    Defence(
+        name="ccl",
+        build=convex_concave,
+        source="Liu et al., ICML 2024",
+        knob="weight of the cross-entropy",
+        strengths=(0.9, 0.7, 0.5, 0.3),
+        usual={ANY: 0.5},
     ),
     Defence(
         name="hamp",

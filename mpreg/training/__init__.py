@@ -1,6 +1,7 @@
 """Training-time defences: `keras.Model`s that wrap a target."""
 
 from mpreg.training.confidence_penalty import ConfidencePenalty as ConfidencePenalty
+from mpreg.training.convex_concave import ConvexConcaveLoss as ConvexConcaveLoss
 from mpreg.training.core.defence import TrainingDefence as TrainingDefence
 from mpreg.training.distillation import Distillation as Distillation
 from mpreg.training.distillation import pack_labels as pack_labels

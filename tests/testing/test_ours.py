@@ -22,6 +22,10 @@ TRAINING = {
         lambda target, _: mpreg.ConfidencePenalty(target, weight=0.5),
         lambda target, _: mpreg.ConfidencePenalty(target, weight=0),
     ),
+    "ConvexConcaveLoss": (
+        lambda target, _: mpreg.ConvexConcaveLoss(target),
+        lambda target, _: mpreg.ConvexConcaveLoss(target, alpha=1.0, scale=1.0),
+    ),
     "DPSGD": (
         lambda target, _: mpreg.DPSGD(target, noise_multiplier=1.0, l2_norm_clip=1.0, delta=1e-3, seed=0),
         lambda target, _: mpreg.DPSGD(target, noise_multiplier=0, l2_norm_clip=np.inf, delta=1e-3, seed=0),

@@ -33,6 +33,7 @@ WRAPPERS = {
     "MixUpMMD": lambda net: mpreg.MixUpMMD(net, REFERENCE, gap=0),
     "HAMP": lambda net: mpreg.HAMP(net, gamma=0.9, alpha=0.01),
     "RelaxLoss": lambda net: mpreg.RelaxLoss(net, alpha=0.5),
+    "ConvexConcaveLoss": mpreg.ConvexConcaveLoss,
     "ConfidencePenalty": lambda net: mpreg.ConfidencePenalty(net, weight=0.1),
     "Distillation": Distillation,
     "two": lambda net: mpreg.LabelSmoothing(

@@ -10,6 +10,7 @@ from mpreg.training import (
     HAMP,
     AdversarialRegularization,
     ConfidencePenalty,
+    ConvexConcaveLoss,
     LabelSmoothing,
     MixUpMMD,
     RelaxLoss,
@@ -156,6 +157,12 @@ def test_the_confidence_penalty_is_the_loss_less_the_entropy(answers):
     assert loss_of(ConfidencePenalty(mlp(), weight=0.3)) == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_convex_concave_loss_is_that_of_its_paper(answers):
+    true = answers[np.arange(len(Y)), Y]
+    expected = 0.05 * np.mean(0.4 * -np.log(true) - 0.6 * np.exp(true))
+    assert loss_of(ConvexConcaveLoss(mlp(), alpha=0.4)) == pytest.approx(expected, rel=1e-5)
+
+
 def test_label_smoothing_is_that_of_keras_also_on_integers():
     smooth = keras.losses.CategoricalCrossentropy(label_smoothing=0.2)
     plain, integers, one_hot = mlp(), mlp(), mlp()
@@ -171,6 +178,7 @@ WRAPPERS = {
     "hamp": lambda target: HAMP(target, gamma=0.6, alpha=0.7),
     "smoothing": lambda target: LabelSmoothing(target, smoothing=0.2),
     "entropy": lambda target: ConfidencePenalty(target, weight=0.3),
+    "concave": lambda target: ConvexConcaveLoss(target, alpha=0.4, scale=1.0),
     "relaxed": lambda target: RelaxLoss(target, alpha=9.0, upper=0.4),
 }
 
@@ -233,6 +241,8 @@ BAD = [
     (lambda: HAMP(mlp(), gamma=0.5, alpha=-0.1), "alpha=-0.1"),
     (lambda: LabelSmoothing(mlp(), smoothing=1.0), "smoothing=1.0"),
     (lambda: LabelSmoothing(mlp(), smoothing=True), "smoothing=True"),
+    (lambda: ConvexConcaveLoss(mlp(), alpha=0), "alpha=0"),
+    (lambda: ConvexConcaveLoss(mlp(), scale=-1), "scale=-1"),
     (lambda: ConfidencePenalty(mlp(), weight=float("inf")), "weight=inf"),
     (lambda: ConfidencePenalty("resnet", weight=0.1), "'resnet'"),
 ]
