@@ -48,6 +48,7 @@ def small(monkeypatch):
     """Digits with few records, classifiers of no training time, and of the strong suite one with shadow models."""
     tiny = SETTINGS["digits"].but(members=60, reference=40, nonmembers=60, epochs=1)
     monkeypatch.setitem(SETTINGS, "digits", tiny)
+    monkeypatch.setattr(keras.backend, "clear_session", lambda: None)  # collects garbage for a second
     monkeypatch.setattr(
         Cell, "suite", property(lambda cell: ["fast", "likelihood_ratio"] if cell.shadows else "fast")
     )
