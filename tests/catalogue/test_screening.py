@@ -93,6 +93,13 @@ def test_screened_stands_before_the_name_of_any_defence():
         defence_of("screened-nothing")
 
 
+def test_the_row_of_the_table_is_the_one_that_its_name_stands_for():
+    made = defence_of("advreg").screened()
+    row = DEFENCES["screened-advreg"]
+    assert digest_of(made.build) == digest_of(row.build)
+    assert (row.usual, row.consumes_reference) == (made.usual, True)
+
+
 def test_figures_are_kept_apart_by_how_records_are_screened():
     l2 = defence_of("l2")
     builds = [
