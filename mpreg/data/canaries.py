@@ -45,7 +45,8 @@ def plant_canaries(split, count, kind="mislabelled", seed=0):
     An attack's average hides the records that stand out, which most models learn by heart. Canaries stand for them:
     train on the members of the returned split, and `mpreg.evaluate` judges the canaries in a section of their own
     (`report.canaries`), while all other figures leave them out. Who trains on canaries trains another model than the
-    one that is served: its canaries say what such training gives away about the most exposed person.
+    one that is served: its canaries say what such training gives away about the most exposed person. Callbacks such as
+    `PrivacyMeter` know of no canaries and watch all records.
 
     They take the place of records drawn at random on each side, none of which has a copy in the split; the reference
     and all other records stay as they are, and so does the form of the labels.

@@ -1,12 +1,17 @@
 """A defence judged by an attacker who knows it: shadow models trained with it, and canaries in a second training."""
 
 import dataclasses
+import functools
 import time
+
+import numpy as np
 
 import mpreg
 from mpreg.attacks import suite
 from mpreg.catalogue import defence_of
+from mpreg.data import take
 from mpreg.data.canaries import KINDS
+from mpreg.evaluation.canaries import CanaryFigures
 from mpreg.evaluation.evaluate import train_shadows
 from mpreg.evaluation.report import PrivacyReport
 from mpreg.recipes.studies.kept import stamp_of
@@ -42,6 +47,8 @@ class Outcome:
 def attack(cell, folder, *, drawn=None, callbacks=(), said=lambda words: None):
     """Trains the target of a `Cell` and attacks it, with shadow models of its own where it has some: an `Outcome`.
 
+    Where the cell has canaries, its report is about them: other records are attacked by the fast suite alone.
+
     Args:
         cell: the `Cell`.
         folder: for what shadow models answer; a run that was stopped goes on there.
@@ -60,15 +67,24 @@ def attack(cell, folder, *, drawn=None, callbacks=(), said=lambda words: None):
     model = defence.train(setting, data, split, **options)
     spent = time.process_time() - processor, time.perf_counter() - began
     said("attacking")
-    report = mpreg.evaluate(
-        model,
-        split,
-        attacks=cell.suite,
-        shadows=shadows,
-        reference=defence.consumes_reference,
-        seed=cell.seed,
-    )
+    judge = functools.partial(mpreg.evaluate, model, seed=cell.seed)
+    if cell.canaries:
+        report = _on_canaries(judge, split, cell.suite, shadows)
+    else:
+        report = judge(split, attacks=cell.suite, shadows=shadows, reference=defence.consumes_reference)
     return Outcome(model, report, *spent)
+
+
+def _on_canaries(judge, split, attacks, shadows):
+    """A report that spends the strong attacks on the canaries, for whom it is made, and fast ones on the others."""
+    rows = split.canaries.members, split.canaries.nonmembers
+    sides = [take(side, own) for side, own in zip((split.members, split.nonmembers), rows, strict=True)]
+    alone = mpreg.MembershipSplit(sides[0], split.reference, sides[1], duplicates="allow")
+    if shadows is not None:
+        shadows = shadows.of(np.concatenate([rows[0], len(split.members[1]) + rows[1]]))
+    found = judge(alone, attacks=attacks, shadows=shadows, reference=False)
+    others = judge(split, attacks="fast", reference=False)
+    return dataclasses.replace(others, canaries=CanaryFigures(split.canaries.kind, found))
 
 
 def attack_with_canaries(cell, folder, **options):

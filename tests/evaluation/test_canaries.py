@@ -9,6 +9,7 @@ import pytest
 import mpreg
 from mpreg import metrics
 from mpreg.reports import words
+from mpreg.reports.impact import assessment
 from mpreg.reports.schema import read
 
 ATTACKS = ["standard", "likelihood_ratio", "likelihood_ratio_offline"]
@@ -150,6 +151,7 @@ def test_the_document_the_text_and_the_page_show_them(report, tmp_path):
     report.to_html(tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text("utf-8")
     assert "All other figures on this page leave the canaries out." in page
+    assert sentence[:60] in assessment(report).to_markdown()
     assert "attack on canaries" in mpreg.compare({"a": report}).to_markdown()
 
 

@@ -158,6 +158,7 @@ def records(report):
                 "decide what is removed or trained again. Treat that file like the training data: it says who is in it."
             ),
             Table(("membership probability", "members", "non-members"), tuple(rows)),
+            *([Text(words.canaries(report["canaries"]))] if report.get("canaries") else []),
             Ask("What is done about the most exposed records: removed, left, or their owners told."),
         ),
         3,

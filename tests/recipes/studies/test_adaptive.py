@@ -141,7 +141,11 @@ class TestACell:
         report = cell.make(tmp_path)["report"]
         assert (report["canaries"]["kind"], report["canaries"]["members"]) == ("mislabelled", 10)
         assert (report["members"], report["nonmembers"]) == (50, 50)
-        _, split = cell.draw()
+        data, split = cell.draw()
+        model = DEFENCES["undefended"].train(cell.setting, data, split, seed=0)
+        shadows = adaptive.shadows_of(cell, data, split, tmp_path / "shadows")
+        whole = mpreg.evaluate(model, split, attacks=cell.suite, shadows=shadows, reference=False).to_dict()
+        assert json.dumps(report["canaries"]) == json.dumps(whole["canaries"])
         membership = draw_membership(SHADOWS, 120, 60, seed=0)
         with np.load(tmp_path / "shadows" / cell.shadows_name / "000.npz") as file:
             assert file["answers"].shape == (160, 10)  # the pool, and the reference
