@@ -115,6 +115,16 @@ def announced(cells):
     return f"{how}: {trainings:,} trainings in all. Without, quick, and saying less: --attacks standard."
 
 
+def check_room(cells):
+    """Refuses more canaries than a cell's split has room for, before hours are spent.
+
+    Raises:
+        ValueError: as of `mpreg.plant_canaries`.
+    """
+    for cell in {(cell.dataset, cell.canaries): cell for cell in cells if cell.canaries}.values():
+        cell.draw()
+
+
 def standard_accuracy(report, attacks=()):
     """The highest accuracy that the standard suite alone reaches in a report's document.
 

@@ -13,6 +13,7 @@ from mpreg.recipes.studies.adaptive import (
     SHADOWS,
     announced,
     attack_with_canaries,
+    check_room,
     options_of,
 )
 from mpreg.recipes.studies.cells import Cell
@@ -55,7 +56,8 @@ def run(
     setting = setting_of(SETTINGS, dataset).but(epochs=epochs)
     judges = options_of(setting, attackers=suite, shadows=shadows, canaries=canaries)
     cells = [Cell(dataset, each.name, seed, None, epochs, False, tuple(attacks), **judges) for each in wanted]
-    attacks_of(cells[0].suite)  # an unknown one is refused before hours are spent
+    attacks_of(cells[0].suite)  # an unknown one is refused before hours are spent,
+    check_room(cells)  # and so are too many canaries
     out = Path(out) if out else Path("mpreg-compare") / dataset
     drawn = setting.draw(seed)
     data, split = drawn

@@ -21,6 +21,7 @@ from mpreg.recipes.own_data import own_data
 from mpreg.recipes.studies.adaptive import (
     SHADOWS,
     STANDARD_ONLY,
+    check_room,
     options_of,
     read_canaries,
     standard_accuracy,
@@ -87,6 +88,7 @@ def run(
         for dataset, judges in judged.items()
         for cell in cells_of([dataset], wanted, seeds, epochs, attacks, **judges)
     ]
+    check_room(cells)
     made = make_cells(cells, out / "cells", jobs)
     tables = {}
     for dataset, judges in judged.items():

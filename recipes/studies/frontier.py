@@ -20,7 +20,7 @@ from mpreg.metrics import Estimate
 from mpreg.progress import progress_bar
 from mpreg.recipes import options
 from mpreg.recipes.own_data import own_data
-from mpreg.recipes.studies.adaptive import SHADOWS, announced, attack_with_canaries, options_of
+from mpreg.recipes.studies.adaptive import SHADOWS, announced, attack_with_canaries, check_room, options_of
 from mpreg.recipes.studies.cells import Cell
 from mpreg.recipes.studies.kept import keep, read_kept
 from mpreg.recipes.writing import console, print_table
@@ -143,6 +143,7 @@ def run(
         for defence in wanted
         for strength in spread(defence.strengths, points)
     ]
+    check_room(cells)
     out = Path(out) if out else Path("mpreg-frontier") / dataset
     runs = out / "runs" / dataclasses.replace(cells[0], defence="sweep", strength=None).name
     data, split = setting.draw(seed, validation=validation)

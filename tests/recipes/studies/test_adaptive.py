@@ -316,3 +316,14 @@ def test_what_it_costs_is_announced():
     assert "16 shadow models" in said and "68 trainings" in said and "10 members" in said
     assert "34 trainings" in adaptive.announced([dataclasses.replace(cell, canaries="") for cell in cells])
     assert adaptive.announced([Cell("digits", "memory")]) == adaptive.STANDARD_ONLY
+
+
+def test_too_many_canaries_are_refused_before_anything_is_trained(tmp_path):
+    for run in (
+        compare.run,
+        frontier.run,
+        lambda names, dataset, **options: defence_table.run([dataset], **options),
+    ):
+        with pytest.raises(ValueError, match="there are 60 members, 60 of them without. Received: count=59"):
+            run("memory", dataset="digits", canaries="mislabelled:59", out=tmp_path)
+    assert not TRAINED.called
