@@ -5,6 +5,7 @@ from mpreg.attacks.access import NEEDS as NEEDS
 from mpreg.attacks.access import Access as Access
 from mpreg.attacks.base import Attack as Attack
 from mpreg.attacks.base import PreparedAttack as PreparedAttack
+from mpreg.attacks.bayesian_ratio import BayesianRatioAttack as BayesianRatioAttack
 from mpreg.attacks.combined import CombinedAttack as CombinedAttack
 from mpreg.attacks.crossfit import Verdicts as Verdicts
 from mpreg.attacks.crossfit import cross_fit as cross_fit

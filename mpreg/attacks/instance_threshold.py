@@ -35,7 +35,7 @@ class InstanceThresholdAttack(PreparedAttack):
     def score_all(self, access):
         membership = access.shadows.membership
         check_coverage(membership, online=False)
-        shadows = shadow_values(access, signals.logit_confidence)
+        (shadows,) = shadow_values(access, signals.logit_confidence)
         target, shadows = tame(signals.logit_confidence(access.answers), shadows)
         return target - _thresholds(shadows, membership)
 

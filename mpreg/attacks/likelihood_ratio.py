@@ -87,16 +87,24 @@ class Normals:
 
     Args:
         shared: whether all records share one variance, that within records.
+        prior: how many degrees of freedom the shared variance adds to those of a record's own; None adds none.
+
+    Attributes:
+        mean, spread: (records,).
+        counts: how many models each is fitted to, (records,).
     """
 
-    def __init__(self, values, chosen, *, shared=True):
-        counts = chosen.sum(axis=0)
+    def __init__(self, values, chosen, *, shared=True, prior=None):
+        self.counts = counts = chosen.sum(axis=0)
         self.mean = np.sum(values, axis=0, where=chosen) / counts
         squares = np.sum((values - self.mean) ** 2, axis=0, where=chosen)
         # Where no record has two models, nothing tells how models differ: how records do is more than that.
         pooled = squares.sum() / (counts - 1).sum() if counts.max() > 1 else np.var(self.mean)
-        own = squares / np.maximum(counts - 1, 1)
-        variance = np.where((counts < 2) | shared, pooled, own)
+        if prior is None:
+            own = squares / np.maximum(counts - 1, 1)
+            variance = np.where((counts < 2) | shared, pooled, own)
+        else:
+            variance = (squares + prior * pooled) / (counts - 1 + prior)
         self.spread = np.maximum(np.sqrt(variance), LEAST_SPREAD)
 
     def standard_score(self, values):
@@ -109,7 +117,7 @@ class Normals:
 
 def _queries(access, augment):
     """Confidences of the target (records,) and of the shadow models (models, records), query by query."""
-    yield signals.logit_confidence(access.answers), shadow_values(access, signals.logit_confidence)
+    yield signals.logit_confidence(access.answers), *shadow_values(access, signals.logit_confidence)
     if augment is not None:
         for copies in altered(augment, access.records):
             asked = access.shadows.ask(copies, access.labels)

@@ -4,6 +4,7 @@ import copy
 
 from mpreg._registry import Registry
 from mpreg.attacks.base import Attack
+from mpreg.attacks.bayesian_ratio import BayesianRatioAttack
 from mpreg.attacks.combined import CombinedAttack
 from mpreg.attacks.gap import GapAttack
 from mpreg.attacks.instance_threshold import InstanceThresholdAttack
@@ -119,6 +120,7 @@ def strong():
         InstanceThresholdAttack(),
         LikelihoodRatioAttack(),
         LikelihoodRatioAttack(online=False),
+        BayesianRatioAttack(),
         RelativeAttack(),
         CombinedAttack(),
     ]

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
-from scipy import special
+from scipy import special, stats
 
 from mpreg import metrics, signals
 from mpreg.attacks import CombinedAttack, LikelihoodRatioAttack, RelativeAttack, cross_fit, suite
 from mpreg.attacks.access import Access
+from mpreg.attacks.bayesian_ratio import BayesianRatioAttack
+from mpreg.attacks.likelihood_ratio import Normals
 from mpreg.attacks.shadow.models import ShadowModels
 from mpreg.signals import read_answers
 
@@ -53,7 +55,7 @@ def test_relative_scores_are_those_of_a_naive_loop():
     """Ratio to the mean of all shadow models, and to those without the record, at each temperature."""
     access = world(lift=1.0)
     rows = CombinedAttack().prepare(access)
-    assert rows.shape == (RECORDS, 21) and np.isfinite(rows).all()
+    assert rows.shape == (RECORDS, 28) and np.isfinite(rows).all()
     shadows, membership = access.shadows.predictions, access.shadows.membership
     target = np.exp(access.answers.log_probabilities)
 
@@ -66,8 +68,75 @@ def test_relative_scores_are_those_of_a_naive_loop():
             own = softened(target, record, temperature)
             others = np.array([softened(shadow, record, temperature) for shadow in shadows])
             without = others[~membership[:, record]].mean()
-            assert rows[record, 7 + 2 * at] == pytest.approx(np.log(own / others.mean()), abs=1e-6)
-            assert rows[record, 8 + 2 * at] == pytest.approx(np.log(own) - np.log(without) / 3, abs=1e-6)
+            assert rows[record, 10 + 2 * at] == pytest.approx(np.log(own / others.mean()), abs=1e-5)
+            assert rows[record, 11 + 2 * at] == pytest.approx(np.log(own) - np.log(without) / 3, abs=1e-5)
+
+
+def naive_values(access, temperature):
+    """Logit-scaled confidences (None) or softened log-probabilities of the labels: of the target and of the models."""
+
+    def of(p):
+        own = p[np.arange(RECORDS), access.labels]
+        if temperature is None:
+            return np.log(own) - np.log(1 - own)
+        return np.log(own ** (1 / temperature)) - np.log((p ** (1 / temperature)).sum(axis=1))
+
+    return of(np.exp(access.answers.log_probabilities)), np.stack([of(p) for p in access.shadows.predictions])
+
+
+def naive_moments(values, chosen, prior):
+    """Mean and variance of each record: its own, weighed with that within all records as so many more models."""
+    groups = [values[chosen[:, record], record] for record in range(RECORDS)]
+    squares = [np.sum((group - group.mean()) ** 2) for group in groups]
+    within = sum(squares) / sum(len(group) - 1 for group in groups)
+    return [
+        (group.mean(), (own + prior * within) / (len(group) - 1 + prior), len(group))
+        for group, own in zip(groups, squares, strict=True)
+    ]
+
+
+def test_ratios_with_own_variances_are_those_of_a_naive_loop():
+    access = world(lift=1.0)
+    rows, membership = CombinedAttack().prepare(access), access.shadows.membership
+    for column, temperature in ((1, None), (2, 2.0), (3, 4.0)):
+        target, shadows = naive_values(access, temperature)
+        inside, outside = (naive_moments(shadows, chosen, 8.0) for chosen in (membership, ~membership))
+        expected = [
+            stats.norm.logpdf(own, near[0], near[1] ** 0.5) - stats.norm.logpdf(own, far[0], far[1] ** 0.5)
+            for own, near, far in zip(target, inside, outside, strict=True)
+        ]
+        np.testing.assert_allclose(rows[:, column], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_prior_on_variances_gives_a_student_t():
+    """The posterior predictive density, from SciPy's own t distribution."""
+    access = world(lift=1.0)
+    membership = access.shadows.membership
+    target, shadows = naive_values(access, None)
+
+    def log_density(chosen):
+        return np.array(
+            [
+                stats.t.logpdf(own, count - 1 + 8.0, mean, np.sqrt(variance * (1 + 1 / count)))
+                for own, (mean, variance, count) in zip(
+                    target, naive_moments(shadows, chosen, 8.0), strict=True
+                )
+            ]
+        )
+
+    expected = log_density(membership) - log_density(~membership)
+    np.testing.assert_allclose(BayesianRatioAttack().score_all(access), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_prior_lies_between_one_variance_for_all_and_one_for_each():
+    access = world(lift=1.0)
+    membership = access.shadows.membership
+    shared, none, usual, much = (
+        Normals(naive_values(access, None)[1], membership, **how).spread
+        for how in ({"shared": True}, {"shared": False}, {"prior": 8.0}, {"prior": 1e9})
+    )
+    np.testing.assert_allclose(much, shared, rtol=1e-6)
+    assert ((usual - shared) * (usual - none) <= 0).all() and np.abs(usual - shared).max() > 0.01
 
 
 def test_softened_answers_at_a_temperature_of_one_are_the_answers():

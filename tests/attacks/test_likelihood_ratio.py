@@ -9,7 +9,7 @@ from mpreg.attacks.access import Access
 from mpreg.attacks.crossfit import cross_fit
 from mpreg.attacks.instance_threshold import InstanceThresholdAttack
 from mpreg.attacks.likelihood_ratio import FEW, LEAST_SPREAD, LikelihoodRatioAttack
-from mpreg.attacks.relative import SHARES, USUAL_SHARE, RelativeAttack
+from mpreg.attacks.relative import SHARES, TEMPERATURES, TRIED_ON, USUAL_SHARE, RelativeAttack
 from mpreg.attacks.shadow.training import draw_membership
 from mpreg.attacks.threshold import ThresholdAttack
 from mpreg.signals import read_answers
@@ -281,31 +281,35 @@ def naive_relative(target, shadows, membership, others, *, online, gamma, share)
     return np.array([np.mean([x / z >= gamma for z in rivals]) for x in mine])
 
 
-def probability(confidences):
-    return 1 / (1 + np.exp(-confidences))
+def probability(confidences, temperature=1.0):
+    """Of two classes: softened, p^(1/T) / (p^(1/T) + (1 - p)^(1/T))."""
+    p = 1 / (1 + np.exp(-confidences))
+    p, q = p ** (1 / temperature), (1 - p) ** (1 / temperature)
+    return p / (p + q)
 
 
 class TestRelative:
     @pytest.mark.parametrize("online", [True, False])
     @pytest.mark.parametrize("gamma", [1.0, 1.5])
     @pytest.mark.parametrize("population", [True, False])
-    def test_as_in_the_paper_pair_by_pair(self, online, gamma, population):
+    @pytest.mark.parametrize("temperature", [1.0, 3.0])
+    def test_as_in_the_paper_pair_by_pair(self, online, gamma, population, temperature):
         world = World(members=13, nonmembers=9, models=6)
-        share = naive_share(world)
+        share = naive_share(world, temperature)
         others, access = None, world.access()
         if population:  # altered copies of the records stand for other records
             access = world.access(population=(world.records + np.array([0, 1]), world.labels))
-            others = probability(world.target[1]), probability(world.shadows[1])
+            others = probability(world.target[1], temperature), probability(world.shadows[1], temperature)
         expected = naive_relative(
-            probability(world.target[0]),
-            probability(world.shadows[0]),
+            probability(world.target[0], temperature),
+            probability(world.shadows[0], temperature),
             world.membership,
             others,
             online=online,
-            gamma=gamma,
+            gamma=gamma ** (1 / temperature),
             share=share,
         )
-        attack = RelativeAttack(online=online, gamma=gamma)
+        attack = RelativeAttack(online=online, gamma=gamma, temperature=temperature)
         scores = attack.score_all(access)
         if gamma == 1.0 and not population:
             # A record beats itself or not by rounding alone.
@@ -327,7 +331,7 @@ class TestRelative:
     def test_the_share_is_the_one_that_attacks_a_shadow_model_best(self):
         """Offline scores change with it: they are those of the best share and of no other."""
         world = World(members=40, nonmembers=40, models=6)
-        scores = RelativeAttack(online=False).score_all(world.access())
+        scores = RelativeAttack(online=False, temperature=1.0).score_all(world.access())
         found = [
             share
             for share in SHARES
@@ -359,27 +363,59 @@ class TestRelative:
         scores = RelativeAttack().score_all(world.access())
         assert np.isfinite(scores).all() and (scores[1::2] > scores[0]).all()
 
+    @pytest.mark.parametrize("online", [True, False])
+    def test_the_temperature_is_the_one_that_attacks_the_first_shadow_models_best(self, online):
+        for seed, difficulty in enumerate((0.3, 0.3, 1.0, 1.0, 3.0, 6.0)):
+            world = World(members=60, nonmembers=60, models=6, seed=seed, difficulty=difficulty)
+            usual = RelativeAttack(online=online).score_all(world.access())
+            best = max(
+                TEMPERATURES, key=lambda t: naive_success(world, t, naive_share(world, t), online=online)
+            )
+            fixed = RelativeAttack(online=online, temperature=best).score_all(world.access())
+            np.testing.assert_array_equal(usual, fixed)
+            for another in set(TEMPERATURES) - {best}:
+                scores = RelativeAttack(online=online, temperature=another).score_all(world.access())
+                assert np.abs(stats.rankdata(scores) - stats.rankdata(usual)).max() > 1
+            world.target = world.target[:, ::-1]  # the target is not asked which
+            other = RelativeAttack(online=online, temperature=best).score_all(world.access())
+            np.testing.assert_array_equal(RelativeAttack(online=online).score_all(world.access()), other)
+
+    @pytest.mark.parametrize("temperature", [0, -1.0, float("nan"), "warm"])
+    def test_temperature_is_checked(self, temperature):
+        with pytest.raises(ValueError, match=f"temperature must be .*Received: temperature={temperature!r}"):
+            RelativeAttack(temperature=temperature)
+
     @pytest.mark.parametrize("gamma", [0.9, 0.0, float("nan"), float("inf")])
     def test_gamma_is_checked(self, gamma):
         with pytest.raises(ValueError, match=f"gamma must be .*Received: gamma={gamma}"):
             RelativeAttack(gamma=gamma)
 
 
-def naive_share(world):
-    """The share with which model 0 is attacked best by the others, as a search with scikit-learn's AUC."""
+def naive_success(world, temperature, share, *, online=False):
+    """Mean of scikit-learn's AUC of the attack on each of the first models by the others; None where none tells."""
     from sklearn.metrics import roc_auc_score
 
-    p = probability(world.shadows[0])
-    judged = [i for i in range(p.shape[1]) if not world.membership[1:, i].all()]
-    truth = [world.membership[0, i] for i in judged]
-    if len(set(truth)) < 2:
-        return USUAL_SHARE
-    found = {}
-    for share in SHARES:
-        out = [np.mean(p[1:, i][~world.membership[1:, i]]) for i in judged]
-        scores = [p[0, i] / ((1 + share) * o + 1 - share) for i, o in zip(judged, out, strict=True)]
-        found[share] = roc_auc_score(truth, scores)
-    return max(found, key=found.get)
+    p, areas = probability(world.shadows[0], temperature), []
+    for model in range(min(TRIED_ON, len(p))):
+        others = [other for other in range(len(p)) if other != model]
+        judged = [i for i in range(p.shape[1]) if not world.membership[others, i].all()]
+        truth = [world.membership[model, i] for i in judged]
+        if len(set(truth)) < 2:
+            continue
+        scores = []
+        for i in judged:
+            out = np.mean([p[other, i] for other in others if not world.membership[other, i]])
+            inside = [p[other, i] for other in others if world.membership[other, i]]
+            trained = np.mean(inside) if online and inside else share * out + 1 - share
+            scores.append(p[model, i] / (out + trained))
+        areas.append(roc_auc_score(truth, scores))
+    return np.mean(areas) if areas else None
+
+
+def naive_share(world, temperature=1.0):
+    """The share with which the first models are attacked best by the others."""
+    found = {share: naive_success(world, temperature, share) for share in SHARES}
+    return USUAL_SHARE if None in found.values() else max(found, key=found.get)
 
 
 class TestInstanceThreshold:
@@ -403,7 +439,8 @@ class TestAll:
         world = World()
         rng = np.random.default_rng(1)
         rows, models = rng.permutation(110), rng.permutation(12)
-        models = np.r_[0, models[models != 0]]  # the first is the one that is attacked to learn a share
+        # The first are those that are attacked to learn a share and a temperature.
+        models = np.r_[:TRIED_ON, models[models >= TRIED_ON]]
         # Members among non-members: whom the target was trained on is not looked at.
         scores = attack.score_all(world.permuted(rows, models).access())
         np.testing.assert_allclose(scores, attack.score_all(world.access())[rows], rtol=1e-9)

@@ -1,8 +1,11 @@
-"""What shadow models tell of each judged record: whether they tell anything, and the values of a signal."""
+"""What shadow models tell of each judged record: whether they tell anything, and the values of signals."""
+
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 SATURATED = 700.0  # beyond this a logit is that of a probability of exactly 0 or 1, as coarse answers hold
+AT_ONCE = 2  # models whose answers are held as numbers of full width
 
 
 def check_coverage(membership, *, online=True):
@@ -17,9 +20,15 @@ def check_coverage(membership, *, online=True):
             )
 
 
-def shadow_values(access, signal):
-    """A signal of every shadow model's answers to the pool, (models, records)."""
-    return np.stack([signal(access.shadows.answers(model)) for model in range(len(access.shadows))])
+def shadow_values(access, *signals):
+    """Signals of every shadow model's answers to the pool, (signals, models, records); each is read once."""
+
+    def of(model):
+        answers = access.shadows.answers(model)
+        return [signal(answers) for signal in signals]
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:  # NumPy lets others run while it computes
+        return np.stack(list(pool.map(of, range(len(access.shadows)))), axis=1)
 
 
 def tame(*values):
