@@ -18,7 +18,7 @@ UNIFORM = np.full((10, 3), 1 / 3)
 LETTERS = np.array(list("abcabcabca"))
 SPARSE_LOGITS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 NOT_A_PAIR = "must be a pair (x, y) or a tf.data.Dataset of (x, y). Received: "
-SUITES = 'attacks must be "fast", "standard", "strong" or a list of attacks. Received: '
+SUITES = 'attacks must be "fast", "standard", "strong", "whitebox" or a list of attacks. Received: '
 
 
 def wrong_calls(rows):
