@@ -144,7 +144,9 @@ CALLS = [
         "the key of no attack",
         lambda: predictions(attacks=["gap", "gapp"]),
         ValueError,
-        re.compile("attacks must be of fast, standard, strong, whitebox, gap, .*, trained, .*Received: 'gapp'"),
+        re.compile(
+            "attacks must be of fast, standard, strong, whitebox, gap, .*, trained, .*Received: 'gapp'"
+        ),
     ),
     (
         "a threat model that is no text",
