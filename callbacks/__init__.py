@@ -5,3 +5,4 @@ from mpreg.callbacks.backup import Backup as Backup
 from mpreg.callbacks.privacy_budget import PrivacyBudget as PrivacyBudget
 from mpreg.callbacks.privacy_meter import PrivacyMeter as PrivacyMeter
 from mpreg.callbacks.privacy_target import PrivacyTarget as PrivacyTarget
+from mpreg.callbacks.snapshot_recorder import SnapshotRecorder as SnapshotRecorder

@@ -81,6 +81,7 @@ _MODULES = (
     "evaluation",
     "fleet",
     "gradients",
+    "internals",
     "metrics",
     "networks",
     "outputs",

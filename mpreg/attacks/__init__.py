@@ -33,6 +33,7 @@ from mpreg.attacks.suites import register as register
 from mpreg.attacks.suites import suite as suite
 from mpreg.attacks.threshold import ThresholdAttack as ThresholdAttack
 from mpreg.attacks.trained import TrainedAttack as TrainedAttack
+from mpreg.attacks.trajectory import TrajectoryAttack as TrajectoryAttack
 from mpreg.attacks.transfer import OneShadowAttack as OneShadowAttack
 from mpreg.attacks.transfer import TransferAttack as TransferAttack
 from mpreg.attacks.whitebox.attack import WhiteBoxAttack as WhiteBoxAttack

@@ -3,3 +3,4 @@
 from mpreg.internals.reading import Choice as Choice
 from mpreg.internals.reading import Reading as Reading
 from mpreg.internals.reading import read_signals as read_signals
+from mpreg.internals.snapshots import Snapshots as Snapshots

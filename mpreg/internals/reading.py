@@ -64,7 +64,7 @@ class Reading:
         return {name: value.shape[1:] for name, value in self.values.items()}
 
 
-def read_signals(model, x, labels, choice, *, classes, from_logits=None):
+def read_signals(model, x, labels, choice, *, classes, from_logits=None, snapshots=None):
     """The `Reading` of records: one pass for activations and loss, and one for gradients, some records at a time.
 
     Gradients are those of the cross-entropy of each record alone, in inference mode: of a layer's kernel as a matrix
@@ -79,6 +79,8 @@ def read_signals(model, x, labels, choice, *, classes, from_logits=None):
         choice: a `Choice`.
         classes: columns of the one-hot label.
         from_logits: whether the model answers with logits; None finds out.
+        snapshots: `Snapshots` of the model's weights, each of which is read, in one program; None reads the model as
+            it is.
 
     Raises:
         ValueError: layers that are not there, or a model whose gradients of single records cannot be told apart.
@@ -97,6 +99,20 @@ def read_signals(model, x, labels, choice, *, classes, from_logits=None):
         int(np.prod(variable.shape)) for layer in weighted for variable in layer.trainable_variables
     )
     rows = int(np.clip(AT_ONCE // max(1, written), 1, MOST_RECORDS))
+    if snapshots is None:
+        values = _read(passes, x, labels, rows)
+    else:
+        values = {
+            f"{name}, epoch {epoch}": value
+            for epoch in snapshots.turns(model)
+            for name, value in _read(passes, x, labels, rows).items()
+        }
+    if choice.label:
+        values["label"] = np.eye(classes, dtype=np.float32)[labels]
+    return Reading(values)
+
+
+def _read(passes, x, labels, rows):
     parts = []
     for start in range(0, len(labels), rows):
         some = slice(start, start + rows)
@@ -105,10 +121,7 @@ def read_signals(model, x, labels, choice, *, classes, from_logits=None):
         for run in passes:
             found |= {name: value.numpy() for name, value in run(records, labels[some]).items()}
         parts.append(found)
-    values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    if choice.label:
-        values["label"] = np.eye(classes, dtype=np.float32)[labels]
-    return Reading(values)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _loss(from_logits):

@@ -3,7 +3,7 @@
 A builder is called with the shape of each signal of one record, by name, and returns a `keras.Model` that is called on
 a list of the signals, float32 (n, *shape), and returns one logit a record, (n, 1): above zero means member. What kind
 of signal one is, its name tells: `"label"`, `"loss"`, `"gradient sizes"`, `"activation sizes"`, `"gradient of ..."` or
-`"activations of ..."`.
+`"activations of ..."`; of several snapshots each has `", epoch ..."` behind it.
 """
 
 import keras
@@ -65,7 +65,7 @@ def nasr2019(shapes, *, seed=0):
 def _encoded_as_published(name, tensor):
     if name == "label":
         return _dense(tensor, 128, 64)
-    if name in ("loss", "gradient sizes", "activation sizes"):
+    if name.startswith(("loss", "gradient sizes", "activation sizes")):
         return _dense(tensor, 100, 64)
     if name.startswith("gradient of") and len(tensor.shape) == 1 + MATRIX:
         units = tensor.shape[-1]

@@ -6,6 +6,7 @@ from mpreg._validate import brief, check_count, check_number
 from mpreg.attacks.base import Attack
 from mpreg.attacks.whitebox.other_model import OtherModel
 from mpreg.internals.reading import Choice, read_signals
+from mpreg.internals.snapshots import check_snapshots
 
 WIDTHS = {"compact": 2048, "nasr2019": 2**17}  # numbers of a signal that the encoders read at most
 SCHEDULES = {"compact": (30, 1e-3, 128), "nasr2019": (100, 1e-4, 64)}  # epochs, learning rate, batch
@@ -32,6 +33,8 @@ class WhiteBoxAttack(Attack):
         other: pair `(model, split)`: the model to learn from, with its members and non-members, none of which may be
             among the judged ones. The attack then needs no judged record of known membership. With gradients or hidden
             layers it must be of the judged model's architecture; with the answers alone, have as many classes.
+        snapshots: `Snapshots` of the model's training, as `callbacks.SnapshotRecorder` takes them: all are read, in
+            place of the model as it is.
         epochs, learning_rate, batch_size: of the classifier; None as fits the encoders, for the published ones 100,
             1e-4 and 64.
         optimizer: of the classifier, by its name in Keras.
@@ -62,6 +65,7 @@ class WhiteBoxAttack(Attack):
         exploit_label=True,
         encoders="compact",
         other=None,
+        snapshots=None,
         epochs=None,
         learning_rate=None,
         batch_size=None,
@@ -71,6 +75,11 @@ class WhiteBoxAttack(Attack):
         if encoders not in WIDTHS:
             raise ValueError(f"encoders must be one of {', '.join(WIDTHS)}. Received: {encoders!r}")
         layers, gradients = _listed(layers_to_exploit), _listed(gradients_to_exploit)
+        self.snapshots = check_snapshots(snapshots)
+        if other is not None and snapshots is not None:
+            raise ValueError(
+                "an attack reads another model or snapshots of this one. Received: other and snapshots"
+            )
         flags = [bool(flag) for flag in (exploit_sizes, exploit_loss, exploit_label)]
         if not (layers or gradients or any(flags[:2])):
             raise ValueError("there is nothing to read: name layers_to_exploit or gradients_to_exploit")
@@ -85,14 +94,15 @@ class WhiteBoxAttack(Attack):
         self.learning_rate = check_number("learning_rate", learning_rate, above=0)
         self.optimizer = optimizer
         self.learns = self.other is None
-        self.name = name or _name(self.choice, self.other)
+        self.name = name or _name(self.choice, self.other, self.snapshots)
+        holds = "holds the model" if snapshots is None else "holds the model as it was after several epochs"
         self.threat_model = (
-            "holds the model, and " if self.choice.needs_weights else "sees the model's answers, and "
+            f"{holds}, and " if self.choice.needs_weights or snapshots else "sees the model's answers, and "
         ) + ("knows who was a member among other records" if self.learns else "has trained one like it")
 
     def prepare(self, access):
         """Reads all judged records; returns their numbers, which stand for what was read of them."""
-        options = {"classes": access.classes}
+        options = {"classes": access.classes, "snapshots": self.snapshots}
         self._read = read_signals(access.model, access.records, access.labels, self.choice, **options)
         if self.other is not None:
             known, membership = self.other.read(self.choice, access, self._read)
@@ -146,7 +156,7 @@ def _listed(chosen):
     raise ValueError(f"layers must be names or numbers, or a list of them. Received: {brief(chosen)}")
 
 
-def _name(choice, other):
+def _name(choice, other, snapshots):
     kind = (
         "white-box"
         if choice.gradients or choice.sizes
@@ -154,4 +164,6 @@ def _name(choice, other):
         if choice.needs_weights
         else "encoded outputs"
     )
+    if snapshots is not None:
+        return f"{kind}, epochs {', '.join(map(str, snapshots.epochs))}"
     return f"{kind}, from another model" if other else kind

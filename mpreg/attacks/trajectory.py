@@ -1,0 +1,67 @@
+"""The trajectory attack: how a record's loss fell as the model was trained tells whether it was trained on."""
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from mpreg import signals
+from mpreg.attacks.base import Attack
+from mpreg.internals.snapshots import check_snapshots
+
+
+class TrajectoryAttack(Attack):
+    """A logistic regression on each record's loss after several epochs.
+
+    The losses of members fall from the first epochs on; those of others stop falling, or rise, as the model overfits,
+    also where both end near 0. Losses are read on the logit scale, log p - log(1 - p).
+
+    Source: Liu et al., "Membership Inference Attacks by Exploiting Loss Trajectory", CCS 2022, whose attacker distils
+    the model to have a trajectory: here it is the training's own.
+
+    Args:
+        snapshots: those of a `callbacks.SnapshotRecorder`.
+
+    Raises:
+        ValueError: no snapshots; when run, none of the model's shape.
+
+    Example:
+    ```python
+    recorder = mpreg.callbacks.SnapshotRecorder()
+    model.fit(*split.members, epochs=30, callbacks=[recorder])
+    mpreg.evaluate(model, split, attacks=["standard", mpreg.attacks.TrajectoryAttack(recorder.snapshots)])
+    ```
+    """
+
+    key = "trajectory"
+    threat_model = (
+        "sees the model's answers after several epochs, and knows who was a member among other records"
+    )
+    needs = frozenset({"records", "weights"})
+
+    def __init__(self, snapshots):
+        self.snapshots = check_snapshots(snapshots)
+        if self.snapshots is None:
+            raise ValueError("a trajectory needs snapshots. Received: snapshots=None")
+        self.name = f"loss trajectory, {len(self.snapshots)} epochs"
+
+    def prepare(self, access):
+        """The logit of each judged record's class after each epoch, float64 (n, epochs)."""
+        losses = []
+        for _ in self.snapshots.turns(access.model):
+            answers = signals.read_answers(signals.predict(access.model, access.records), access.labels)
+            losses.append(signals.logit_confidence(answers))
+        return np.stack(losses, axis=1)
+
+    def fit(self, members, nonmembers, *, seed=0):
+        membership = np.repeat([1, 0], [len(members), len(nonmembers)])
+        regression = LogisticRegression(max_iter=1000, class_weight="balanced", random_state=seed)
+        self._classifier = make_pipeline(StandardScaler(), regression)
+        with threadpool_limits(1):
+            self._classifier.fit(np.concatenate([members, nonmembers]), membership)
+        self.threshold = 0.0  # both sides weigh alike, however many known records either has
+        return self
+
+    def score(self, losses):
+        return self._classifier.decision_function(losses)
