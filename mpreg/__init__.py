@@ -79,6 +79,7 @@ _MODULES = (
     "datasets",
     "ensembles",
     "evaluation",
+    "federated",
     "fleet",
     "gradients",
     "internals",

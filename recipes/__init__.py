@@ -23,6 +23,10 @@ RECIPES = {
         "mpreg.recipes.nasr2018",
         "Nasr, Shokri and Houmansadr 2018: without and with adversarial regularization.",
     ),
+    "nasr2019": (
+        "mpreg.recipes.nasr2019",
+        "Nasr, Shokri and Houmansadr 2019: attackers who hold the model, and snapshots of its training.",
+    ),
     "salem2019": (
         "mpreg.recipes.salem2019",
         "Salem et al. 2019 (ML-Leaks): three adversaries of falling knowledge, transfer between tasks, dropout.",
@@ -34,5 +38,9 @@ RECIPES = {
     "shokri2017": (
         "mpreg.recipes.shokri2017",
         "Shokri et al. 2017: what served answers and L2 save, against attackers who know of it or do not.",
+    ),
+    "song2019": (
+        "mpreg.recipes.song2019",
+        "Song and Shmatikov 2019: whether a text model was trained on a user's words, on made-up text.",
     ),
 }

@@ -144,7 +144,7 @@ def test_the_suite_by_name_leaves_the_white_box_out_where_there_is_no_model_to_h
     assert "white-box" not in report.attacks
     assert any("the model itself, with its weights" in note for note in report.notes)
     with pytest.raises(ValueError, match="needs the judged records themselves and the model itself"):
-        mpreg.evaluate_predictions(*sides[0], *sides[1], attacks=["whitebox"])
+        mpreg.evaluate_predictions(*sides[0], *sides[1], attacks=["white_box"])
 
 
 def test_a_defence_of_the_answers_hides_nothing_from_who_holds_the_model(leaky):

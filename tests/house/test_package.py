@@ -40,6 +40,7 @@ ROWS = {
     "attacks": 5,
     "private": 6,
     "ensembles": 6,  # what they train, and what they distil into, may be defended itself
+    "federated": 6,
     "evaluation": 6,
     "callbacks": 7,
     "audit": 7,

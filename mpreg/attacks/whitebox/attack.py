@@ -52,7 +52,7 @@ class WhiteBoxAttack(Attack):
     ```
     """
 
-    key = "whitebox"
+    key = "white_box"
     needs = frozenset({"records", "numbers", "weights"})
 
     def __init__(

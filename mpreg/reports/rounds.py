@@ -1,0 +1,22 @@
+"""Pictures of rounds or epochs: one curve for each of several figures."""
+
+from matplotlib.figure import Figure
+
+
+def plot_rounds(rounds, curves, path, *, figure="mean loss", unit="round"):
+    """Draws figures by round, and writes the picture to `path`.
+
+    Args:
+        rounds: their numbers, (n,).
+        curves: values (n,) by name.
+        path: the PNG to write.
+        figure: what the values are.
+        unit: what is counted.
+    """
+    drawn = Figure(figsize=(7, 4.4), layout="constrained")
+    axes = drawn.subplots()
+    for name, values in curves.items():
+        axes.plot(rounds, values, marker="o", markersize=3, label=name)
+    axes.set(xlabel=unit, ylabel=figure)
+    axes.legend(fontsize="small")
+    drawn.savefig(path, dpi=120)

@@ -1,0 +1,207 @@
+"""Nasr, Shokri and Houmansadr 2019: black-box, white-box by outputs and by gradients, and several snapshots together.
+
+The published figures are of CIFAR-100 networks of millions of weights, attacked with half of 50,000 members known. Here
+networks of three kinds, sized for two cores, are trained on 1,500 records, of which the attack knows four fifths.
+
+Source: "Comprehensive Privacy Analysis of Deep Learning: Passive and Active White-box Inference Attacks against
+Centralized and Federated Learning", S&P 2019; the published figures are those of the authors' slides.
+"""
+
+from pathlib import Path
+
+import click
+import keras
+from keras import layers
+
+import mpreg
+from mpreg._files import write_all, write_json
+from mpreg._text import markdown_table, percent_with_interval
+from mpreg.attacks import TrajectoryAttack, WhiteBoxAttack
+from mpreg.callbacks import SnapshotRecorder
+from mpreg.catalogue import Setting, images, setting_of, table
+from mpreg.networks import location_mlp
+from mpreg.progress import progress_bar
+from mpreg.recipes import options
+from mpreg.recipes.training import EpochBar
+from mpreg.recipes.writing import console, print_table
+
+# Training, test accuracy and the three attacks, in percent.
+PUBLISHED = {
+    "alexnet-like": (99, 44, 74.2, 74.6, 75.1),
+    "resnet-like": (89, 73, 62.2, 62.2, 64.3),
+    "densenet-like": (100, 82, 67.7, 67.7, 74.3),
+}
+PUBLISHED_SNAPSHOTS = {
+    (5, 10, 15, 20, 25): 57.4,
+    (10, 20, 30, 40, 50): 76.5,
+    (50, 100, 150, 200, 250): 79.5,
+    (100, 150, 200, 250, 300): 85.1,
+}
+ATTACKS = {
+    "black-box": {"exploit_sizes": False},
+    "white-box, outputs of layers": {"layers_to_exploit": (-3, -2, -1), "exploit_sizes": False},
+    "white-box, gradients": {"layers_to_exploit": (-3, -2, -1), "gradients_to_exploit": (-1,)},
+    "white-box, sizes": {},
+}
+
+
+def alexnet_like(*, input_shape, classes, seed):
+    """Three convolutions that pool, and a dense layer."""
+    stack = [keras.Input(input_shape)]
+    for filters in (32, 64, 64):
+        stack += [layers.Conv2D(filters, 3, padding="same", activation="relu"), layers.MaxPooling2D()]
+    return _seeded(
+        seed, lambda: [*stack, layers.Flatten(), layers.Dense(128, "relu"), layers.Dense(classes, "softmax")]
+    )
+
+
+def resnet_like(*, input_shape, classes, seed):
+    """Three residual blocks with batch normalization."""
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input(input_shape)
+    tensor = layers.Conv2D(16, 3, strides=2, padding="same")(inputs)
+    for filters in (16, 32, 64):
+        block = layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False)(tensor)
+        block = layers.Activation("relu")(layers.BatchNormalization()(block))
+        block = layers.BatchNormalization()(layers.Conv2D(filters, 3, padding="same", use_bias=False)(block))
+        tensor = layers.Activation("relu")(
+            layers.Add()([block, layers.Conv2D(filters, 1, strides=2)(tensor)])
+        )
+    return keras.Model(inputs, layers.Dense(classes, "softmax")(layers.GlobalAveragePooling2D()(tensor)))
+
+
+def densenet_like(*, input_shape, classes, seed):
+    """Three dense blocks of three layers, each of which reads all before it."""
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input(input_shape)
+    tensor = layers.Conv2D(24, 3, strides=2, padding="same")(inputs)
+    for _ in range(3):
+        for _ in range(3):
+            new = layers.Conv2D(12, 3, padding="same")(
+                layers.Activation("relu")(layers.BatchNormalization()(tensor))
+            )
+            tensor = layers.Concatenate()([tensor, new])
+        tensor = layers.AveragePooling2D()(tensor)
+    return keras.Model(inputs, layers.Dense(classes, "softmax")(layers.Flatten()(tensor)))
+
+
+def _seeded(seed, stack):
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential(stack())
+
+
+CIFAR10 = {
+    "dataset": "cifar10",
+    "members": 1500,
+    "reference": 2,
+    "nonmembers": 1500,
+    "learning_rate": 1e-3,
+    "epochs": 30,
+}
+LOCATION30 = {**CIFAR10, "dataset": "location30"}
+NETWORKS = {
+    "cifar10": {
+        "alexnet-like": images(alexnet_like),
+        "resnet-like": images(resnet_like),
+        "densenet-like": images(densenet_like),
+    },
+    "location30": {"mlp": table(location_mlp)},
+}
+SETTINGS = {
+    "cifar10": Setting(network=images(alexnet_like), **CIFAR10),
+    "location30": Setting(network=table(location_mlp), **LOCATION30),
+}
+
+
+def run(dataset="location30", *, members=None, epochs=None, snapshots=True, out=None, seed=0):
+    """Rebuilds both tables for one data set, prints them beside the published ones and writes them to a folder.
+
+    Args:
+        dataset: `"cifar10"`, with three networks, or `"location30"`, with one.
+        members: members, and as many non-members; None is 1,500.
+        epochs: of the first table's networks; None is 30. Of the snapshots' it is the last one asked for.
+        snapshots: whether to attack snapshots together too, which takes 300 epochs of training.
+        out: folder for `tables.json` and `tables.md`; None is `mpreg-nasr2019/<dataset>`.
+        seed: seed of the split, the weights and the attacks.
+
+    Returns:
+        A dict of the rows: `"access"` by network, `"snapshots"` by epochs.
+
+    Raises:
+        ValueError: an unknown data set.
+    """
+    setting = setting_of(SETTINGS, dataset).but(members=members, nonmembers=members, epochs=epochs)
+    out = Path(out) if out else Path("mpreg-nasr2019") / dataset
+    data, split = setting.draw(seed)
+    console.print(f"{data.description}\n{split}")
+    found, header = {"access": {}, "snapshots": {}}, ["network", "training", "test", *ATTACKS, "published"]
+    rows = []
+    for name, network in NETWORKS[dataset].items():
+        report = _by_access(setting.but(network=network), data, split, name, seed=seed)
+        found["access"][name] = report.to_dict()
+        published = PUBLISHED.get(name)
+        rows.append(
+            [
+                name,
+                percent_with_interval(report.train_accuracy),
+                percent_with_interval(report.test_accuracy),
+                *(percent_with_interval(report.attacks[attack].accuracy) for attack in ATTACKS),
+                " / ".join(f"{figure:g}" for figure in published) if published else "-",
+            ]
+        )
+    tables = [("What the attacker reads", header, rows)]
+    if snapshots:
+        epochs_of = [tuple(epochs) for epochs in PUBLISHED_SNAPSHOTS]
+        found["snapshots"], rows = _by_snapshots(setting, data, split, epochs_of, seed=seed)
+        tables.append(
+            ("Snapshots read together", ["epochs", "white-box", "loss trajectory", "published"], rows)
+        )
+    for title, header, rows in tables:
+        print_table(f"{title}: {dataset}", header, rows)
+    text = "\n\n".join(f"## {title}\n\n{markdown_table(header, rows)}" for title, header, rows in tables)
+    write_all(out, {"tables.md": f"# Nasr et al. 2019: {dataset}\n\n{data.description}\n\n{text}\n"})
+    write_json(found, out / "tables.json")
+    console.print(f"95 % intervals; guessing is 50 %. Tables: {out}")
+    return found
+
+
+def _by_access(setting, data, split, name, *, seed):
+    model = setting.compiled(setting.target(data, seed))
+    with progress_bar(f"training {name}", setting.epochs) as advance:
+        fit = {"batch_size": setting.batch_size, "epochs": setting.epochs, "verbose": 0}
+        model.fit(*split.members, **fit, callbacks=[EpochBar(advance)])
+    attacks = [WhiteBoxAttack(**options, name=attack) for attack, options in ATTACKS.items()]
+    return mpreg.evaluate(model, split, attacks=["standard", *attacks], seed=seed)
+
+
+def _by_snapshots(setting, data, split, epochs_of, *, seed):
+    """The figures by epochs, and the table's rows: one training is watched, and attacked as each row says."""
+    last = max(max(epochs) for epochs in epochs_of)
+    recorder = SnapshotRecorder({epoch for epochs in epochs_of for epoch in epochs})
+    model = setting.compiled(setting.target(data, seed))
+    with progress_bar("training under watch", last) as advance:
+        fit = {"batch_size": setting.batch_size, "epochs": last, "verbose": 0}
+        model.fit(*split.members, **fit, callbacks=[recorder, EpochBar(advance)])
+    found, rows = {}, []
+    for epochs in epochs_of:
+        chosen = recorder.snapshots[epochs]
+        attacks = [WhiteBoxAttack(snapshots=chosen, name="white-box"), TrajectoryAttack(chosen)]
+        report = mpreg.evaluate(model, split, attacks=attacks, seed=seed)
+        accuracies = [report.attacks[attack.name].accuracy for attack in attacks]
+        found[", ".join(map(str, epochs))] = report.to_dict()
+        published = f"{PUBLISHED_SNAPSHOTS.get(epochs, '-')}"
+        rows.append([", ".join(map(str, epochs)), *map(percent_with_interval, accuracies), published])
+    return found, rows
+
+
+@click.command(help=__doc__.partition("\n")[0])
+@options.dataset(SETTINGS)
+@click.option("--members", type=click.IntRange(min=10), help="Members, and as many non-members.")
+@options.epochs
+@click.option(
+    "--snapshots/--no-snapshots", default=True, help="Whether to attack snapshots of 300 epochs too."
+)
+@options.out
+@options.seed
+def command(**given):
+    run(**given)

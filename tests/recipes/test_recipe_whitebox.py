@@ -1,0 +1,46 @@
+"""The recipes of the white-box and of the user-level paper, at tiny size."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mpreg.recipes import nasr2019, song2019
+
+
+def test_both_tables_are_rebuilt_beside_the_published_ones(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(nasr2019, "PUBLISHED_SNAPSHOTS", {(1, 2): 57.4})
+    found = nasr2019.run("location30", members=40, epochs=1, out=tmp_path)
+    assert set(found["access"]) == {"mlp"} and set(found["snapshots"]) == {"1, 2"}
+    assert {attack["name"] for attack in found["access"]["mlp"]["attacks"].values()} >= set(nasr2019.ATTACKS)
+    assert json.loads((tmp_path / "tables.json").read_text())["snapshots"]["1, 2"]["members"] == 40
+    text = (tmp_path / "tables.md").read_text()
+    assert "57.4" in text and "white-box, gradients" in text
+    assert "Snapshots read together" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("build", [nasr2019.alexnet_like, nasr2019.resnet_like, nasr2019.densenet_like])
+def test_networks_are_of_their_kind_and_answer_with_probabilities(build):
+    model = build(input_shape=(32, 32, 3), classes=10, seed=0)
+    answers = model.predict(np.zeros((2, 32, 32, 3), "float32"), verbose=0)
+    np.testing.assert_allclose(answers.sum(axis=1), 1, rtol=1e-5)
+    again = build(input_shape=(32, 32, 3), classes=10, seed=0)
+    np.testing.assert_array_equal(model.get_weights()[0], again.get_weights()[0])
+
+
+def test_made_up_text_is_whole_and_each_user_has_habits():
+    tokens, ids = song2019.make_up_text(4, 300, seed=1)
+    assert tokens.shape == (1200, song2019.LENGTH + 1) and tokens.min() >= 0 and tokens.max() < song2019.WORDS
+    pairs = [set(zip(t[:, :-1].ravel(), t[:, 1:].ravel(), strict=True)) for t in np.split(tokens, 4)]
+    halves = [set(zip(t[:, :-1].ravel(), t[:, 1:].ravel(), strict=True)) for t in np.split(tokens, 8)]
+    same, other = len(halves[0] & halves[1]), len(halves[0] & halves[2])
+    assert same > 1.2 * other and len(pairs) == 4
+    assert list(np.bincount(ids)) == [300] * 4
+
+
+def test_users_are_judged_and_the_text_is_said_to_be_made_up(tmp_path, capsys):
+    found = song2019.run(users=8, texts=4, epochs=1, out=tmp_path)
+    assert set(found) == {"text", "user, own texts", "user, other texts", "user, losses alone"}
+    assert all(0 <= value <= 1 for value in found.values())
+    assert "no person wrote any of it" in (tmp_path / "users.md").read_text()
+    assert "made-up users" in capsys.readouterr().out
