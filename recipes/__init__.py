@@ -35,6 +35,10 @@ RECIPES = {
         "mpreg.recipes.studies.screening",
         "Whom screening leaves out of a data set's members, by class, and how many planted canaries.",
     ),
+    "setups": (
+        "mpreg.recipes.studies.setups",
+        "What the attacker knows, and sweeps of training size and number of shadow models.",
+    ),
     "shokri2017": (
         "mpreg.recipes.shokri2017",
         "Shokri et al. 2017: what served answers and L2 save, against attackers who know of it or do not.",

@@ -85,6 +85,20 @@ def attackers(command):
     return command
 
 
+def _keys_of_access(context, parameter, access):
+    return ("gradient_norm", "white_box") if access == "whitebox" else ()
+
+
+access = click.option(
+    "--access",
+    type=click.Choice(["answers", "whitebox"]),
+    default="answers",
+    show_default=True,
+    callback=_keys_of_access,
+    help="What all attackers have: the model's answers, or the model itself, whose gradients they read too.",
+)
+
+
 def plugins(before=lambda: None):
     """`--plugin`, which may be given several times; `before` is called ahead of the first import."""
 

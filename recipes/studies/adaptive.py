@@ -8,6 +8,7 @@ import numpy as np
 
 import mpreg
 from mpreg.attacks import suite
+from mpreg.attacks.suites import ATTACKS
 from mpreg.catalogue import defence_of
 from mpreg.data import take
 from mpreg.data.canaries import KINDS
@@ -67,11 +68,11 @@ def attack(cell, folder, *, drawn=None, callbacks=(), said=lambda words: None):
     model = defence.train(setting, data, split, **options)
     spent = time.process_time() - processor, time.perf_counter() - began
     said("attacking")
-    judge = functools.partial(mpreg.evaluate, model, seed=cell.seed)
+    judge, attacks = functools.partial(mpreg.evaluate, model, seed=cell.seed), _possible(cell.suite, model)
     if cell.canaries:
-        report = _on_canaries(judge, split, cell.suite, shadows)
+        report = _on_canaries(judge, split, attacks, shadows)
     else:
-        report = judge(split, attacks=cell.suite, shadows=shadows, reference=defence.consumes_reference)
+        report = judge(split, attacks=attacks, shadows=shadows, reference=defence.consumes_reference)
     return Outcome(model, report, *spent)
 
 
@@ -85,6 +86,13 @@ def _on_canaries(judge, split, attacks, shadows):
     found = judge(alone, attacks=attacks, shadows=shadows, reference=False)
     others = judge(split, attacks="fast", reference=False)
     return dataclasses.replace(others, canaries=CanaryFigures(split.canaries.kind, found))
+
+
+def _possible(attacks, model):
+    """Attacks without those that need a Keras model's weights, where the model has none to be held."""
+    if isinstance(attacks, str) or hasattr(model, "predict_on_batch"):
+        return attacks
+    return [key for key in attacks if key not in ATTACKS or "weights" not in ATTACKS[key].needs]
 
 
 def attack_with_canaries(cell, folder, **options):

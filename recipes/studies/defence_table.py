@@ -331,7 +331,8 @@ def _with_range(spread):
 @own_data(lambda: None, "datasets")
 @options.attackers
 @options.attacks
+@options.access
 @options.epochs
 @options.out
-def command(**given):
-    run(**given)
+def command(access, attacks, **given):
+    run(attacks=(*attacks, *access), **given)

@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from mpreg.recipes import nasr2019, song2019
+from mpreg.recipes.studies import adaptive, defence_table, setups
 
 
 def test_both_tables_are_rebuilt_beside_the_published_ones(tmp_path, monkeypatch, capsys):
@@ -44,3 +46,32 @@ def test_users_are_judged_and_the_text_is_said_to_be_made_up(tmp_path, capsys):
     assert all(0 <= value <= 1 for value in found.values())
     assert "no person wrote any of it" in (tmp_path / "users.md").read_text()
     assert "made-up users" in capsys.readouterr().out
+
+
+def test_what_attackers_know_is_compared_and_swept(tmp_path, capsys):
+    small = {"members": 40, "epochs": 2, "shadows": 2, "sizes": (20, 40), "counts": (2,)}
+    found = setups.run("digits", **small, out=tmp_path)
+    assert list(found["What the attacker knows"]) == list(setups.SETUPS)
+    assert found["What the attacker knows"]["labels"]["strongest"] == "gap"
+    assert list(found["Members trained on"]) == ["20", "40"] and list(found["Shadow models"]) == ["2"]
+    assert len(list(tmp_path.glob("*.png"))) == 3
+    document = json.loads((tmp_path / "setups.json").read_text())
+    row = document["Members trained on"]["40"]["AUC"]
+    assert row["low"] <= row["value"] <= row["high"]
+    assert "What the attacker knows: digits" in capsys.readouterr().out
+
+
+def test_the_defence_table_lets_attackers_hold_the_model_where_there_is_one(monkeypatch):
+    asked = {}
+    monkeypatch.setattr(defence_table, "run", lambda **given: asked.update(given))
+    for options, keys in (
+        ([], ()),
+        (["--access", "whitebox", "--attack", "trained"], ("trained", "gradient_norm", "white_box")),
+    ):
+        assert CliRunner().invoke(defence_table.command, options).exit_code == 0
+        assert asked["attacks"] == keys and "access" not in asked
+    suite = ["standard", "white_box"]
+    assert adaptive._possible(suite, object()) == ["standard"]
+    assert (
+        adaptive._possible(suite, nasr2019.alexnet_like(input_shape=(32, 32, 3), classes=2, seed=0)) == suite
+    )

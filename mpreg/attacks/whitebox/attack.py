@@ -121,7 +121,7 @@ class WhiteBoxAttack(Attack):
         return self._scores(own) if self.learns else own
 
     def _fit(self, known, membership, *, seed):
-        from mpreg.attacks.whitebox.classifier import MembershipClassifier  # it imports Keras
+        from mpreg.internals.classifier import MembershipClassifier  # it imports Keras
 
         self._classifier = MembershipClassifier(
             self.encoders,

@@ -51,7 +51,7 @@ class UnsupervisedWhiteBoxAttack(PreparedAttack):
         self.epochs, self.code = check_count("epochs", epochs, 1), check_count("code", code, 1)
 
     def score_all(self, access):
-        from mpreg.attacks.whitebox.classifier import codes  # it imports Keras
+        from mpreg.internals.classifier import codes  # it imports Keras
 
         read = read_signals(access.model, access.records, access.labels, self.choice, classes=access.classes)
         told = _told(read, access.answers)
