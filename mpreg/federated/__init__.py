@@ -7,4 +7,5 @@ from mpreg.federated.alignment import AlignmentAttack as AlignmentAttack
 from mpreg.federated.federation import Federation as Federation
 from mpreg.federated.federation import Round as Round
 from mpreg.federated.federation import Server as Server
+from mpreg.federated.flower import run_in_flower as run_in_flower
 from mpreg.federated.watching import Watch as Watch

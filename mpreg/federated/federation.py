@@ -108,11 +108,15 @@ class Federation:
         for _ in range(rounds):
             self.rounds += 1
             done = (self._average if self.algorithm == "fedavg" else self._step)(self.rounds, servers)
-            self.model.set_weights(done.end)
-            for one in servers:
-                one.after(done, self.model)
-            self.model.set_weights(done.end)
+            self.finish(done, servers)
         return self.model
+
+    def finish(self, done, servers):
+        """Shows a `Round` that is over to the servers; the model then has the server's weights."""
+        for one in servers:
+            self.model.set_weights(done.end)
+            one.after(done, self.model)
+        self.model.set_weights(done.end)
 
     def _given(self, number, servers, start):
         """Yields each participant's number and the weights that it is given; the model has them."""
@@ -124,7 +128,8 @@ class Federation:
             self.model.set_weights(weights)
             yield participant, weights
 
-    def _received(self, number, participant, servers, weights):
+    def received(self, number, participant, servers, weights):
+        """What a participant's answer counts as, once the servers have seen it."""
         for one in servers:
             self.model.set_weights(weights)
             weights = one.receive(number, participant, weights, self.model)
@@ -133,10 +138,10 @@ class Federation:
     def _average(self, number, servers):
         start, sent, returned, counted = self.model.get_weights(), [], [], []
         for participant, weights in self._given(number, servers, start):
-            self._train(number, participant)
+            self.train(number, participant)
             sent.append(weights)
             returned.append(self.model.get_weights())
-            counted.append(self._received(number, participant, servers, returned[-1]))
+            counted.append(self.received(number, participant, servers, returned[-1]))
         return Round(number, start, sent, returned, self._mean(counted))
 
     def _step(self, number, servers):
@@ -151,7 +156,7 @@ class Federation:
             sent.append(weights)
             returned.append(model.get_weights())
             gradients.append(gradient)
-            counted.append(self._received(number, participant, servers, returned[-1]))
+            counted.append(self.received(number, participant, servers, returned[-1]))
         if any(one is not other for one, other in zip(counted, returned, strict=True)):
             gradients = [self._as_gradient(one, given) for one, given in zip(counted, sent, strict=True)]
         # What no gradient changes; then the optimizer's step from where the round began.
@@ -172,7 +177,8 @@ class Federation:
             found.append([variable.numpy() for variable in self.model.trainable_variables])
         return [before - after for before, after in zip(*found, strict=True)]
 
-    def _train(self, number, participant):
+    def train(self, number, participant):
+        """Trains the model, as it is, on the records of a participant, as in a round."""
         for variable, value in zip(self.model.optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
         records = self.participants[participant]
