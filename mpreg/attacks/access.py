@@ -119,6 +119,7 @@ class Access:
             ask=self._ask,
             population=self.population,
             shadows=self.shadows and self.shadows.of(rows),
+            model=self.model,
             read=self._read,
             seed=self.seed,
         )

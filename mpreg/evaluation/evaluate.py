@@ -14,6 +14,7 @@ from mpreg.classifiers.kind import told_by_last_layer
 from mpreg.data import MembershipSplit, join_groups, label_indices
 from mpreg.data.frames import TakesFrames, wants_frames
 from mpreg.evaluation import canaries
+from mpreg.evaluation.held import held_classifier
 from mpreg.evaluation.judge import judge
 
 
@@ -75,17 +76,10 @@ def evaluate(model, split, *, attacks="standard", shadows=None, reference=None, 
         from_logits = told_by_last_layer(model)
     from_logits, members, nonmembers = _read(*sides, from_logits=from_logits, coarse=coarse)
     read = {"from_logits": from_logits, "coarse": coarse}
-    access = Access(
-        members,
-        nonmembers,
-        inputs=(member_x, nonmember_x),
-        ask=ask,
-        population=split.reference,
-        read=read,
-        seed=seed,
-    )
-    if any("weights" in attack.needs for attack in chosen):
-        access.model = _classifier(model)
+    held = held_classifier(model) if any("weights" in attack.needs for attack in chosen) else None
+    has = {"ask": ask, "model": held, "read": read, "seed": seed}
+    inputs = member_x, nonmember_x
+    access = Access(members, nonmembers, inputs=inputs, population=split.reference, **has)
     if any("shadows" in attack.needs for attack in chosen):
         labels = np.concatenate([member_y, nonmember_y])
         if shadows is None:
@@ -107,7 +101,7 @@ def evaluate(model, split, *, attacks="standard", shadows=None, reference=None, 
     x, y = split.reference
     suspects = signals.read_answers(ask(x), y, **read, side="reference")
     others = access.nonmembers, access.inputs[1]  # canaries are not among them
-    access = Access(suspects, others[0], inputs=(x, others[1]), ask=ask, read=read, seed=seed)
+    access = Access(suspects, others[0], inputs=(x, others[1]), **has)
     able = [attack for attack in chosen if all(access.has(need) for need in attack.needs)]
     return dataclasses.replace(report, reference=judge(access, able, named=named))
 
@@ -184,16 +178,6 @@ def _serves_coarse(model):
     from mpreg.outputs import is_coarse  # it imports Keras, which other models do without
 
     return is_coarse(model)
-
-
-def _classifier(model):
-    """The Keras classifier, without output defences, that somebody has who has the model's file; None if it is none."""
-    if not hasattr(model, "predict_on_batch") or hasattr(model, "predict_proba"):
-        return None
-    from mpreg.outputs import classifier_behind
-
-    classifier, _ = classifier_behind(model)
-    return classifier if classifier.trainable_variables else None
 
 
 def _read(*sides, from_logits, coarse):

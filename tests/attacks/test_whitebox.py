@@ -112,6 +112,16 @@ def test_the_attacks_find_members(leaky):
     assert report.attacks["white-box"].learns and not report.attacks["white-box, unsupervised"].learns
 
 
+def test_reference_records_and_canaries_are_attacked_by_who_holds_the_model_too(leaky):
+    model, split = leaky
+    wide = mpreg.MembershipSplit(split.members, records(3, 30), split.nonmembers)
+    report = mpreg.evaluate(model, wide, attacks=[GradientNormAttack()], reference=True)
+    assert "gradient norm threshold" in report.reference.attacks
+    planted = mpreg.plant_canaries(split, 10, kind="mislabelled", seed=0)
+    report = mpreg.evaluate(model, planted, attacks=[GradientNormAttack()])
+    assert "gradient norm threshold" in report.canaries.report.attacks
+
+
 def test_nothing_is_found_in_a_model_that_has_learned_nothing(leaky):
     keras.utils.set_random_seed(5)
     report = mpreg.evaluate(built(), leaky[1], attacks=[WhiteBoxAttack(**QUICK), GradientNormAttack()])
