@@ -13,6 +13,8 @@ from mpreg.data.duplicates import digest_records
 from mpreg.federated.alignment import _from_logits
 from mpreg.federated.federation import Server
 
+LEAST_LOSS = 1e-7  # what float32 tells from none
+
 
 class GradientAscent(Server):
     """A server that gives a participant weights in which the loss of some records was raised.
@@ -61,8 +63,9 @@ class GradientAscent(Server):
 
     @property
     def rebounds(self):
-        """How far each record's loss fell in the participant's training, float64 (rounds, records)."""
-        return np.stack(self.raised) - np.stack(self.lowered)
+        """By what factor each record's loss fell in the participant's training, its logarithm, (rounds, records)."""
+        raised, lowered = (np.log(np.maximum(losses, LEAST_LOSS)) for losses in (self.raised, self.lowered))
+        return raised - lowered
 
     def curves(self, members):
         """Mean losses by round, of members and of others, as `mpreg.reports.rounds.plot_rounds` draws them.
@@ -121,7 +124,8 @@ class Isolation(Server):
 class ReboundAttack(PreparedAttack):
     """Calls a record a member where its loss, once raised, fell back by much in the participant's training.
 
-    The score is the mean over rounds of how far it fell.
+    The score is the mean over rounds of the logarithm of the factor by which it fell: losses of others are higher ahead
+    of it and after, so that their differences tell little.
 
     Args:
         ascent: a `GradientAscent` that has run, on all the records that are judged.

@@ -42,7 +42,7 @@ def test_rounds_in_flower_are_those_of_the_simulator_attacked_or_not():
                 for found, expected in zip(getattr(one, name), getattr(other, name), strict=True):
                     np.testing.assert_allclose(found[0], expected[0], rtol=1e-4, atol=1e-5)
         if attacked:
-            np.testing.assert_allclose(losses[0].rebounds, losses[1].rebounds, rtol=1e-2, atol=1e-3)
+            np.testing.assert_allclose(losses[0].rebounds, losses[1].rebounds, rtol=1e-2, atol=1e-2)
 
 
 def test_where_flower_is_not_installed_or_cannot_do_it_that_is_said(monkeypatch):
