@@ -11,6 +11,7 @@ import keras
 import mpreg
 from mpreg._files import write_all, write_json
 from mpreg._text import markdown_table, percent_with_interval
+from mpreg._validate import check_count
 from mpreg.attacks import GradientNormAttack, TrajectoryAttack, WhiteBoxAttack
 from mpreg.callbacks import SnapshotRecorder
 from mpreg.catalogue import SETTINGS, setting_of
@@ -19,7 +20,7 @@ from mpreg.recipes.writing import console, print_table
 from mpreg.reports.setups import plot_estimates
 
 SNAPSHOTS = 5
-SIZES, SHADOWS = (250, 500, 1000, 1500), (2, 4, 8, 16)
+SIZES, SHADOWS = (250, 500, 1000, 1500), (4, 8, 16)
 # Keys of the attacks that each attacker can carry out beside those of the attackers above.
 SETUPS = {
     "labels": ["gap"],
@@ -46,9 +47,9 @@ def run(
     Args:
         dataset: a name in `mpreg.catalogue.SETTINGS`.
         members, epochs: of the target and the shadow models; None as in the setting.
-        shadows: number of shadow models for the table, at least 2.
+        shadows: number of shadow models for the table, at least 4: then each record is in two of them and out of two.
         sizes: numbers of members to sweep; empty sweeps none. Those above the setting's are left out.
-        counts: numbers of shadow models to sweep, of one training of the largest; empty sweeps none.
+        counts: numbers of shadow models to sweep, each at least 4; empty sweeps none.
         out: folder; None is `mpreg-setups/<dataset>`.
         seed: seed of the split, the weights and the attacks.
 
@@ -56,9 +57,13 @@ def run(
         A dict of figures by table, row and figure, `Estimate`s.
 
     Raises:
-        ValueError: an unknown data set.
+        ValueError: an unknown data set, or fewer than four shadow models.
     """
-    setting = setting_of(SETTINGS, dataset).but(members=members, reference=members, epochs=epochs)
+    for count in (shadows, *counts):
+        check_count("shadows", count, 4)
+    setting = setting_of(SETTINGS, dataset).but(
+        members=members, reference=members, nonmembers=members, epochs=epochs
+    )
     out = Path(out) if out else Path("mpreg-setups") / dataset
     data, split = setting.draw(seed)
     console.print(f"{data.description}\n{split}")
@@ -161,7 +166,7 @@ def _plain(value):
 @options.dataset(SETTINGS)
 @click.option("--members", type=click.IntRange(min=10), help="Members, and as many reference records.")
 @options.epochs
-@click.option("--shadows", type=click.IntRange(min=2), default=16, show_default=True, help="Shadow models.")
+@click.option("--shadows", type=click.IntRange(min=4), default=16, show_default=True, help="Shadow models.")
 @options.out
 @options.seed
 def command(**given):

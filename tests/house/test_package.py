@@ -241,5 +241,7 @@ def test_no_file_but_tests_is_longer_than_a_few_screens():
 def test_no_room_is_larger_than_one_can_know():
     sizes = Counter()
     for module, path in MODULES.items():
-        sizes[room_of(module)] += len(path.read_text("utf-8").splitlines())
+        # The design names the papers' recipes and the studies that run the catalogue as two rooms of one row.
+        studies = module.startswith("mpreg.recipes.studies")
+        sizes["recipes.studies" if studies else room_of(module)] += len(path.read_text("utf-8").splitlines())
     assert {room: size for room, size in sizes.items() if size > LARGEST_ROOM} == {}

@@ -10,9 +10,10 @@ from mpreg.recipes import nasr2019, song2019
 from mpreg.recipes.studies import adaptive, defence_table, setups
 
 
+@pytest.mark.slow  # four attacks, cross-fitted
 def test_both_tables_are_rebuilt_beside_the_published_ones(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(nasr2019, "PUBLISHED_SNAPSHOTS", {(1, 2): 57.4})
-    found = nasr2019.run("location30", members=40, epochs=1, out=tmp_path)
+    found = nasr2019.run("digits", members=40, epochs=1, out=tmp_path)
     assert set(found["access"]) == {"mlp"} and set(found["snapshots"]) == {"1, 2"}
     assert {attack["name"] for attack in found["access"]["mlp"]["attacks"].values()} >= set(nasr2019.ATTACKS)
     assert json.loads((tmp_path / "tables.json").read_text())["snapshots"]["1, 2"]["members"] == 40
@@ -48,12 +49,13 @@ def test_users_are_judged_and_the_text_is_said_to_be_made_up(tmp_path, capsys):
     assert "made-up users" in capsys.readouterr().out
 
 
+@pytest.mark.slow  # shadow models for each row of a sweep
 def test_what_attackers_know_is_compared_and_swept(tmp_path, capsys):
-    small = {"members": 40, "epochs": 2, "shadows": 2, "sizes": (20, 40), "counts": (2,)}
+    small = {"members": 40, "epochs": 2, "shadows": 4, "sizes": (20, 40), "counts": (4,)}
     found = setups.run("digits", **small, out=tmp_path)
     assert list(found["What the attacker knows"]) == list(setups.SETUPS)
     assert found["What the attacker knows"]["labels"]["strongest"] == "gap"
-    assert list(found["Members trained on"]) == ["20", "40"] and list(found["Shadow models"]) == ["2"]
+    assert list(found["Members trained on"]) == ["20", "40"] and list(found["Shadow models"]) == ["4"]
     assert len(list(tmp_path.glob("*.png"))) == 3
     document = json.loads((tmp_path / "setups.json").read_text())
     row = document["Members trained on"]["40"]["AUC"]
