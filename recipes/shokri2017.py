@@ -17,9 +17,9 @@ import mpreg
 from mpreg import outputs
 from mpreg._text import markdown_table, percent, percent_with_interval
 from mpreg.attacks import LabelOnlyAttack, ShadowAttack, draw_membership
-from mpreg.attacks.access import pool
 from mpreg.attacks.suites import standard
 from mpreg.catalogue import Setting, setting_of
+from mpreg.data import pool
 from mpreg.progress import progress_bar
 from mpreg.recipes import options
 from mpreg.recipes.writing import console, print_table

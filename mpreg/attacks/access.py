@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from mpreg import signals
-from mpreg.data import flatten, is_text, join_groups, map_arrays
+from mpreg.data import flatten, is_text, join_groups, map_arrays, pool
 
 NEEDS = {
     "records": "the judged records themselves",
@@ -132,9 +132,3 @@ class Access:
 
 def _rows(x, rows):
     return map_arrays(lambda array: array[rows], x)
-
-
-def pool(members_x, nonmembers_x):
-    """Two sets of records as one, members first."""
-    others = iter(flatten(nonmembers_x))
-    return map_arrays(lambda array: np.concatenate([array, next(others)]), members_x)

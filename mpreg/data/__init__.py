@@ -19,6 +19,7 @@ from mpreg.data.records import evenly_spaced as evenly_spaced
 from mpreg.data.records import flatten as flatten
 from mpreg.data.records import is_batched as is_batched
 from mpreg.data.records import map_arrays as map_arrays
+from mpreg.data.records import pool as pool
 from mpreg.data.records import refuse_sparse as refuse_sparse
 from mpreg.data.records import take as take
 from mpreg.data.scorers import LogisticScorer as LogisticScorer

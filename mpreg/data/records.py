@@ -87,6 +87,12 @@ def take(pair, rows):
     return map_arrays(lambda array: array[rows], x), y[rows]
 
 
+def pool(members_x, nonmembers_x):
+    """Two sets of records as one, members first."""
+    others = iter(flatten(nonmembers_x))
+    return map_arrays(lambda array: np.concatenate([array, next(others)]), members_x)
+
+
 def evenly_spaced(records, count):
     """Rows of at most `count` of so many records, evenly spread from the first to the last."""
     return np.unique(np.linspace(0, records - 1, min(count, records)).astype(int))

@@ -7,11 +7,10 @@ import numpy as np
 from mpreg import signals
 from mpreg._validate import brief, check_count
 from mpreg.attacks import Access, draw_membership, suite
-from mpreg.attacks.access import pool
 from mpreg.attacks.shadow.models import ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet
 from mpreg.classifiers.kind import told_by_last_layer
-from mpreg.data import MembershipSplit, join_groups, label_indices
+from mpreg.data import MembershipSplit, join_groups, label_indices, pool
 from mpreg.data.frames import TakesFrames, wants_frames
 from mpreg.evaluation import canaries
 from mpreg.evaluation.held import held_classifier

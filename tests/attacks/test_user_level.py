@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mpreg.attacks.user_level import RANKS, audit_users, rank_rows, score_rows
+from mpreg.attacks.user_level import audit_users, rank_rows, score_rows
+from mpreg.signals.by_user import RANKS
 
 
 def test_rows_are_those_of_a_loop_over_users():

@@ -4,7 +4,7 @@ import numpy as np
 
 from mpreg._validate import brief, check_count, check_number
 from mpreg.attacks.base import Attack
-from mpreg.attacks.whitebox.other_model import OtherModel
+from mpreg.internals.other_model import OtherModel
 from mpreg.internals.reading import Choice, read_signals
 from mpreg.internals.snapshots import check_snapshots
 

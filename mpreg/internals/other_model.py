@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mpreg._validate import brief
-from mpreg.attacks.access import pool
-from mpreg.data import MembershipSplit, label_indices
+from mpreg.data import MembershipSplit, label_indices, pool
 from mpreg.data.duplicates import digest_records
 from mpreg.internals.reading import read_signals
 
