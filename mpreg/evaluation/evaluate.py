@@ -84,7 +84,9 @@ def evaluate(model, split, *, attacks="standard", shadows=None, reference=None, 
         if shadows is None:
             shadows = ShadowFleet.like(model, members=len(members))
         access.shadows = _shadow_models(shadows, access.records, labels, len(members), seed)
-    named, notes = isinstance(attacks, str), getattr(shadows, "notes", ())
+    named, notes = isinstance(attacks, str), [*getattr(shadows, "notes", ())]
+    if access.shadows is not None:
+        notes += access.shadows.size_notes(len(members))
     if split.canaries is None:
         report = judge(access, chosen, named=named, notes=notes)
     else:
@@ -146,7 +148,8 @@ def evaluate_predictions(
     if shadows is not None:
         _check_shadows(shadows, len(members) + len(nonmembers))
     access = Access(members, nonmembers, shadows=shadows, seed=seed)
-    return judge(access, chosen, named=isinstance(attacks, str))
+    notes = [] if shadows is None else shadows.size_notes(len(members))
+    return judge(access, chosen, named=isinstance(attacks, str), notes=notes)
 
 
 def train_shadows(shadows, split, *, seed=0):

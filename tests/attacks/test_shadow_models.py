@@ -62,6 +62,26 @@ class Needs(Attack):
         return signals.correctness(answers)
 
 
+class TestSizes:
+    def report(self, members, nonmembers, size):
+        rng = np.random.default_rng(0)
+        pool = members + nonmembers
+        drawn = np.array([rng.permutation(pool) < size for _ in range(4)])
+        answers, labels = rng.dirichlet(np.ones(3), (5, pool)), rng.integers(0, 3, pool)
+        shadows = mpreg.ShadowModels(drawn, answers[1:], labels)
+        sides = answers[0, :members], labels[:members], answers[0, members:], labels[members:]
+        return mpreg.evaluate_predictions(*sides, attacks=["gap"], shadows=shadows)
+
+    def test_models_of_another_size_than_the_target_are_named(self):
+        (note,) = self.report(100, 800, 225).notes
+        assert note.startswith("The shadow models were trained on 225 records each, the target on 100: ")
+        assert note in str(self.report(100, 800, 225))
+
+    @pytest.mark.parametrize("size", [76, 100, 125])
+    def test_about_the_same_size_needs_no_word(self, size):
+        assert self.report(100, 110, size).notes == ()
+
+
 class TestDrawMembership:
     @pytest.mark.parametrize(
         ("count", "pool", "members"), [(16, 100, 50), (7, 101, 43), (2, 10, 5), (16, 90, 33)]

@@ -411,14 +411,15 @@ def test_an_attack_of_your_own_is_reported():
 def test_every_attack_of_ours_says_what_it_is_and_who_carries_it_out():
     others = [
         RandomThresholdAttack(),
+        all_attacks.UnsupervisedWhiteBoxAttack(),
         OneShadowAttack(),
         TransferAttack(np.full((4, 2), 0.5), np.full((4, 2), 0.5)),
     ]
-    ours = [*suite("strong"), *others]
+    ours = list({attack.key: attack for attack in [*suite("strong"), *suite("whitebox"), *others]}.values())
     assert len({attack.key for attack in ours}) == len(ours)
     for attack in ours:
         assert attack.key.isidentifier() and attack.key == attack.key.lower()
-        assert attack.threat_model.split()[0] == "sees"
+        assert attack.threat_model.split()[0] == ("holds" if "weights" in attack.needs else "sees")
     assert {type(attack).__name__ for attack in ours} == {
         name
         for name in dir(all_attacks)

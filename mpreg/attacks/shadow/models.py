@@ -9,6 +9,8 @@ from mpreg._validate import brief
 from mpreg.classifiers.arrays import class_probabilities
 from mpreg.data import check_labels, label_indices
 
+CLOSE = 0.25  # relative difference in the number of records that is not worth a word
+
 
 class ShadowModels:
     """What shadow models answer to the judged records, and which of these each was trained on.
@@ -116,6 +118,20 @@ class ShadowModels:
             seconds=self.seconds,
             how=self.how,
         )
+
+    def size_notes(self, members):
+        """What readers must know where these were trained on more or fewer records than the target: a note, or none.
+
+        Args:
+            members: number of records that the target was trained on.
+        """
+        size = self.membership.sum(axis=1).mean()
+        if abs(size / members - 1) > CLOSE:
+            yield (
+                f"The shadow models were trained on {size:,.0f} records each, the target on {members:,}: models of "
+                "another size know their records more or less by heart, so attacks with them may find less than they "
+                "could. Judge about as many non-members as members."
+            )
 
     def _check(self):
         shape = self.membership.shape
