@@ -415,7 +415,7 @@ def test_every_attack_of_ours_says_what_it_is_and_who_carries_it_out():
         OneShadowAttack(),
         TransferAttack(np.full((4, 2), 0.5), np.full((4, 2), 0.5)),
     ]
-    ours = list({attack.key: attack for attack in [*suite("strong"), *suite("whitebox"), *others]}.values())
+    ours = list({attack.name: attack for attack in [*suite("strong"), *suite("whitebox"), *others]}.values())
     assert len({attack.key for attack in ours}) == len(ours)
     for attack in ours:
         assert attack.key.isidentifier() and attack.key == attack.key.lower()
