@@ -10,21 +10,29 @@ label = click.option(
 drop = click.option(
     "--drop", multiple=True, help="Column of a table to leave out; may be given several times."
 )
+image_size = click.option(
+    "--image-size", type=click.IntRange(min=1), help="Pixels that pictures are brought to."
+)
+members = click.option("--members", type=click.IntRange(min=1), help="Records to train on. [default: 40 %]")
+reference = click.option(
+    "--reference", type=click.IntRange(min=2), help="Records for defences. [default: 30 %]"
+)
+batch_size = click.option("--batch-size", type=click.IntRange(min=1), help="Records a step. [default: 64]")
 _OPTIONS = (
     click.option(
         "--data", type=click.Path(exists=True), help="Data of your own in place of --dataset: .csv, .npz, ..."
     ),
     label,
     drop,
-    click.option("--image-size", type=click.IntRange(min=1), help="Pixels that pictures are brought to."),
+    image_size,
     click.option(
         "--model",
         type=click.Path(exists=True, dir_okay=False),
         help=".keras file whose layers are trained on --data. [default: a small network]",
     ),
-    click.option("--members", type=click.IntRange(min=1), help="Records to train on. [default: 40 %]"),
-    click.option("--reference", type=click.IntRange(min=2), help="Records for defences. [default: 30 %]"),
-    click.option("--batch-size", type=click.IntRange(min=1), help="Records a step. [default: 32]"),
+    members,
+    reference,
+    batch_size,
 )
 
 

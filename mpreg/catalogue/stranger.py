@@ -22,7 +22,7 @@ from mpreg.datasets.rows import write_rows
 
 MEMBERS, REFERENCE = 0.4, 0.3  # of the different records; the rest are non-members
 FEWEST = 60  # different records
-LEARNING_RATE, EPOCHS, BATCH_SIZE = 1e-3, 30, 32
+LEARNING_RATE, EPOCHS, BATCH_SIZE = 1e-3, 30, 64
 WIDE = 10.0  # values beyond it are scaled within the network
 
 

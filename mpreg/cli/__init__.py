@@ -8,7 +8,7 @@ import click
 import mpreg
 from mpreg.cli.group import CommandGroup
 
-COMMANDS = ("quickstart", "compare", "audit", "report", "recipe")
+COMMANDS = ("quickstart", "protect", "compare", "audit", "report", "recipe")
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -47,6 +47,7 @@ ROWS = {
     "testing": 7,  # what a stranger's defences and attacks are checked by
     "catalogue": 8,
     "recipes": 9,
+    "protection": 10,
     "cli": 11,
 }
 LONGEST_FILE, LARGEST_ROOM = 350, 3500  # lines

@@ -1,0 +1,73 @@
+"""`mpreg protect`."""
+
+import sys
+
+import click
+
+from mpreg.cli.start_up import import_tensorflow
+from mpreg.recipes import own_data
+
+NOT_MET = 1
+
+
+class Times(click.ParamType):
+    """A multiple: `5x`, or `5`."""
+
+    name = "times"
+
+    def convert(self, value, param, ctx):
+        try:
+            return float(str(value).lower().removesuffix("x"))
+        except ValueError:
+            self.fail(f"{value!r} is no multiple of one plain training, such as 20x.", param, ctx)
+
+
+@click.command()
+@click.argument("model", type=click.Path(exists=True, dir_okay=False), required=False)
+@click.option("--data", type=click.Path(exists=True), required=True, help="Data: .csv, .parquet, .npz, ...")
+@own_data.label
+@own_data.drop
+@own_data.image_size
+@click.option(
+    "--max-attack", type=float, default=0.60, show_default=True, help="Accuracy that no attack may exceed."
+)
+@click.option(
+    "--max-loss",
+    type=float,
+    default=3.0,
+    show_default=True,
+    help="Percent points of test accuracy that it may cost.",
+)
+@click.option(
+    "--budget",
+    type=Times(),
+    default="20x",
+    show_default=True,
+    help="Training, in multiples of one plain training.",
+)
+@own_data.members
+@own_data.reference
+@click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Of all trainings.")
+@own_data.batch_size
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of split, weights and attacks."
+)
+@click.option("--out", type=click.Path(file_okay=False), default="mpreg-protect", show_default=True)
+def command(**given):
+    """Find the cheapest defence that keeps an attack below a limit, and train MODEL, or a small network, with it.
+
+    \b
+    mpreg protect --data patients.csv --label outcome --max-attack 0.60 --out out
+    mpreg protect model.keras --data data.npz --max-attack 0.55 --max-loss 2 --budget 40x --out out
+
+    Writes classifier.keras, the report with all that was tried, a script that trains it again and a model card. One
+    that was stopped goes on where it was. Ends with 0; with 1 if no defence meets the limits: the nearest is taken.
+    """
+    import_tensorflow()
+    from mpreg.protection.files import protect_files
+
+    found = protect_files(**given)
+    click.echo(f"{found.comparison.to_markdown()}\n{found.why}\n")
+    click.echo("\n".join(str(path) for path in sorted(found.out.iterdir()) if path.is_file()))
+    if not found.met:
+        sys.exit(NOT_MET)
