@@ -74,8 +74,9 @@ class TrainedBy:
 
 
 def _config(optimizer):
-    """Its configuration; where a schedule sets the rate, with its first one."""
+    """Its configuration without its name, which counts up; where a schedule sets the rate, with its first one."""
     kept = keras.optimizers.serialize(optimizer)
+    kept["config"].pop("name", None)
     rate = kept["config"].get("learning_rate")
     if isinstance(rate, dict):
         kept["config"]["learning_rate"] = float(keras.optimizers.schedules.deserialize(rate)(0))

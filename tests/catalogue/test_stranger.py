@@ -127,6 +127,12 @@ class TestModel:
         read = TrainedBy.read(model)
         assert (read.loss, read.from_logits) == ("sparse_categorical_crossentropy", False)
         assert read.learning_rate == pytest.approx(1e-3)
+        keras.optimizers.Adam()  # names count up, and are no part of how a model is trained
+        assert TrainedBy.read(model) == read
+        again = classifier()
+        if compiled:
+            again.compile(*compiled)
+        assert TrainedBy.read(again) == read
 
     def test_a_schedule_gives_its_first_rate(self):
         model = classifier()
