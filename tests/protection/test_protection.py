@@ -185,6 +185,7 @@ class TestProtect:
         assert done.stdout.endswith("(None, 2) False\n"), done.stderr
         compile((out / "rebuild.py").read_text("utf-8"), "rebuild.py", "exec")
 
+    @pytest.mark.slow
     def test_it_goes_on_where_it_was(self, protected, monkeypatch):
         out, options, found = protected
         monkeypatch.setattr(trials, "validation_part", lambda split: pytest.fail("trained a trial anew"))
