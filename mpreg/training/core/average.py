@@ -4,16 +4,18 @@ import keras
 import numpy as np
 
 LEAST_EPOCHS = 10  # in fewer, the first epochs would still count for much
+HEAD_START = 3  # after t epochs at most t / (t + 3) stays: the weight of an epoch grows with the square of its number
 
 
 class WeightAverage:
     """Averages a model's weights, those of BatchNormalization among them; other state, such as counters, is left alone.
 
-    At the end of an epoch a share `keep` of the average stays and the weights of the epoch make up the rest. An
-    average of `keep=0.7` looks back some three epochs.
+    At the end of an epoch a share `keep` of the average stays and the weights of the epoch make up the rest; less stays
+    in the first epochs, t / (t + 3) after t of them. So an average of `keep=0.7` looks back some three epochs, and one of
+    `keep=0.95` over about the last quarter of up to 60.
 
     Source: Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", SIAM J. Control Optim. 1992;
-    Izmailov et al., "Averaging Weights Leads to Wider Optima and Better Generalization", UAI 2018.
+    Shamir and Zhang, "Stochastic gradient descent for non-smooth optimization", ICML 2013, section 4 (the first epochs).
 
     Args:
         model: a built Keras model.
@@ -45,11 +47,12 @@ class WeightAverage:
     def update(self):
         """Takes in the weights as they are now."""
         fresh = self.epochs == 0
+        keep = min(self.keep, self.epochs / (self.epochs + HEAD_START))
         for weight, average in zip(self._weights, self._averages, strict=True):
             now = keras.ops.convert_to_tensor(weight)
             if not fresh:  # as a step, so that what does not change stays what it is
                 before = keras.ops.convert_to_tensor(average)
-                now = before + keras.ops.cast(1 - self.keep, now.dtype) * (now - before)
+                now = before + keras.ops.cast(1 - keep, now.dtype) * (now - before)
             average.assign(now)
         self._epochs.assign(self.epochs + 1)
 

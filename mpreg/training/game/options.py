@@ -21,7 +21,7 @@ class GameOptions:
     strength: float | None = None
     penalty: float | None = None
     reference_gain: bool = True
-    averaging: float = 0.7
+    averaging: float = 0.95
     inference_network: object = "compact"
     attack_steps: int = 1
     attack_optimizer: object = "adam"
