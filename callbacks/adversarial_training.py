@@ -27,7 +27,7 @@ class AdversarialTraining(GameControl):
 
     Args:
         reference: as for `AdversarialRegularization`.
-        strength, penalty: as for `AdversarialRegularization`: a relative weight, 1.5 by default, or a fixed one.
+        strength, penalty: as for `AdversarialRegularization`: a relative weight, 1.7 by default, or a fixed one.
         **options: the other options of `AdversarialRegularization`.
 
     Raises:

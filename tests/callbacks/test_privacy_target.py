@@ -124,8 +124,8 @@ def test_several_regularizers_move_by_one_factor():
     )
     fit(model, PrivacyTarget(SPLIT, attack_accuracy=LENIENT))
     first, second = (float(part.strength.numpy()) for part in model.parts)
-    assert first < 1.5
-    assert first / 1.5 == pytest.approx(second / 0.2, rel=1e-5)
+    assert first < 1.7
+    assert first / 1.7 == pytest.approx(second / 0.2, rel=1e-5)
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -134,7 +134,7 @@ def test_the_callback_of_the_game_is_steered_too(order):
     player = AdversarialTraining(SPLIT.reference)
     steer = PrivacyTarget(SPLIT, attack_accuracy=LENIENT)
     history = fit(target, *[player, steer][::order], epochs=12)
-    assert history["privacy_target_strength"][-1] < 1.5
+    assert history["privacy_target_strength"][-1] < 1.7
     assert len(player.game.reference.records[1]) == 30  # of 60, half is held back: fewer than 250
     assert steer.met
     _, kept, _ = steer._best

@@ -56,7 +56,7 @@ def test_every_door_refuses_the_same(call):
 
 def test_without_strength_and_penalty_the_game_is_the_full_one_at_a_relative_strength():
     options = GameOptions()
-    assert (options.strength, options.penalty, options.relative) == (1.5, None, True)
+    assert (options.strength, options.penalty, options.relative) == (1.7, None, True)
     assert options.reference_gain and options.warmup_epochs == 0 and options.reference_batch_size == 32
     fixed = GameOptions(penalty=2)
     assert (fixed.strength, fixed.penalty, fixed.relative) == (None, 2.0, False)

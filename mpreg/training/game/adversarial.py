@@ -42,7 +42,7 @@ class AdversarialRegularization(TrainingDefence):
             BatchNormalization and Dropout work as in plain training; with a penalty of 0 so does everything.
         reference: records outside the training set, `(x, y)` arrays or a `tf.data.Dataset` of `(x, y)`, batched
             or not, which is repeated without end and refilled by `fit` (`train_on_batch` sees one batch of it).
-        strength: relative weight of the gain, at least 0; 1 to 2 is usual. More privacy, less accuracy. None is 1.5
+        strength: relative weight of the gain, at least 0; 1 to 2 is usual. More privacy, less accuracy. None is 1.7
             where there is no penalty. It is made for a loss that is a mean over records.
         penalty: fixed weight of the gain instead, at least 0; 1 to 10 in the literature, which charges members alone.
         reference_gain: whether the target also pays for what h gains on reference records, as in the full

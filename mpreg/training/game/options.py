@@ -4,7 +4,7 @@ import dataclasses
 
 from mpreg._validate import check_count, check_number
 
-USUAL_STRENGTH = 1.5
+USUAL_STRENGTH = 1.7
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -12,7 +12,7 @@ class GameOptions:
     """How the min-max game is played; `AdversarialRegularization` says what each option does.
 
     The wrapper and the callback name the options in their signatures, for those who read these, and take the defaults
-    from here: `strength=GameOptions.strength`. Where neither a strength nor a penalty is given, the strength is 1.5.
+    from here: `strength=GameOptions.strength`. Where neither a strength nor a penalty is given, the strength is 1.7.
 
     Raises:
         ValueError: a number out of its range, which it quotes; a strength beside a penalty.
