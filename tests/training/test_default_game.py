@@ -261,7 +261,8 @@ def test_what_is_not_averaged_ends_as_the_last_epoch(case):
 def test_averaged_statistics_of_batch_normalization_fit_the_averaged_weights_as_well_as_those_of_an_epoch():
     """Moving averages lag behind the weights in plain training too."""
     x, y = blobs(600)
-    model, record = wrap(mlp(normalize=True), optimizer=keras.optimizers.Adam(0.003)), Record()
+    model = wrap(mlp(normalize=True), optimizer=keras.optimizers.Adam(0.003), strength=1.5)
+    record = Record()
     model.fit(x, y, epochs=EPOCHS, batch_size=24, callbacks=[record], **QUIET)
 
     def misfit():
