@@ -11,11 +11,12 @@ class WeightAverage:
     """Averages a model's weights, those of BatchNormalization among them; other state, such as counters, is left alone.
 
     At the end of an epoch a share `keep` of the average stays and the weights of the epoch make up the rest; less stays
-    in the first epochs, t / (t + 3) after t of them. So an average of `keep=0.7` looks back some three epochs, and one of
-    `keep=0.95` over about the last quarter of up to 60.
+    in the first epochs, t / (t + 3) after t of them. So an average of `keep=0.7` looks back some three epochs, and one
+    of `keep=0.95` over about the last quarter of up to 60.
 
     Source: Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", SIAM J. Control Optim. 1992;
-    Shamir and Zhang, "Stochastic gradient descent for non-smooth optimization", ICML 2013, section 4 (the first epochs).
+    Shamir and Zhang, "Stochastic Gradient Descent for Non-smooth Optimization: Convergence Results and Optimal
+    Averaging Schemes", ICML 2013, whose polynomial decay the first epochs follow.
 
     Args:
         model: a built Keras model.

@@ -49,8 +49,8 @@ class AdversarialRegularization(TrainingDefence):
             game. The target then learns from the reference labels too: accuracy rises, but so does the leakage
             of the reference set. False charges members alone, as in the paper's experiments; it is cheaper by the
             gradient of the reference batch, and it drives the target to answer everything badly.
-        averaging: largest share of the averaged weights that stays as it is with each epoch, at least 0 and below 1; less
-            stays in the first epochs, t / (t + 3) after t of them. 0 averages nothing.
+        averaging: largest share of the averaged weights that stays as it is with each epoch, at least 0 and below 1;
+            less stays in the first epochs, t / (t + 3) after t of them. 0 averages nothing.
         inference_network: `"compact"`, `"nasr2018"` (the published one, 0.9 million parameters, twice the time)
             or a `keras.Model` called on `[log_probabilities, one_hot_labels]` that returns one logit a record.
         attack_steps: inference-network steps per target step, each on fresh reference records.
