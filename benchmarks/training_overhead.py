@@ -12,7 +12,7 @@ the steps of either player are timed apart and weighted with how many an epoch o
 The limit of the full game is the reference batch, which passes forward and backward through the target beside the
 members': 32 records beside 128 add up to a quarter of a step, beside 50 images up to two thirds, less what of a step
 does not grow with the batch, such as the optimizer's work. The inference network adds the rest. Fewer reference records
-are faster but no bargain: 16 instead of 32 cost .025 of test accuracy on cifar10 in batches of 50 (.409 instead of .434,
+are faster but no bargain: 16 instead of 32 cost .025 of accuracy on cifar10 in batches of 50 (.409 instead of .434,
 attack .563 and .566) and .016 on 100 digits in batches of 32 (.888 and .904, .550 and .541), on validation halves.
 """
 
