@@ -227,9 +227,7 @@ def averaged(seen, keep):
     kept = [min(keep, t / (t + 3)) for t in range(len(seen))]
     shares = [(1 - kept[t]) * np.prod(kept[t + 1 :]) for t in range(len(seen))]
     assert sum(shares) == pytest.approx(1)
-    return [
-        sum(share * w for share, w in zip(shares, part, strict=True)) for part in zip(*seen, strict=True)
-    ]
+    return [sum(share * w for share, w in zip(shares, part, strict=True)) for part in zip(*seen, strict=True)]
 
 
 @pytest.mark.parametrize("kind", ["wrapper", "callback"])
