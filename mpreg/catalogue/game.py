@@ -3,7 +3,7 @@
 How the usual strengths of `advreg` were chosen, by test accuracy and the higher of the attacks on members and on
 reference records: the strongest of a few that costs at most a point of accuracy on validation halves, as of
 `mpreg recipe frontier --validation`, by the fast attacks. On location30 1.7 of 1.0, 1.6 and 1.7 (splits 0 to 2: test
-.592, undefended .596 and .592 on two of them); on digits, the 100 members of the quickstart, 1.2 of 1.2, 1.5 and 1.7
+.592, undefended .590); on digits, the 100 members of the quickstart, 1.2 of 1.2, 1.5 and 1.7
 (splits 0 to 2: .904, undefended .905); on purchase100-like 1.0 of 1.0, 1.3 and 1.7 (split 0: .733, undefended .739); on
 cifar10 1.6 of 1.0 and 1.6 (split 0: .434, undefended .386). Elsewhere it is that of location30. Strength, weight decay
 and reference batch of `advreg-l2` were chosen on splits 3 to 6 of location30 in full.
