@@ -5,6 +5,7 @@ import dataclasses
 import mpreg
 from mpreg.catalogue.defence import ANY, Defence
 from mpreg.catalogue.game import published_around
+from mpreg.catalogue.tuned import CHOSEN
 from mpreg.data.augmentations import ShiftsAndFlips
 from mpreg.data.copies import Erased
 
@@ -17,7 +18,11 @@ def reference_distillation(task, temperature):
 
 
 def split_distillation(task, out, **options):
-    """Sub-models stop before they know their records by heart: a third of the epochs."""
+    """Sub-models stop before they know their records by heart: a third of the epochs, where the paper trains on.
+
+    On validation halves of location30's split 0, all epochs and a student of twice as many, as the paper has it, had
+    test accuracy .589 and attack .624, a third of either .556 and .593 at .4 of the time.
+    """
     model = mpreg.SplitDistillation(task.build, out=int(out), seed=task.seed, **options)
     return _fit(task, model, share=1 / 3)
 
@@ -52,7 +57,7 @@ def _fit(task, model, *, share=1.0):
 _SELENA = Defence(
     name="selena",
     build=split_distillation,
-    source="Tang et al., USENIX Security 2022",
+    source="Tang et al., USENIX Security 2022, but sub-models and student train for a third of the epochs",
     knob="sub-models that never saw a record, of 25",
     strengths=(5, 10, 15),
     usual={ANY: 10},
@@ -64,8 +69,8 @@ FAMILY = (
         build=reference_distillation,
         source="Shejwalkar and Houmansadr, AAAI 2021",
         knob="temperature",
-        strengths=(1.0, 2.0, 4.0),
-        usual={ANY: 1.0},
+        strengths=(1.0, 2.0, 4.0, 8.0),
+        usual={**CHOSEN["dmp"], ANY: 1.0},
         consumes_reference=True,
     ),
     _SELENA,
@@ -73,7 +78,7 @@ FAMILY = (
         _SELENA,
         name="selena-copies",
         build=split_distillation_of_copies,
-        source="Tang et al., USENIX Security 2022, and altered copies",
+        source="Tang et al., USENIX Security 2022, on altered copies, sub-models trained for a third of the epochs",
     ),
     Defence(
         name="selena-advreg",

@@ -7,6 +7,7 @@ import numpy as np
 import mpreg
 from mpreg.attacks import Randomize
 from mpreg.catalogue.defence import ANY, Defence
+from mpreg.catalogue.tuned import CHOSEN
 from mpreg.data import map_arrays
 
 RANDOM_INPUTS = 512  # whose scores take the place of those that are served, for HAMP
@@ -37,7 +38,7 @@ FAMILY = (
         source="Chen et al., ICLR 2022",
         knob="target loss",
         strengths=(0.2, 0.5, 0.8, 1.2, 1.6, 2.0),
-        usual={"purchase100-like": 0.8, ANY: 1.0},
+        usual={**CHOSEN["relaxloss"], "purchase100-like": 0.8, ANY: 1.0},
     ),
     Defence(
         name="ccl",
@@ -53,6 +54,6 @@ FAMILY = (
         source="Chen and Pattabiraman, NDSS 2024",
         knob="entropy of the labels",
         strengths=(0.3, 0.5, 0.7, 0.8, 0.95),
-        usual={"location30": 0.5, "purchase100-like": 0.8, "cifar10": 0.95, ANY: 0.5},
+        usual={**CHOSEN["hamp"], "purchase100-like": 0.8, "cifar10": 0.95, ANY: 0.5},
     ),
 )

@@ -5,6 +5,7 @@ import functools
 
 import mpreg
 from mpreg.catalogue.defence import ANY, Defence
+from mpreg.catalogue.tuned import CHOSEN
 
 
 def mixup(task, alpha):
@@ -25,7 +26,7 @@ _MMD = Defence(
     source="Li et al., CODASPY 2021",
     knob="weight of the MMD",
     strengths=(0.5, 1.0, 3.0, 10.0),
-    usual={ANY: 3.0},
+    usual={**CHOSEN["mmd"], ANY: 3.0},
     consumes_reference=True,
 )
 
@@ -36,8 +37,13 @@ FAMILY = (
         source="Zhang et al., ICLR 2018",
         knob="alpha",
         strengths=(0.2, 0.5, 1.0, 4.0),
-        usual={ANY: 1.0},
+        usual={**CHOSEN["mixup"], ANY: 1.0},
     ),
     _MMD,
-    dataclasses.replace(_MMD, name="mixup-mmd", build=functools.partial(mmd, alpha=1.0)),
+    dataclasses.replace(
+        _MMD,
+        name="mixup-mmd",
+        build=functools.partial(mmd, alpha=1.0),
+        usual={**CHOSEN["mixup-mmd"], ANY: 3.0},
+    ),
 )

@@ -33,12 +33,17 @@ class Private:
 
 
 USUAL = Private(learning_rate=0.4, l2_norm_clip=0.5, batch_size=500, epochs=30)  # where nothing was chosen
-# Rates, clip norms, batch sizes and epochs were chosen at epsilon 4 on the validation split of seed 101
-# (`Setting.draw` with `validation=True`), of 9 tried for digits and 4 for location30, with one run each; cifar10 has
-# the rate and the clip norm that both agree on. Choosing has cost privacy too, which no epsilon counts.
+# Those of digits were chosen at epsilon 4 on the validation split of seed 101 (`Setting.draw` with `validation=True`),
+# of 9 tried with one run each; cifar10 has the rate and the clip norm that location30 agreed on at that time.
+# Those of location30 were chosen at epsilon 8 by the accuracy on both validation halves of splits 0 to 2, as private
+# training sees neither. Of 18 tried (rates .2 to 4, clip norms .1 to 4, whole batches, 40 to 120 epochs, no hidden
+# layer, 128, 256 or 512 units, averaged weights), those with the most promise ran on all three splits: rate .3 and clip
+# norm 2 had .514; .5 and 1 .504; .3 and 2 with 256 units .497, with averaged weights .488. The first had .510 on splits
+# 3 to 5, and at epsilon 1000 .637 on splits 0 and 1, where batches of 500 had .643. Before (.4, .5, batches of 750, 40
+# epochs): .454 on split 0. Choosing has cost privacy too, which no epsilon counts.
 PRIVATE = {
     "digits": dataclasses.replace(USUAL, batch_size=250),
-    "location30": dataclasses.replace(USUAL, batch_size=750, epochs=40),
+    "location30": Private(learning_rate=0.3, l2_norm_clip=2.0, batch_size=1500, epochs=60),
     "cifar10": dataclasses.replace(USUAL, epochs=10),
 }
 
@@ -63,13 +68,21 @@ def private(task, epsilon):
     return model.target_model
 
 
+_DPSGD = Defence(
+    name="dpsgd",
+    build=private,
+    source="Abadi et al., CCS 2016",
+    knob="epsilon",
+    strengths=(1e4, 1e3, 100.0, 32.0, 8.0, 2.0),
+    usual={ANY: 8.0},
+)
+
 FAMILY = (
-    Defence(
-        name="dpsgd",
-        build=private,
-        source="Abadi et al., CCS 2016",
-        knob="epsilon",
-        strengths=(1e4, 1e3, 100.0, 32.0, 8.0, 2.0),
-        usual={ANY: 8.0},
+    _DPSGD,
+    dataclasses.replace(
+        _DPSGD,
+        name="dpsgd-accurate",
+        source="Aerni, Zhang and Tramer, CCS 2024: high accuracy, a guarantee in name only",
+        usual={ANY: 1e3},
     ),
 )

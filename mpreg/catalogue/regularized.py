@@ -4,6 +4,7 @@ import functools
 
 import mpreg
 from mpreg.catalogue.defence import ANY, Defence
+from mpreg.catalogue.tuned import CHOSEN
 
 
 def l2(task, weight):
@@ -29,7 +30,7 @@ FAMILY = (
         source="Shokri et al., S&P 2017",
         knob="weight decay",
         strengths=(1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
-        usual={ANY: 1e-3},
+        usual={**CHOSEN["l2"], ANY: 1e-3},
     ),
     Defence(
         name="dropout",
@@ -37,7 +38,7 @@ FAMILY = (
         source="Salem et al., NDSS 2019",
         knob="rate",
         strengths=(0.25, 0.5, 0.75, 0.9),
-        usual={ANY: 0.5},
+        usual={**CHOSEN["dropout"], ANY: 0.5},
     ),
     Defence(
         name="label-smoothing",
@@ -45,7 +46,7 @@ FAMILY = (
         source="Szegedy et al., CVPR 2016",
         knob="smoothing",
         strengths=(0.1, 0.3, 0.6, 0.9),
-        usual={ANY: 0.3},
+        usual={**CHOSEN["label-smoothing"], ANY: 0.3},
     ),
     Defence(
         name="confidence-penalty",
@@ -53,6 +54,6 @@ FAMILY = (
         source="Pereyra et al., 2017",
         knob="weight of the entropy",
         strengths=(0.1, 0.5, 1.0, 2.0),
-        usual={ANY: 0.5},
+        usual={**CHOSEN["confidence-penalty"], ANY: 0.5},
     ),
 )
