@@ -1,9 +1,11 @@
 """The package: names that load on first use, modules that import only from rows above their own, and their size."""
 
+import importlib
 import importlib.resources
 import importlib.util
 import json
 import pickle
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -246,3 +248,11 @@ def test_no_room_is_larger_than_one_can_know():
         studies = module.startswith("mpreg.recipes.studies")
         sizes["recipes.studies" if studies else room_of(module)] += len(path.read_text("utf-8").splitlines())
     assert {room: size for room, size in sizes.items() if size > LARGEST_ROOM} == {}
+
+
+def test_editors_are_told_of_all_exports():
+    text = (ROOT / "mpreg" / "__init__.pyi").read_text("utf-8")
+    told = re.findall(r"^from (\S+) import (\w+) as \2$", text, re.MULTILINE)
+    assert {name for _, name in told} == set(mpreg.__all__)
+    for module, name in told:
+        assert getattr(importlib.import_module(module), name) is getattr(mpreg, name)

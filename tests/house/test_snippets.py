@@ -1,4 +1,4 @@
-"""Every Python example of the README and of the site runs as it stands, page by page, and the gallery names all that there is."""
+"""Every example of the README and of the site runs as it stands, page by page; the gallery names all that there is."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,11 @@ from mpreg.attacks import suites
 from mpreg.catalogue import DEFENCES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = ["../README.md", "index.md", *sorted(str(path.relative_to(DOCS)) for path in (DOCS / "how-to").glob("*.md"))]
+PAGES = [
+    "../README.md",
+    "index.md",
+    *sorted(str(path.relative_to(DOCS)) for path in (DOCS / "how-to").glob("*.md")),
+]
 
 
 def snippets(page):

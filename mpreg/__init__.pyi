@@ -1,0 +1,67 @@
+"""What `mpreg` exports, for editors and type checkers: at run time the names load on first use."""
+
+from mpreg import attacks as attacks
+from mpreg import audit as audit
+from mpreg import callbacks as callbacks
+from mpreg import catalogue as catalogue
+from mpreg import data as data
+from mpreg import datasets as datasets
+from mpreg import ensembles as ensembles
+from mpreg import evaluation as evaluation
+from mpreg import federated as federated
+from mpreg import fleet as fleet
+from mpreg import gradients as gradients
+from mpreg import internals as internals
+from mpreg import metrics as metrics
+from mpreg import networks as networks
+from mpreg import outputs as outputs
+from mpreg import private as private
+from mpreg import protection as protection
+from mpreg import recipes as recipes
+from mpreg import reports as reports
+from mpreg import signals as signals
+from mpreg import testing as testing
+from mpreg import training as training
+from mpreg.attacks.shadow.models import ShadowModels as ShadowModels
+from mpreg.attacks.shadow.training import ShadowFleet as ShadowFleet
+from mpreg.attacks.shadow.training import ShadowTraining as ShadowTraining
+from mpreg.data import MembershipSplit as MembershipSplit
+from mpreg.data import Screening as Screening
+from mpreg.data import plant_canaries as plant_canaries
+from mpreg.data import screen as screen
+from mpreg.ensembles import DistillToReference as DistillToReference
+from mpreg.ensembles import SplitDistillation as SplitDistillation
+from mpreg.ensembles import Stacking as Stacking
+from mpreg.evaluation.comparison import Comparison as Comparison
+from mpreg.evaluation.comparison import compare as compare
+from mpreg.evaluation.evaluate import evaluate as evaluate
+from mpreg.evaluation.evaluate import evaluate_predictions as evaluate_predictions
+from mpreg.evaluation.report import PrivacyReport as PrivacyReport
+from mpreg.evaluation.result import AttackResult as AttackResult
+from mpreg.fleet import Fleet as Fleet
+from mpreg.fleet import FleetScorer as FleetScorer
+from mpreg.outputs.defend import defend as defend
+from mpreg.outputs.label_only import LabelOnly as LabelOnly
+from mpreg.outputs.memguard import MemGuard as MemGuard
+from mpreg.outputs.rank_only import RankOnly as RankOnly
+from mpreg.outputs.rounding import Rounding as Rounding
+from mpreg.outputs.temperature import Temperature as Temperature
+from mpreg.outputs.topk import TopK as TopK
+from mpreg.private import DPSGD as DPSGD
+from mpreg.private import audit_dp as audit_dp
+from mpreg.private import poisson_batches as poisson_batches
+from mpreg.protection import protect as protect
+from mpreg.training import HAMP as HAMP
+from mpreg.training import AdversarialRegularization as AdversarialRegularization
+from mpreg.training import ConfidencePenalty as ConfidencePenalty
+from mpreg.training import ConvexConcaveLoss as ConvexConcaveLoss
+from mpreg.training import Distillation as Distillation
+from mpreg.training import LabelSmoothing as LabelSmoothing
+from mpreg.training import MixUpMMD as MixUpMMD
+from mpreg.training import RelaxLoss as RelaxLoss
+from mpreg.training import preset as preset
+from mpreg.training.rebuild import with_dropout as with_dropout
+from mpreg.training.rebuild import with_l2 as with_l2
+
+__version__: str
+__all__: list[str]
