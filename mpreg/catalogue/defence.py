@@ -94,6 +94,7 @@ class Defence:
         strengths: its values for a sweep, from weak to strong; empty where there is nothing to turn.
         usual: strength by data set; `"*"` stands for all others.
         consumes_reference: whether it learns from reference records, which may then leak themselves.
+        guarantee: whether it bounds what any attacker learns, whatever the records.
 
     Raises:
         ValueError: a `build` that cannot be called.
@@ -116,6 +117,7 @@ class Defence:
     strengths: tuple = ()
     usual: dict = dataclasses.field(default_factory=dict)
     consumes_reference: bool = False
+    guarantee: bool = False
 
     def __post_init__(self):
         if not callable(self.build):
@@ -130,11 +132,19 @@ class Defence:
     def screened(self, **options):
         """The same after screening, a `Defence` named `screened-...`; options as those of `catalogue.screening.How`.
 
+        Raises:
+            ValueError: a defence with a guarantee, which does not survive screening.
+
         Example:
         ```python
         mpreg.catalogue.register(mpreg.catalogue.defence_of("relaxloss").screened(share=0.1))
         ```
         """
+        if self.guarantee:
+            raise ValueError(
+                "whether screening keeps a record depends on the others, so that no guarantee survives it: take the "
+                f"defence as it is. Received: {SCREENED}{self.name}"
+            )
         return dataclasses.replace(
             self,
             name=f"{SCREENED}{self.name}",

@@ -75,6 +75,7 @@ _DPSGD = Defence(
     knob="epsilon",
     strengths=(1e4, 1e3, 100.0, 32.0, 8.0, 2.0),
     usual={ANY: 8.0},
+    guarantee=True,
 )
 
 FAMILY = (
@@ -84,5 +85,6 @@ FAMILY = (
         name="dpsgd-accurate",
         source="Aerni, Zhang and Tramer, CCS 2024: high accuracy, a guarantee in name only",
         usual={ANY: 1e3},
+        guarantee=False,
     ),
 )

@@ -100,6 +100,12 @@ def test_the_row_of_the_table_is_the_one_that_its_name_stands_for():
     assert (row.usual, row.consumes_reference) == (made.usual, True)
 
 
+def test_no_guarantee_is_claimed_after_screening():
+    with pytest.raises(ValueError, match="no guarantee survives it.*screened-dpsgd"):
+        chosen("screened-dpsgd")
+    assert defence_of("screened-dpsgd-accurate").strength_for("any") == 1e3
+
+
 def test_figures_are_kept_apart_by_how_records_are_screened():
     l2 = defence_of("l2")
     builds = [
