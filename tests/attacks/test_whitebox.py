@@ -181,7 +181,10 @@ def test_a_defence_of_the_answers_hides_nothing_from_who_holds_the_model(leaky):
     np.testing.assert_allclose(*scores, rtol=1e-5)
 
 
-@pytest.mark.parametrize("white", [True, False], ids=["gradients", "answers alone"])
+@pytest.mark.parametrize(
+    "white",
+    [pytest.param(True, marks=pytest.mark.slow, id="gradients"), pytest.param(False, id="answers alone")],
+)
 def test_what_is_learned_on_model_a_judges_model_b(white, leaky):
     model, split = leaky
     reads = {} if white else {"gradients_to_exploit": None, "exploit_sizes": False}

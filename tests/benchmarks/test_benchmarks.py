@@ -17,6 +17,7 @@ def small_target():
     return keras.Sequential([keras.Input((600,)), keras.layers.Dense(100, "softmax")])
 
 
+@pytest.mark.slow  # eight ways of training are traced
 def test_training_overhead_prints_its_table_and_writes_its_figures(overhead, tmp_path, capsys, monkeypatch):
     path = tmp_path / "overhead.json"
     monkeypatch.setattr(overhead, "purchase_mlp", small_target)

@@ -47,6 +47,7 @@ MAKERS = {
         {"privacy_target_strength", "privacy_target_attack"},
         paid_for_entropy,
     ),
+    "SnapshotRecorder": (lambda: mpreg.callbacks.SnapshotRecorder(epochs=(1,)), set(), mlp),
 }
 
 

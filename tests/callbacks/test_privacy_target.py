@@ -152,7 +152,9 @@ class Spy(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         now = weights_of(self.model.target_model)
         if self.averages:
-            now = [0.7 * a + 0.3 * w for a, w in zip(self.averages[-1], now, strict=True)]
+            epochs = len(self.averages)
+            keep = min(0.7, epochs / (epochs + 3))  # the first epochs of a training count for little
+            now = [keep * a + (1 - keep) * w for a, w in zip(self.averages[-1], now, strict=True)]
         self.averages.append(now)
 
 

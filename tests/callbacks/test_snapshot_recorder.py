@@ -33,6 +33,7 @@ def trained(split, recorder, epochs=12, model=None):
     return model
 
 
+@pytest.mark.slow  # four trainings, each traced anew
 def test_weights_are_those_of_a_training_that_ends_there_in_memory_and_in_files(split, tmp_path):
     recorder, filed = SnapshotRecorder((2, 5)), SnapshotRecorder((2, 5), folder=tmp_path)
     trained(split, recorder, 6)

@@ -199,7 +199,7 @@ def test_half_precision():
     assert_clips(model, training=False, rtol=0.05)
 
 
-@pytest.mark.parametrize("name", ["lstm", "masks, both ways", "cells"])
+@pytest.mark.parametrize("name", ["lstm", pytest.param("masks, both ways", marks=pytest.mark.slow), "cells"])
 def test_training_without_clip_and_noise_is_sgd_with_the_same_dropout(name):
     trained = []
     for private in (False, True):

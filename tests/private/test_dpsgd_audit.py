@@ -134,7 +134,9 @@ def unclipped(model, monkeypatch):
     monkeypatch.setattr(batches, "clipped_sums", sums)
 
 
-@pytest.mark.parametrize("fault", [halved, once_an_epoch, unclipped, None])
+@pytest.mark.parametrize(
+    "fault", [pytest.param(halved, marks=pytest.mark.slow), once_an_epoch, unclipped, None]
+)
 def test_it_catches_half_the_noise_noise_now_and_then_and_no_clipping(fault, monkeypatch):
     model = private(20.0, clip=0.05)
     if fault:
@@ -149,6 +151,7 @@ def test_it_catches_half_the_noise_noise_now_and_then_and_no_clipping(fault, mon
         assert found.least_noise < 0.6 * found.noise_multiplier
 
 
+@pytest.mark.slow  # two audits
 def test_an_adversary_who_sees_gradients_tells_more():
     seen = {
         adversary: mpreg.audit_dp(

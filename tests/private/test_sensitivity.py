@@ -275,7 +275,12 @@ def shape_of(target):
     return (6,) if isinstance(target, Owner) else target.input_shape[1:]
 
 
-@pytest.mark.parametrize("name", LAYERS)
+SLOW = ("whole, random",)  # loops over records
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in LAYERS]
+)
 def test_layers(name):
     target = LAYERS[name]()
     x = hostile(shape_of(target))

@@ -140,6 +140,7 @@ def build():
     return model
 
 
+@pytest.mark.slow  # a minute of training
 class TestProtect:
     @pytest.fixture(scope="class")
     @classmethod

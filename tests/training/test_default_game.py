@@ -246,7 +246,9 @@ def test_after_fit_the_target_holds_the_average_over_the_epochs(kind, options, k
     assert np.abs(weights_of(target)[0] - record.seen[-1][0]).max() > 1e-5
 
 
-@pytest.mark.parametrize("case", ["few epochs", "no averaging", "warm-up"])
+@pytest.mark.parametrize(
+    "case", ["few epochs", "no averaging", pytest.param("warm-up", marks=pytest.mark.slow)]
+)
 def test_what_is_not_averaged_ends_as_the_last_epoch(case):
     options = {"few epochs": {}, "no averaging": {"averaging": 0}, "warm-up": {"warmup_epochs": 3}}[case]
     epochs = 9 if case == "few epochs" else EPOCHS
