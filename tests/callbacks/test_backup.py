@@ -75,7 +75,7 @@ def killed_at(epoch):
     return keras.callbacks.LambdaCallback(on_epoch_begin=end)
 
 
-@pytest.mark.parametrize("epoch", [1, 3])
+@pytest.mark.parametrize("epoch", [pytest.param(1, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize("name", MODELS)
 def test_it_ends_with_the_weights_of_an_undisturbed_training(name, epoch, tmp_path):
     undisturbed = compiled(name)

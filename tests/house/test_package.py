@@ -107,7 +107,12 @@ def test_submodules_of_the_top_level_folders_import_as_mpreg():
 
 
 @pytest.mark.parametrize(
-    "imports", ["import keras, mpreg", "import mpreg, keras", "from mpreg import networks; import keras"]
+    "imports",
+    [
+        "import keras, mpreg",
+        pytest.param("import mpreg, keras", marks=pytest.mark.slow),
+        pytest.param("from mpreg import networks; import keras", marks=pytest.mark.slow),
+    ],
 )
 def test_saved_classes_are_known_once_keras_and_mpreg_are_imported(imports):
     names = "keras.saving.get_custom_objects()"

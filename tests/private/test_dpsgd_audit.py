@@ -188,6 +188,7 @@ def test_scores_are_inner_products_of_clipped_gradients():
     assert model.observer.scores == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.slow  # two audits
 def test_an_honest_model_is_not_refuted_and_one_without_noise_is(monkeypatch):
     options = {"batch_size": 60, "epochs": 40, "canaries": 60, "adversary": "answers", "seed": 4}
     honest = mpreg.audit_dp(private(20.0), wide_records(), **options)

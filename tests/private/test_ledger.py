@@ -236,7 +236,7 @@ DEEDS = ["fit"] * 8 + [
 ]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))])
 def test_after_any_sequence_what_is_said_is_what_was_released(seed, tmp_path):
     world = World(seed, tmp_path)
     for _ in range(14):

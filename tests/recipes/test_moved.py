@@ -15,7 +15,9 @@ MOVED = {
 }
 
 
-@pytest.mark.parametrize("name", MOVED)
+@pytest.mark.parametrize(
+    "name", ["cells", *(pytest.param(name, marks=pytest.mark.slow) for name in ("experiment", "defences"))]
+)
 def test_an_old_path_gives_the_same_things_and_warns_at_the_line_that_imports_it(name, tmp_path):
     script = tmp_path / "old.py"
     names = MOVED[name].split()
