@@ -60,12 +60,14 @@ class GradientObserver:
             gradients, sums: with noise and without, a tensor for each variable.
             stddev: standard deviation that the noise is claimed to have.
         """
-        self._measure(gradients, sums, stddev)
+        if model.noise_multiplier > 0:
+            self._measure(gradients, sums, stddev)
         norms = PrivateBatch(model, plan, *self._canaries, None).norms()
         along = self._along(model, self._unexpected(model, plan, gradients))
-        # Of canaries that the clip shortens, all weigh the same; smaller ones count for what they are.
+        # Of canaries that the clip shortens, all weigh the same; smaller ones, and all without a clip, count for what
+        # they are.
         clip = tf.cast(model.clip_norm.value, along.dtype)
-        norms = tf.maximum(tf.cast(norms, along.dtype), clip)
+        norms = tf.where(tf.math.is_finite(clip), tf.maximum(tf.cast(norms, along.dtype), clip), 1.0)
         self._scores.assign_add(-tf.cast(along / norms, tf.float32))
 
     def _measure(self, gradients, sums, stddev):

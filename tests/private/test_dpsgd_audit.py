@@ -163,6 +163,13 @@ def test_an_adversary_who_sees_gradients_tells_more():
     assert seen["answers"].least_noise is None and not seen["answers"].refuted
 
 
+def test_training_without_clip_and_noise_gives_its_canaries_away():
+    model = private(0.0, clip=float("inf"))
+    found = mpreg.audit_dp(model, wide_records(), batch_size=20, epochs=10, canaries=60, seed=4)
+    assert found.epsilon_lower_bound == found.any_mechanism > 1.5 and not found.refuted
+    assert found.least_noise is None and np.isinf(found.most_noise) and np.isinf(found.epsilon)
+
+
 def test_scores_are_inner_products_of_clipped_gradients():
     model, (x, y) = private(0.0), wide_records()
     weights = [variable.numpy() for variable in model.trainable_variables]
