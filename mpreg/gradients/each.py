@@ -6,11 +6,10 @@ import keras
 import tensorflow as tf
 
 from mpreg.classifiers.calling import call_target
-from mpreg.gradients.leaves import all_layers
-from mpreg.gradients.mapped import LOOPED, VECTORIZED, answer_specs, grouped, model_rows, quiet_conversion
-from mpreg.gradients.plan import ClippingPlan, steps_of, structural_reason
+from mpreg.gradients.mapped import answer_specs, grouped, model_rows
+from mpreg.gradients.plan import ClippingPlan, steps_of, structural_reason, whole_plan
 from mpreg.gradients.shapes import exact_dtype, total
-from mpreg.gradients.trial import by_layers, by_model, make_up, one_by_one, try_out
+from mpreg.gradients.trial import by_layers, make_up, one_by_one, try_out
 
 
 class EachGradient:
@@ -112,14 +111,4 @@ def _plan(model, x):
     )
     if reason is None:
         return plan
-    looped = any(isinstance(layer, keras.layers.RNN) for layer in all_layers(model))
-    for mode in (LOOPED,) if looped else (VECTORIZED, LOOPED):
-        plan = ClippingPlan(model, [], whole=mode, why=reason)
-        with quiet_conversion():
-            failure = try_out(functools.partial(by_model, plan, training=False), model, x, truth)
-        if failure is None:
-            return plan
-    raise ValueError(
-        "no way was found to tell the gradients of single records of this model apart: "
-        f"a loop over records gives others than one record at a time ({failure})"
-    )
+    return whole_plan(model, x, truth, training=False, why=reason)

@@ -164,16 +164,32 @@ def make_plan(target, spec):
     if reason is None:
         return plan
     _check_loops(target, seeds, reason)
+    return whole_plan(target, x, truth, training=training, why=reason, seeds=seeds, tried=tried)
+
+
+def whole_plan(target, x, truth, *, training, why, **options):
+    """The plan that runs the whole target on each record, tried out.
+
+    Args:
+        target, x: the model, and a made-up batch.
+        truth: what `one_by_one` says of it in this mode.
+        training: the mode.
+        why: the layers cannot be taken one by one.
+        **options: further ones of `ClippingPlan`.
+
+    Raises:
+        ValueError: not even a loop over records gives the truth.
+    """
     # TensorFlow vectorizes neither loops nor random numbers that differ between records.
-    looped = seeds or any(isinstance(layer, keras.layers.RNN) for layer in all_layers(target))
+    looped = options.get("seeds") or any(isinstance(layer, keras.layers.RNN) for layer in all_layers(target))
     for mode in (LOOPED,) if looped else (VECTORIZED, LOOPED):
-        plan = ClippingPlan(target, [], whole=mode, why=reason, seeds=seeds, tried=tried)
+        plan = ClippingPlan(target, [], whole=mode, why=why, **options)
         with quiet_conversion():
             failure = try_out(functools.partial(by_model, plan, training=training), target, x, truth)
         if failure is None:
             return plan
     raise ValueError(
-        "no way was found to tell the gradients of single records of this target apart: "
+        "no way was found to tell the gradients of single records of this model apart: "
         f"a loop over records gives others than one record at a time ({failure})"
     )
 
