@@ -27,7 +27,8 @@ class Attack(ABC):
         learns: whether `fit` learns from the records, which makes the intervals of its figures wider.
         needs: what the attacker must have beyond the target's answers, of `mpreg.attacks.NEEDS`:
             `"records"` (the judged inputs), `"numbers"` (inputs that are no text), `"model"` (queries to the target),
-            `"population"` (records known not to be members), `"shadows"` (models trained like the target).
+            `"population"` (records known not to be members), `"shadows"` (models trained like the target),
+            `"weights"` (the target itself, a Keras model).
 
     Example:
     ```python

@@ -1,17 +1,13 @@
 """The label-only attack: whoever stays classified correctly under perturbation is called a member."""
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
 
 from mpreg import signals
-from mpreg.attacks.base import Attack
+from mpreg.attacks.regression import RegressionAttack
 from mpreg.data.augmentations import altered, check_augment, usual_augmentation
 
-STRENGTH = 0.1  # inverse of the L2 penalty
 
-
-class LabelOnlyAttack(Attack):
+class LabelOnlyAttack(RegressionAttack):
     """Learns from which altered copies keep the right label: members lie deeper in their class.
 
     Reads nothing but the predicted label, so no defence that hides or blunts the probabilities stops it. Of each record
@@ -42,6 +38,7 @@ class LabelOnlyAttack(Attack):
 
     name = "label-only"
     key = "label_only"
+    strength, scaled = 0.1, False
     threat_model = (
         "sees only the predicted class, also for altered copies of a record, and learns from other records of known "
         "membership"
@@ -61,16 +58,3 @@ class LabelOnlyAttack(Attack):
         for copies in altered(augment, access.records):
             columns.append(signals.correctness(access.ask(copies, access.labels)))
         return np.column_stack(columns)
-
-    def fit(self, members, nonmembers, *, seed=0):
-        membership = np.repeat([1, 0], [len(members), len(nonmembers)])
-        self._classifier = LogisticRegression(
-            C=STRENGTH, max_iter=1000, class_weight="balanced", random_state=seed
-        )
-        with threadpool_limits(1):
-            self._classifier.fit(np.concatenate([members, nonmembers]), membership)
-        self.threshold = 0.0  # both sides weigh alike, however many known records either has
-        return self
-
-    def score(self, rows):
-        return self._classifier.decision_function(rows)

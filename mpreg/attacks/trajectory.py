@@ -1,17 +1,13 @@
 """The trajectory attack: how a record's loss fell as the model was trained tells whether it was trained on."""
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 from mpreg import signals
-from mpreg.attacks.base import Attack
+from mpreg.attacks.regression import RegressionAttack
 from mpreg.internals.snapshots import check_snapshots
 
 
-class TrajectoryAttack(Attack):
+class TrajectoryAttack(RegressionAttack):
     """A logistic regression on each record's loss after several epochs.
 
     The losses of members fall from the first epochs on; those of others stop falling, or rise, as the model overfits,
@@ -53,15 +49,3 @@ class TrajectoryAttack(Attack):
             answers = signals.read_answers(signals.predict(access.model, access.records), access.labels)
             losses.append(signals.logit_confidence(answers))
         return np.stack(losses, axis=1)
-
-    def fit(self, members, nonmembers, *, seed=0):
-        membership = np.repeat([1, 0], [len(members), len(nonmembers)])
-        regression = LogisticRegression(max_iter=1000, class_weight="balanced", random_state=seed)
-        self._classifier = make_pipeline(StandardScaler(), regression)
-        with threadpool_limits(1):
-            self._classifier.fit(np.concatenate([members, nonmembers]), membership)
-        self.threshold = 0.0  # both sides weigh alike, however many known records either has
-        return self
-
-    def score(self, losses):
-        return self._classifier.decision_function(losses)

@@ -3,14 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
 from mpreg import metrics
-from mpreg.attacks.base import Attack
 from mpreg.attacks.crossfit import cross_fit
+from mpreg.attacks.regression import RegressionAttack
 from mpreg.metrics import Estimate
 from mpreg.signals.by_user import rank_rows as rank_rows
 from mpreg.signals.by_user import score_rows as score_rows
@@ -34,7 +30,7 @@ class UserVerdicts:
     nonmember_scores: np.ndarray
 
 
-class UserLevelAttack(Attack):
+class UserLevelAttack(RegressionAttack):
     """A logistic regression on what the records of a user have in common, one row a user.
 
     Fitted on users of known membership, or of a model trained alike: `fit` and `score` take rows of `rank_rows` or
@@ -45,19 +41,8 @@ class UserLevelAttack(Attack):
 
     name = "user level"
     key = "user_level"
+    strength = 0.1
     threat_model = "sees the model's answers to a user's records, and knows of other users who was a member"
-
-    def fit(self, members, nonmembers, *, seed=0):
-        membership = np.repeat([1, 0], [len(members), len(nonmembers)])
-        regression = LogisticRegression(C=0.1, max_iter=1000, class_weight="balanced", random_state=seed)
-        self._classifier = make_pipeline(StandardScaler(), regression)
-        with threadpool_limits(1):
-            self._classifier.fit(np.concatenate([members, nonmembers]), membership)
-        self.threshold = 0.0  # both sides weigh alike, however many known users either has
-        return self
-
-    def score(self, rows):
-        return self._classifier.decision_function(rows)
 
 
 def audit_users(members, nonmembers, *, seed=0):
