@@ -61,7 +61,7 @@ def main(argv=None):
 
 
 def open_ways(sides):
-    """By name, a function of nothing that attacks and returns the area under the ROC by signal."""
+    """By name, a function without arguments that attacks and returns the area under the ROC by signal."""
     thresholds = [ThresholdAttack(signal) for signal in SIGNALS]
     per_class = [ThresholdAttack(signal, per_class=True) for signal in SIGNALS]
     ways = {

@@ -51,7 +51,7 @@ QUICK = (PLAIN, "l2", "advreg", "relaxloss", "dpsgd")
 
 
 def open_ways(setting, names):
-    """By name, a function of nothing that trains once and returns its seconds by clock."""
+    """By name, a function without arguments that trains once and returns its seconds by clock."""
     data, split = setting.draw(0)
 
     def turn(name):

@@ -148,7 +148,7 @@ def measure(name, size, peers=()):
 
 
 def open_ways(make, batches):
-    """By name, a function of nothing that trains for a turn and returns its seconds per batch, warm from the start."""
+    """By name, a function that trains for a turn and returns its seconds per batch, warm from the start."""
     plain = make()
     models = {
         PLAIN: plain,

@@ -80,7 +80,7 @@ def main(argv=None):
 
 
 def open_ways(size):
-    """By name, a function of nothing that answers a turn of queries and returns their number a second, warm."""
+    """By name, a function without arguments that answers a turn of queries and returns their number a second, warm."""
     members, others = (random_records(MEMBERS, FEATURES, CLASSES, seed=seed) for seed in (0, 1))
     model = train_target(members, epochs=size.epochs[0])
     guard = mpreg.MemGuard(1.0, seed=0)

@@ -35,7 +35,7 @@ class Stopwatch:
 
 
 def timed(work):
-    """What a function of nothing returns, and the seconds it took by clock."""
+    """What a function without arguments returns, and the seconds it took by clock."""
     stopwatch = Stopwatch()
     return work(), stopwatch.seconds()
 
@@ -44,8 +44,8 @@ def take_turns(open_ways, rounds, *, opening="tracing"):
     """Lets every way of doing the work take one turn a round, with a bar on a terminal.
 
     Args:
-        open_ways: function of nothing that returns, by name, functions of nothing that take a turn and return a figure
-            by clock. They should be warm.
+        open_ways: function without arguments that returns, by name, functions without arguments that take a turn and
+            return a figure by clock. They should be warm.
         rounds: how many rounds.
         opening: what the bar says while `open_ways` runs.
 

@@ -85,7 +85,7 @@ def measure_images(size):
 
 
 def open_ways(members, reference, batches):
-    """By name, a function of nothing that trains for a turn and returns its seconds per batch, warm from the start."""
+    """By name, a function that trains for a turn and returns its seconds per batch, warm from the start."""
     callback, callback_target = AdversarialTraining(reference), purchase_mlp()
     callback_target.compile("adam", "sparse_categorical_crossentropy")
     turn = tuple(part[: (batches + 1) * BATCH] for part in members)

@@ -76,7 +76,7 @@ def defences_that_compose(split):
     nested = mpreg.AdversarialRegularization(inner, split.reference, penalty=1.0)
     nested.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     nested.fit(*split.members, epochs=2, verbose=0)
-    distilled = mpreg.SplitDistillation(build, submodels=4, out=2)
+    distilled = mpreg.SplitDistillation(build, submodels=4, held_out=2)
     distilled.fit(*split.members, epochs=2, verbose=0)
     reports = {
         name: mpreg.evaluate(model, split) for name, model in (("nested", nested), ("distilled", distilled))

@@ -116,7 +116,7 @@ def open_part(model, *, seed):
     """A part that is ready to be trained: what functions return, clones of scikit-learn's models, Keras' as they are.
 
     Args:
-        model: Keras model, scikit-learn classifier, or function of nothing that returns one.
+        model: Keras model, scikit-learn classifier, or function without arguments that returns one.
         seed: of what a function builds, and of a scikit-learn classifier's random states that say nothing else.
     """
     if not _is_model(model):

@@ -3,9 +3,10 @@
 import numpy as np
 
 from mpreg import signals
+from mpreg._deprecated import renamed_arguments
 from mpreg._validate import check_count
 from mpreg.data import check_pair, take
-from mpreg.ensembles.student import Distilled, Student, check_model_fn, read_answers
+from mpreg.ensembles.student import Distilled, Student, check_build_fn, read_answers
 from mpreg.fleet.checks import check_model, check_records
 from mpreg.fleet.job import build
 
@@ -18,24 +19,24 @@ class DistillToReference(Distilled):
     them too (`split.reference` as members), and take none for it whose membership must stay secret. On location30
     the members were attacked with accuracy .60 and the reference records with .69 (one seed, 20 epochs each).
 
-    Cost: two plain trainings. It consumes the reference records, whose true labels only a part of `through` reads.
+    Cost: two plain trainings. It consumes the reference records, whose true labels only a part of `wrap_student` reads.
 
     Source: Shejwalkar and Houmansadr, "Membership Privacy for Machine Learning Models Through Knowledge Transfer",
     AAAI 2021, the three phases of DMP and the criterion for choosing reference records: those to which the teacher's
     answers have low entropy tell least of its members.
 
     Args:
-        model_fn: function of nothing that builds and compiles a Keras classifier, anew at each call.
+        build_fn: function without arguments that builds and compiles a Keras classifier, anew at each call.
         reference: records outside the training set, `(x, y)` arrays or a finite `tf.data.Dataset` of `(x, y)`.
-        surest: how many of them the student sees: those to which the teacher's answers have the lowest entropy; None
-            is all.
+        num_reference: how many of them the student sees: those to which the teacher's answers have the lowest
+            entropy; None is all.
         distill_epochs: epochs of the student; None is as many as the teacher's.
-        through: function of the distilling student that puts a training defence around it.
+        wrap_student: function of the distilling student that puts a training defence around it.
         temperature: the teacher's answers are raised to the power of its inverse: above 1 they are smoother.
         seed: non-negative integer of the weights and the batches.
 
     Raises:
-        TypeError: `model_fn` is no function.
+        TypeError: `build_fn` is no function.
         ValueError: an option out of range, reference records that are no records.
 
     Example:
@@ -48,28 +49,31 @@ class DistillToReference(Distilled):
 
     consumes_reference = True
 
+    @renamed_arguments(model_fn="build_fn", surest="num_reference", through="wrap_student")
     def __init__(
         self,
-        model_fn,
+        build_fn,
         reference,
         *,
-        surest=None,
+        num_reference=None,
         distill_epochs=None,
-        through=None,
+        wrap_student=None,
         temperature=1.0,
         seed=0,
     ):
-        check_model_fn("model_fn", model_fn)
+        check_build_fn("build_fn", build_fn)
         self._reference = check_records(*check_pair(reference, "reference"))
-        if surest is not None:
-            check_count("surest", surest, 1)
-            if surest > len(self._reference[1]):
+        if num_reference is not None:
+            check_count("num_reference", num_reference, 1)
+            if num_reference > len(self._reference[1]):
                 raise ValueError(
-                    f"surest must be at most the number of reference records, {len(self._reference[1]):,}. "
-                    f"Received: surest={surest}"
+                    f"num_reference must be at most the number of reference records, {len(self._reference[1]):,}. "
+                    f"Received: num_reference={num_reference}"
                 )
-        super().__init__(distill_epochs=distill_epochs, through=through, temperature=temperature, seed=seed)
-        self._model_fn, self._surest = model_fn, surest
+        super().__init__(
+            distill_epochs=distill_epochs, wrap_student=wrap_student, temperature=temperature, seed=seed
+        )
+        self._build_fn, self._num_reference = build_fn, num_reference
 
     def fit(self, x, y, *, epochs, batch_size=128, verbose="auto"):
         """Trains the teacher and then the student, from their initial weights; returns this object.
@@ -82,20 +86,20 @@ class DistillToReference(Distilled):
             verbose: as for `keras.Model.fit`.
 
         Raises:
-            ValueError: records or labels that do not fit the model, or a `through` that returns something other than
-                a training defence around the student.
+            ValueError: records or labels that do not fit the model, or a `wrap_student` that returns something other
+                than a training defence around the student.
         """
         check_count("epochs", epochs, 1)
         check_count("batch_size", batch_size, 1)
         x, y = check_records(x, y)
-        student = Student(self._model_fn, through=self._through, seed=self._seed + 1)
-        teacher = build(self._model_fn, self._seed)
+        student = Student(self._build_fn, wrap_student=self._wrap_student, seed=self._seed + 1)
+        teacher = build(self._build_fn, self._seed)
         for labels in (y, self._reference[1]):
             check_model(teacher, labels)
         options = {"epochs": epochs, "batch_size": batch_size, "verbose": verbose}
         teacher.fit(x, y, **options)
         answers = read_answers(teacher, signals.predict(teacher, self._reference[0]))
-        chosen = surest_rows(answers, self._surest)
+        chosen = lowest_entropy_rows(answers, self._num_reference)
         self._distil(student, *take(self._reference, chosen), answers.probabilities[chosen], **options)
         self._chosen = chosen
         return self
@@ -107,6 +111,6 @@ class DistillToReference(Distilled):
         return self._chosen
 
 
-def surest_rows(answers, count):
+def lowest_entropy_rows(answers, count):
     """Rows, in order, of the `count` answers of lowest entropy; None is all."""
     return np.sort(np.argsort(-signals.entropy(answers), kind="stable")[:count])

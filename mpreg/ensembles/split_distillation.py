@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from mpreg._deprecated import renamed_arguments
 from mpreg._validate import brief, check_count
 from mpreg.data import join_groups, map_arrays
 from mpreg.data.copies import join_copies
-from mpreg.ensembles.student import Distilled, Student, check_model_fn, read_answers
+from mpreg.ensembles.student import Distilled, Student, check_build_fn, read_answers
 from mpreg.fleet import Fleet
 from mpreg.fleet.checks import check_records
 
@@ -15,7 +16,7 @@ ANSWERS_AT_ONCE = 2**28  # bytes of all sub-models' answers to a part of the rec
 class SplitDistillation(Distilled):
     """Trains sub-models on parts of the members, and distils what they answer to members that they never saw.
 
-    Each record is left out by exactly `out` of the `submodels`, all its copies by the same. The mean of the class
+    Each record is left out by exactly `held_out` of the `submodels`, all its copies by the same. The mean of the class
     probabilities that these answer is its soft label, and one model trained like them, the student, learns the soft
     labels of all records. On a member it so answers about what models answer that were trained without it. Only the
     student is deployed: `target_model`, a plain Keras model. `membership`, `soft_labels` and the sub-models are as
@@ -25,72 +26,75 @@ class SplitDistillation(Distilled):
     sub-models that never saw its record. It so sees no member as it is, and learns more of what the sub-models know
     than a few records can tell. It is the recommended way; without copies it is the paper's.
 
-    Cost: the sub-models see each record `submodels - out` times as often as plain training does in as many epochs,
+    Cost: the sub-models see each record `submodels - held_out` times as often as plain training does in as many epochs,
     in one program (`mpreg.Fleet`), and answer to all copies; the student sees all copies `distill_epochs` times. It
-    consumes no reference records, unless `through` does.
+    consumes no reference records, unless `wrap_student` does.
 
     Source: Tang et al., "Mitigating Membership Inference Attacks by Self-Distillation Through a Novel Ensemble
     Architecture" (SELENA), USENIX Security 2022: Split-AI, algorithm 1, and self-distillation. The rule by which
     Split-AI answers to members at inference time is not needed here, for Split-AI itself is never deployed.
 
     Args:
-        model_fn: function of nothing that builds and compiles a Keras classifier, as for `mpreg.Fleet`: anew at each
-            call, with weights that follow the random seeds that have just been set.
+        build_fn: function without arguments that builds and compiles a Keras classifier, as for `mpreg.Fleet`: anew
+            at each call, with weights that follow the random seeds that have just been set.
         submodels: how many there are (K in the paper), at least 2.
-        out: how many of them never see a record (L), from 1 to `submodels - 1`.
-        student_fn: as `model_fn`, for a student that is another model or learns at another rate; None is `model_fn`.
+        held_out: how many of them never see a record (L), from 1 to `submodels - 1`.
+        student_fn: as `build_fn`, for a student that is another model or learns at another rate; None is `build_fn`.
         distill_epochs: epochs of the student; None is as many as each sub-model's.
         copies: function of records that yields altered copies of all of them, such as `mpreg.ensembles.Erased()`, or
             `mpreg.attacks.ShiftsAndFlips()` for images; None distils on the records themselves.
-        through: function of the distilling student that puts a training defence around it, such as
+        wrap_student: function of the distilling student that puts a training defence around it, such as
             `lambda student: mpreg.AdversarialRegularization(student, reference)`. It knows true labels.
         temperature: soft labels are raised to the power of its inverse: above 1 they are smoother.
         seed: non-negative integer of the parts, the weights and the batches.
 
     Raises:
-        TypeError: `model_fn` or `student_fn` is no function.
+        TypeError: `build_fn` or `student_fn` is no function.
         ValueError: an option out of range.
 
     Example:
     ```python
-    model = mpreg.SplitDistillation(build_and_compile, submodels=25, out=10)
+    model = mpreg.SplitDistillation(build_and_compile, submodels=25, held_out=10)
     model.fit(*split.members, epochs=20)
     print(mpreg.evaluate(model, split))
     model.target_model.save("classifier.keras")
     ```
     """
 
+    @renamed_arguments(model_fn="build_fn", out="held_out", through="wrap_student")
     def __init__(
         self,
-        model_fn,
+        build_fn,
         *,
         submodels=25,
-        out=10,
+        held_out=10,
         student_fn=None,
         distill_epochs=None,
         copies=None,
-        through=None,
+        wrap_student=None,
         temperature=1.0,
         seed=0,
     ):
-        check_model_fn("model_fn", model_fn)
+        check_build_fn("build_fn", build_fn)
         if student_fn is not None:
-            check_model_fn("student_fn", student_fn)
+            check_build_fn("student_fn", student_fn)
         check_count("submodels", submodels, 2)
-        check_count("out", out, 1)
-        if out >= submodels:
+        check_count("held_out", held_out, 1)
+        if held_out >= submodels:
             raise ValueError(
-                f"out must be below submodels, for a record that all leave out teaches none. Received: out={out}, "
-                f"submodels={submodels}"
+                f"held_out must be below submodels: a record that every sub-model leaves out would train none. "
+                f"Received: held_out={held_out}, submodels={submodels}"
             )
         if copies is not None and not callable(copies):
             raise ValueError(
                 "copies must be a function of records that yields altered copies of them, such as "
                 f"mpreg.ensembles.Erased(). Received: {brief(copies)}"
             )
-        super().__init__(distill_epochs=distill_epochs, through=through, temperature=temperature, seed=seed)
-        self._student_fn, self._copies = student_fn or model_fn, copies
-        self._model_fn, self._submodels, self._out = model_fn, submodels, out
+        super().__init__(
+            distill_epochs=distill_epochs, wrap_student=wrap_student, temperature=temperature, seed=seed
+        )
+        self._student_fn, self._copies = student_fn or build_fn, copies
+        self._build_fn, self._submodels, self._held_out = build_fn, submodels, held_out
 
     def fit(self, x, y, *, epochs, batch_size=128, verbose="auto", groups=None):
         """Trains the sub-models and then the student, from their initial weights; returns this object.
@@ -109,15 +113,17 @@ class SplitDistillation(Distilled):
 
         Raises:
             ValueError: groups that are not one a record; too few records for all sub-models to have some; what
-                `mpreg.Fleet` refuses; a `through` that returns something other than a training defence around the
+                `mpreg.Fleet` refuses; a `wrap_student` that returns something other than a training defence around the
                 student; `copies` of other shapes.
         """
         check_count("epochs", epochs, 1)
         x, y = check_records(x, y)
         groups = join_groups(x, groups)
-        membership = draw_parts(groups.max() + 1, self._submodels, self._out, seed=self._seed)[:, groups]
-        student = Student(self._student_fn, through=self._through, seed=self._seed + self._submodels)
-        fleet = Fleet(self._model_fn, self._submodels, seed=self._seed)
+        membership = draw_parts(groups.max() + 1, self._submodels, self._held_out, seed=self._seed)[:, groups]
+        student = Student(
+            self._student_fn, wrap_student=self._wrap_student, seed=self._seed + self._submodels
+        )
+        fleet = Fleet(self._build_fn, self._submodels, seed=self._seed)
         options = {"epochs": epochs, "batch_size": batch_size, "verbose": verbose}
         fleet.fit(x, y, membership=membership, **options)
         queries, count = (x, 1) if self._copies is None else join_copies(self._copies, x)
@@ -133,26 +139,26 @@ class SplitDistillation(Distilled):
         return self._membership
 
 
-def draw_parts(records, submodels, out, *, seed):
-    """Which records each sub-model is trained on, bool (submodels, records): each record is left out by exactly `out`.
+def draw_parts(records, submodels, held_out, *, seed):
+    """Draws which records each sub-model is trained on, bool (submodels, records): `held_out` of them leave each out.
 
-    The sub-models left out are dealt like cards, in an order drawn anew whenever they have all been dealt `out` times:
-    all sub-models are trained on equally many records, give or take one.
+    The sub-models left out are dealt like cards, in an order drawn anew whenever they have all been dealt `held_out`
+    times: all sub-models are trained on equally many records, give or take one.
 
     Raises:
         ValueError: a sub-model would have no record.
     """
-    if records <= -(-records * out // submodels):
+    if records <= -(-records * held_out // submodels):
         raise ValueError(
-            f"{records} records are too few: of {submodels} sub-models, each without {out} in {submodels} of the "
-            "records, some would have none. Use fewer sub-models, or a smaller out"
+            f"{records} records are too few: of {submodels} sub-models, each without {held_out} in {submodels} of the "
+            "records, some would have none. Use fewer sub-models, or a smaller held_out"
         )
     rng = np.random.default_rng(seed)
     rows = rng.permutation(records)
     deals = np.tile(np.arange(submodels), (-(-records // submodels), 1))
     deals = rng.permuted(deals, axis=1)
     at = np.arange(records)[:, None]
-    left_out = deals[at // submodels, (at % submodels * out + np.arange(out)) % submodels]
+    left_out = deals[at // submodels, (at % submodels * held_out + np.arange(held_out)) % submodels]
     membership = np.ones((submodels, records), bool)
     membership[left_out, rows[:, None]] = False
     return membership

@@ -17,12 +17,12 @@ class Distilled:
 
     Args:
         distill_epochs: epochs of the student; None is as many as `fit` is asked for.
-        through: function of the distilling student that puts a training defence around it; None for none.
+        wrap_student: function of the distilling student that puts a training defence around it; None for none.
         temperature: soft labels are raised to the power of its inverse: above 1 they are smoother.
         seed: non-negative integer.
 
     Raises:
-        ValueError: an option out of range, or a `through` that is no function.
+        ValueError: an option out of range, or a `wrap_student` that is no function.
 
     Attributes:
         target_model: the student, a plain Keras model, to be saved and served without mpreg.
@@ -31,18 +31,18 @@ class Distilled:
         consumes_reference: whether reference records were learnt from, so that they leak too.
     """
 
-    def __init__(self, *, distill_epochs, through, temperature, seed):
+    def __init__(self, *, distill_epochs, wrap_student, temperature, seed):
         if distill_epochs is not None:
             check_count("distill_epochs", distill_epochs, 1)
         check_number("temperature", temperature, above=0, what="a number above 0, and 1 changes nothing")
-        if through is not None and (not callable(through) or isinstance(through, keras.Model)):
+        if wrap_student is not None and (not callable(wrap_student) or isinstance(wrap_student, keras.Model)):
             raise ValueError(
-                "through must be a function of the student that puts a training defence around it, such as "
+                "wrap_student must be a function of the student that puts a training defence around it, such as "
                 "lambda student: mpreg.AdversarialRegularization(student, reference). "
-                f"Received: {through!r}"
+                f"Received: {wrap_student!r}"
             )
         check_count("seed", seed, 0)
-        self._distill_epochs, self._through = distill_epochs, through
+        self._distill_epochs, self._wrap_student = distill_epochs, wrap_student
         self._temperature, self._seed = temperature, seed
         self._student = None
 
@@ -90,19 +90,19 @@ class Student:
     """A classifier that learns soft labels.
 
     Args:
-        model_fn: function of nothing that returns it compiled.
-        through: function of the distilling defence that puts another one around it; None for none.
+        build_fn: function without arguments that returns it compiled.
+        wrap_student: function of the distilling defence that puts another one around it; None for none.
         seed: of its weights and batches.
 
     Raises:
-        ValueError: `through` returns something other than a training defence around the student.
+        ValueError: `wrap_student` returns something other than a training defence around the student.
     """
 
-    def __init__(self, model_fn, *, through, seed):
-        self.target_model = build(model_fn, seed)
+    def __init__(self, build_fn, *, wrap_student, seed):
+        self.target_model = build(build_fn, seed)
         self._defended = Distillation(self.target_model)
-        if through is not None:
-            self._defended = _check_through(through(self._defended), self.target_model)
+        if wrap_student is not None:
+            self._defended = _check_wrapped(wrap_student(self._defended), self.target_model)
         self.consumes_reference = self._defended.consumes_reference
         self._seed = seed
 
@@ -116,7 +116,7 @@ class Student:
         return self
 
 
-def check_model_fn(name, function):
+def check_build_fn(name, function):
     """Raises a `TypeError` that names the argument, unless it is a function and no model, which is callable too."""
     if not callable(function) or isinstance(function, keras.Model):
         raise TypeError(
@@ -149,10 +149,10 @@ def _compiled_with(model):
     }
 
 
-def _check_through(defended, student):
+def _check_wrapped(defended, student):
     if not isinstance(defended, TrainingDefence) or defended.target_model is not student:
         raise ValueError(
-            "through must return a training defence around the student that it is given, such as "
+            "wrap_student must return a training defence around the student that it is given, such as "
             f"lambda student: mpreg.ConfidencePenalty(student, weight=0.1). Received: {brief(defended)}"
         )
     return defended

@@ -106,7 +106,7 @@ def facts_of(job, model, membership):
         "membership": _digest([np.packbits(membership)]),
         "records": _digest([*flatten(job.x), job.y]),
         "model": _digest([np.frombuffer(configuration(model).encode(), np.uint8)]),
-        "first weights": _digest(values(build(job.model_fn, 0).variables)),  # another seed is named above
+        "first weights": _digest(values(build(job.build_fn, 0).variables)),  # another seed is named above
     }
 
 

@@ -54,22 +54,22 @@ def check_membership(membership, n, records):
 
 
 def check_model(model, y):
-    """A model that `model_fn` has returned, beside the labels it will be trained on."""
+    """A model that `build_fn` has returned, beside the labels it will be trained on."""
     if not isinstance(model, keras.Model):
-        raise TypeError(f"model_fn must return a Keras model. Received: {brief(model)}")
+        raise TypeError(f"build_fn must return a Keras model. Received: {brief(model)}")
     if not model.compiled or model.optimizer is None or model.loss is None:
         raise ValueError(
-            "model_fn must return a compiled model: its optimizer and its loss train the replicas. Call "
+            "build_fn must return a compiled model: its optimizer and its loss train the replicas. Call "
             "model.compile(optimizer, loss) before you return it"
         )
     if not model.built:
         raise ValueError(
-            "model_fn must return a built model, whose weights exist. Start it with keras.Input(shape)"
+            "build_fn must return a built model, whose weights exist. Start it with keras.Input(shape)"
         )
     refuse_unsupported(model.optimizer)
     if not getattr(model, "outputs", None):
         raise ValueError(
-            "model_fn must return a Sequential or functional model, which knows its outputs. Received: "
+            "build_fn must return a Sequential or functional model, which knows its outputs. Received: "
             f"{type(model).__name__}"
         )
     if len(model.outputs) != 1 or len(model.output_shape) != 2:
@@ -88,10 +88,10 @@ def check_model(model, y):
 def check_replica(model, last, first):
     """A replica's model: another object than the last one, and of the shapes of the first."""
     if model is last or model is first:
-        raise ValueError("model_fn must build a new model each time. Received: the same model twice")
+        raise ValueError("build_fn must build a new model each time. Received: the same model twice")
     shapes, expected = ([variable.shape for variable in one.variables] for one in (model, first))
     if shapes != expected:
         raise ValueError(
-            "model_fn must build models of the same shapes each time. Received: variables of shapes "
+            "build_fn must build models of the same shapes each time. Received: variables of shapes "
             f"{brief(shapes)} after {brief(expected)}"
         )

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from mpreg._deprecated import renamed_arguments
 from mpreg._validate import check_count
 from mpreg.fleet.answers import answer_all
 from mpreg.fleet.checkpoint import Checkpoint, facts_of
@@ -30,9 +31,9 @@ class Fleet:
     the same replica that count 0 in the loss: only what is taken over a batch, as in `BatchNormalization`, sees them.
 
     Args:
-        model_fn: function of nothing that builds and compiles a Keras classifier: anew at each call, in a process
-            whose Python, NumPy and Keras random seeds have just been set. An initializer with a seed of its own draws
-            the same weights for all replicas.
+        build_fn: function without arguments that builds and compiles a Keras classifier: anew at each call, in a
+            process whose Python, NumPy and Keras random seeds have just been set. An initializer with a seed of its
+            own draws the same weights for all replicas.
         n: number of replicas.
         seed: non-negative integer. The same seed gives the same fleet.
         memory: bytes that training may take, about. Replicas beyond it wait for a later wave.
@@ -46,15 +47,16 @@ class Fleet:
     ```
     """
 
-    def __init__(self, model_fn, n, *, seed=0, memory=2 * GIB):
-        if not callable(model_fn) or isinstance(model_fn, keras.Model):
+    @renamed_arguments(model_fn="build_fn")
+    def __init__(self, build_fn, n, *, seed=0, memory=2 * GIB):
+        if not callable(build_fn) or isinstance(build_fn, keras.Model):
             raise TypeError(
-                f"model_fn must be a function that returns a compiled model. Received: {model_fn!r}"
+                f"build_fn must be a function that returns a compiled model. Received: {build_fn!r}"
             )
         check_count("n", n, 1)
         check_count("seed", seed, 0)
         check_count("memory", memory, 1)
-        self._model_fn, self._n, self._seed, self._memory = model_fn, int(n), int(seed), int(memory)
+        self._build_fn, self._n, self._seed, self._memory = build_fn, int(n), int(seed), int(memory)
         self._trained = None
 
     def fit(self, x, y, *, membership, epochs, batch_size=128, verbose="auto", checkpoint=None):
@@ -71,7 +73,7 @@ class Fleet:
                 goes on from it, and ends as if it had never stopped.
 
         Raises:
-            TypeError: `model_fn` returns something other than a Keras model.
+            TypeError: `build_fn` returns something other than a Keras model.
             ValueError: a replica without records, NaN or text features, labels out of the model's range, a model that
                 is not compiled or not the same each time, an optimizer that cannot be run for each replica, or a
                 checkpoint of another fleet.
@@ -80,11 +82,11 @@ class Fleet:
         check_count("batch_size", batch_size, 1)
         x, y = check_records(x, y)
         membership = check_membership(membership, self._n, len(y))
-        model = build(self._model_fn, self._seed)
+        model = build(self._build_fn, self._seed)
         check_model(model, y)
         rows = [np.flatnonzero(own).astype(np.int32) for own in membership]
         schedule = Schedule.of([len(own) for own in rows], batch_size)
-        job = Job(self._model_fn, self._seed, x, y, rows, schedule, int(epochs), self._memory)
+        job = Job(self._build_fn, self._seed, x, y, rows, schedule, int(epochs), self._memory)
         trained = Trained.empty(model, self._n, epochs)
         file = None if checkpoint is None else Checkpoint(checkpoint, facts_of(job, model, membership))
         wave = None if file is None else file.read(trained)
@@ -122,7 +124,7 @@ class Fleet:
         )
 
     def model(self, i):
-        """Replica `i` as a Keras model of its own, compiled as `model_fn` compiles it.
+        """Replica `i` as a Keras model of its own, compiled as `build_fn` compiles it.
 
         Raises:
             ValueError: there is no such replica.
@@ -131,7 +133,7 @@ class Fleet:
         check_count("i", i, 0)
         if i >= self._n:
             raise ValueError(f"i must be below the number of replicas, {self._n}. Received: i={i}")
-        model = build(self._model_fn, self._seed + i)
+        model = build(self._build_fn, self._seed + i)
         kinds = model.trainable_variables, model.non_trainable_variables
         for variables, arrays in zip(kinds, trained.weights, strict=True):
             for variable, array in zip(variables, arrays, strict=True):

@@ -15,7 +15,7 @@ class Job:
     """Replicas of a model, and the records that each trains on.
 
     Attributes:
-        model_fn: function of nothing that returns a compiled model.
+        build_fn: function without arguments that returns a compiled model.
         seed: replica i draws from `seed + i`.
         x, y: all records.
         rows: for each replica the indices of its records.
@@ -24,7 +24,7 @@ class Job:
         memory: bytes that may be taken at once.
     """
 
-    model_fn: Callable
+    build_fn: Callable
     seed: int
     x: object
     y: np.ndarray
@@ -35,7 +35,7 @@ class Job:
 
     def model(self, replica):
         """A replica's model before its training."""
-        return build(self.model_fn, self.seed + replica)
+        return build(self.build_fn, self.seed + replica)
 
     def batches(self, replicas, epoch):
         """An epoch of some replicas, as `lay_out` gives it."""
@@ -46,12 +46,12 @@ class Job:
         return lay_out(self.schedule, orders)
 
 
-def build(model_fn, seed):
+def build(build_fn, seed):
     """A model drawn from the seed; Python's and NumPy's own random numbers go on as if it had not been."""
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         keras.utils.set_random_seed(seed)
-        return model_fn()
+        return build_fn()
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002

@@ -22,11 +22,11 @@ def refuse_unsupported(optimizer):
     name = type(optimizer).__name__
     if not hasattr(optimizer, "stateless_apply"):
         raise ValueError(
-            f"model_fn must return a model compiled with a Keras optimizer. Received: {optimizer!r}"
+            f"build_fn must return a model compiled with a Keras optimizer. Received: {optimizer!r}"
         )
     if optimizer.built:
         raise ValueError(
-            f"model_fn must return a freshly compiled model. Received: one whose optimizer ({name}) is built already"
+            f"build_fn must return a freshly compiled model. Received: one whose optimizer ({name}) is built already"
         )
     if hasattr(optimizer, "inner_optimizer") or hasattr(optimizer, "_optimizers"):
         raise ValueError(

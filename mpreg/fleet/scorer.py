@@ -3,6 +3,7 @@
 import numpy as np
 
 from mpreg import signals
+from mpreg._deprecated import renamed_arguments
 from mpreg._validate import check_count
 from mpreg.classifiers.kind import trains_on_logits
 from mpreg.data import label_indices
@@ -16,7 +17,7 @@ class FleetScorer:
     what records have in common. Each of the `folds` models of the screening sees the records of the others.
 
     Args:
-        model_fn: as for `mpreg.Fleet`: function of nothing that builds and compiles a classifier.
+        build_fn: as for `mpreg.Fleet`: function without arguments that builds and compiles a classifier.
         epochs: how often each model sees its records.
         batch_size: records of a step.
         seed: of weights and batches.
@@ -30,10 +31,11 @@ class FleetScorer:
     ```
     """
 
-    def __init__(self, model_fn, *, epochs, batch_size=128, seed=0):
+    @renamed_arguments(model_fn="build_fn")
+    def __init__(self, build_fn, *, epochs, batch_size=128, seed=0):
         check_count("epochs", epochs, 1)
         check_count("batch_size", batch_size, 1)
-        self._fleet = lambda count: Fleet(model_fn, count, seed=seed)
+        self._fleet = lambda count: Fleet(build_fn, count, seed=seed)
         self._options = {"epochs": epochs, "batch_size": batch_size, "verbose": 0}
 
     def __call__(self, x, y, folds):

@@ -123,7 +123,7 @@ class ClippingPlan:
         """Runs the model once, forwards and backwards.
 
         Args:
-            run: function of nothing that calls the target and returns `(answers, loss)`.
+            run: function without arguments that calls the target and returns `(answers, loss)`.
             copies: rows of each example.
 
         Returns:

@@ -57,7 +57,7 @@ class Preparation:
             self.plan.look_again()
 
     def trace(self, key, make):
-        """The train function under a key, made by a function of nothing where there is none."""
+        """The train function under a key, made by a function without arguments where there is none."""
         if key not in self._traces:
             self._traces[key] = make()
         return self._traces[key]

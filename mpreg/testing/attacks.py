@@ -28,7 +28,7 @@ def check_attack(make):
     nothing where there is nothing to be found, follow the seed and change no data.
 
     Args:
-        make: function of nothing that returns a new attack.
+        make: function without arguments that returns a new attack.
 
     Raises:
         AssertionError: it lists each promise that is broken.
@@ -48,7 +48,7 @@ def check_attack(make):
 
 @dataclass(frozen=True)
 class Case:
-    """An attack to try: a function of nothing that makes it."""
+    """An attack to try: a function without arguments that makes it."""
 
     make: object
 

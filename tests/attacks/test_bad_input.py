@@ -49,7 +49,7 @@ CALLS = [
         lambda: mpreg.evaluate(dense(), split(), attacks="strong"),
         ValueError,
         'attacks="strong" trains shadow models like the target, and this model does not tell how it was trained (only '
-        "a Keras model fitted in this process does). Pass shadows=mpreg.ShadowFleet(model_fn, epochs=..., "
+        "a Keras model fitted in this process does). Pass shadows=mpreg.ShadowFleet(build_fn, epochs=..., "
         "batch_size=...), or shadows=mpreg.ShadowTraining(train) with your own training function",
     ),
     (
@@ -81,7 +81,7 @@ CALLS = [
         "a trained model for a function that makes one",
         lambda: mpreg.ShadowFleet(3, epochs=1),
         ValueError,
-        "model_fn must be a function that returns a compiled model. Received: 3",
+        "build_fn must be a function that returns a compiled model. Received: 3",
     ),
     (
         "an attacker of another kind",

@@ -17,7 +17,7 @@ def fitted(model, *, epochs=4, callbacks=(), rate=0.1, batch_size=16):
 
 def rates_of(fleet, steps=3):
     """The learning rate of the first step of each epoch."""
-    schedule = fleet.model_fn().optimizer._learning_rate
+    schedule = fleet.build_fn().optimizer._learning_rate
     return [float(schedule(epoch * steps)) for epoch in range(fleet.epochs)]
 
 
@@ -55,7 +55,7 @@ def test_frozen_weights_and_adapted_state_are_the_targets_and_the_rest_is_fresh(
     normalization.adapt(records(seed=3)[0] * 7 + 2)
     head = [layers.BatchNormalization(momentum=0.5), layers.Dense(CLASSES, "softmax")]
     target = fitted(keras.Sequential([keras.Input((FEATURES,)), normalization, base, *head]))
-    clone = mpreg.ShadowFleet.like(target, members=48).model_fn()
+    clone = mpreg.ShadowFleet.like(target, members=48).build_fn()
     x = records(seed=5)[0]
     inner = [keras.Sequential(model.layers[:2]) for model in (target, clone)]
     np.testing.assert_allclose(inner[1](x), inner[0](x), rtol=1e-6)
@@ -84,7 +84,7 @@ def test_a_vocabulary_is_copied():
     target.compile("sgd", "sparse_categorical_crossentropy")
     x = np.array([[3], [5], [9], [9]])
     target.fit(x, np.array([0, 1, 2, 0]), epochs=1, verbose=0)
-    clone = mpreg.ShadowFleet.like(target, members=4).model_fn()
+    clone = mpreg.ShadowFleet.like(target, members=4).build_fn()
     np.testing.assert_array_equal(clone.layers[0](x), lookup(x))
 
 

@@ -272,7 +272,7 @@ class Regressor(GaussianNB):
             lambda: ShadowAttack(source=[1]),
             "source must be mpreg.ShadowModels of your own records.* Received: \\[1\\]",
         ),
-        (lambda: NetworkClassifier(None), "model_fn must be a function that returns a compiled network"),
+        (lambda: NetworkClassifier(None), "build_fn must be a function that returns a compiled network"),
         (lambda: NetworkClassifier(lambda: None, epochs=0), "epochs must be a whole number, at least 1"),
         (
             lambda: ShadowAttack(source=shadow_models(classes=4)).score_all(access(shadow_models())),

@@ -193,7 +193,7 @@ class TestTraining:
         recipe = mpreg.ShadowFleet.like(model, members=40, count=5)
         assert (recipe.count, recipe.epochs) == (5, 3)
         assert -(-40 // recipe.batch_size) == 3  # as many steps an epoch as the target took
-        fresh, other = recipe.model_fn(), recipe.model_fn()
+        fresh, other = recipe.build_fn(), recipe.build_fn()
         assert fresh.compiled and fresh is not model
         kernels = [each.get_weights()[0] for each in (model, fresh, other)]
         assert {kernel.shape for kernel in kernels} == {kernels[0].shape}

@@ -494,7 +494,7 @@ class TestModels:
         model, path, _, _ = saved
         fleet = shadow_fleet(load_model(path, compiled=True), 3, 7, 64)
         assert (fleet.count, fleet.epochs, fleet.batch_size) == (3, 7, 64)
-        fresh = fleet.model_fn()
+        fresh = fleet.build_fn()
         assert [layer.name for layer in fresh.layers] == [layer.name for layer in model.layers]
         assert float(fresh.optimizer.learning_rate) == pytest.approx(0.02)
         assert fresh.loss == "sparse_categorical_crossentropy"

@@ -11,7 +11,7 @@ from support import CLASSES, FEATURES, assert_same_weights, mlp, records
 import mpreg
 from mpreg.data.copies import join_copies
 from mpreg.ensembles import DistillToReference, Erased, SplitDistillation, split_distillation
-from mpreg.ensembles.reference_distillation import surest_rows
+from mpreg.ensembles.reference_distillation import lowest_entropy_rows
 from mpreg.ensembles.split_distillation import answers_of_others, draw_parts
 from mpreg.ensembles.student import soften
 from mpreg.fleet import Fleet
@@ -69,7 +69,7 @@ def fleets():
 
 
 def distil(members):
-    model = SplitDistillation(classifier, submodels=4, out=2, distill_epochs=20, seed=4)
+    model = SplitDistillation(classifier, submodels=4, held_out=2, distill_epochs=20, seed=4)
     return model.fit(*members, epochs=3, batch_size=10, verbose=0)
 
 
@@ -95,15 +95,15 @@ def referred(split):
 
 class TestParts:
     @pytest.mark.parametrize(
-        ("count", "submodels", "out"),
+        ("count", "submodels", "held_out"),
         [(1500, 25, 10), (37, 5, 2), (11, 4, 3), (40, 2, 1), (9, 7, 1), (5, 6, 4)],
     )
     def test_each_record_is_left_out_by_exactly_so_many_and_sub_models_are_of_one_size(
-        self, count, submodels, out
+        self, count, submodels, held_out
     ):
-        membership = draw_parts(count, submodels, out, seed=3)
+        membership = draw_parts(count, submodels, held_out, seed=3)
         assert membership.shape == (submodels, count) and membership.dtype == bool
-        assert ((~membership).sum(axis=0) == out).all()
+        assert ((~membership).sum(axis=0) == held_out).all()
         sizes = membership.sum(axis=1)
         assert sizes.max() - sizes.min() <= 1 and sizes.min() >= 1
 
@@ -136,7 +136,7 @@ class TestSplitDistillation:
             yield 2 * x
             yield 3 * x
 
-        model = SplitDistillation(memorizer(count), submodels=4, out=3, distill_epochs=1, copies=copies)
+        model = SplitDistillation(memorizer(count), submodels=4, held_out=3, distill_epochs=1, copies=copies)
         model.fit(x, one_hot(y), epochs=4, batch_size=4, verbose=0)
         assert model.soft_labels.shape == (2 * count, CLASSES)
         np.testing.assert_allclose(model.soft_labels, 1 / CLASSES, rtol=1e-6)
@@ -152,7 +152,7 @@ class TestSplitDistillation:
         x, y = records(12)
         rows, persons = np.r_[np.arange(12), np.arange(6)], np.r_[np.arange(12) // 2, np.arange(6) // 2]
         x, y = x[rows], y[rows]
-        model = SplitDistillation(memorizer(FEATURES), submodels=4, out=2, distill_epochs=1, seed=1)
+        model = SplitDistillation(memorizer(FEATURES), submodels=4, held_out=2, distill_epochs=1, seed=1)
         alike = model.fit(x, one_hot(y), epochs=1, verbose=0).membership
         np.testing.assert_array_equal(alike[:, 12:], alike[:, :6])
         assert (alike.sum(axis=0) == 2).all() and len(np.unique(alike[:, :12], axis=1).T) > 2
@@ -215,11 +215,11 @@ class TestSplitDistillation:
                 units=1, activation=None, loss=keras.losses.BinaryCrossentropy(from_logits=True)
             )
 
-        def through(student):
+        def wrap(student):
             given.append(student)
             return AdversarialRegularization(student, records(30, classes=2, seed=2), penalty=2.0)
 
-        model = SplitDistillation(build, submodels=2, out=1, distill_epochs=2, through=through)
+        model = SplitDistillation(build, submodels=2, held_out=1, distill_epochs=2, wrap_student=wrap)
         model.fit(*records(20, classes=2), epochs=1, verbose=0)
         assert model.consumes_reference
         assert model.target_model is given[0].target_model
@@ -232,9 +232,11 @@ class TestSplitDistillation:
 
     def test_a_student_without_its_defence_is_refused(self, members):
         model = SplitDistillation(
-            classifier, submodels=2, out=1, through=lambda student: student.target_model
+            classifier, submodels=2, held_out=1, wrap_student=lambda student: student.target_model
         )
-        with pytest.raises(ValueError, match="through must return a training defence around the student"):
+        with pytest.raises(
+            ValueError, match="wrap_student must return a training defence around the student"
+        ):
             model.fit(*members, epochs=1, verbose=0)
 
     def test_nothing_before_fit(self):
@@ -247,13 +249,16 @@ class TestSplitDistillation:
         ("options", "words"),
         [
             ({"submodels": 1}, "submodels must be a whole number, at least 2. Received: submodels=1"),
-            ({"out": 0}, "out must be a whole number, at least 1. Received: out=0"),
-            ({"submodels": 4, "out": 4}, "out must be below submodels, .* Received: out=4, submodels=4"),
+            ({"held_out": 0}, "held_out must be a whole number, at least 1. Received: held_out=0"),
+            (
+                {"submodels": 4, "held_out": 4},
+                "held_out must be below submodels: .* Received: held_out=4, submodels=4",
+            ),
             ({"distill_epochs": 0}, "distill_epochs must be a whole number, at least 1"),
             ({"temperature": 0}, "temperature must be a number above 0, .* Received: temperature=0"),
             ({"temperature": True}, "temperature must be a number above 0, .* Received: temperature=True"),
             ({"copies": 8}, "copies must be a function of records .* Received: 8"),
-            ({"through": mlp()}, "through must be a function of the student"),
+            ({"wrap_student": mlp()}, "wrap_student must be a function of the student"),
             ({"seed": -1}, "seed must be a whole number, at least 0. Received: seed=-1"),
         ],
     )
@@ -262,7 +267,7 @@ class TestSplitDistillation:
             SplitDistillation(classifier, **options)
 
     def test_a_model_is_no_function_that_builds_one(self):
-        with pytest.raises(TypeError, match="model_fn must be a function that returns a compiled model"):
+        with pytest.raises(TypeError, match="build_fn must be a function that returns a compiled model"):
             SplitDistillation(classifier())
 
 
@@ -330,7 +335,7 @@ class TestDistillToReference:
         assert referred.chosen.tolist() == list(range(30))
 
     def test_it_may_see_the_surest_answers_alone(self, referred, split):
-        options = {"surest": 10, "temperature": 2.0, "seed": 3}
+        options = {"num_reference": 10, "temperature": 2.0, "seed": 3}
         model = DistillToReference(classifier, split.reference, **options)
         model.fit(*split.members, epochs=4, verbose=0)
         entropy = scipy.stats.entropy(referred.soft_labels, axis=1)
@@ -340,16 +345,16 @@ class TestDistillToReference:
 
     def test_sure_answers_come_first_even_where_a_probability_is_zero(self):
         answers = read_answers([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [0.2, 0.2, 0.6]], [0, 0, 0])
-        assert surest_rows(answers, 2).tolist() == [0, 1]
+        assert lowest_entropy_rows(answers, 2).tolist() == [0, 1]
 
     @pytest.mark.parametrize(
         ("options", "words"),
         [
             (
-                {"surest": 31},
-                "surest must be at most the number of reference records, 30. Received: surest=31",
+                {"num_reference": 31},
+                "num_reference must be at most the number of reference records, 30. Received: num_reference=31",
             ),
-            ({"surest": 0}, "surest must be a whole number, at least 1"),
+            ({"num_reference": 0}, "surest must be a whole number, at least 1"),
             ({"distill_epochs": 0}, "distill_epochs must be a whole number, at least 1"),
             ({"temperature": -1.0}, "temperature must be a number above 0"),
         ],
@@ -361,3 +366,10 @@ class TestDistillToReference:
     def test_reference_must_be_records(self):
         with pytest.raises(ValueError, match=r"reference must be a pair \(x, y\)"):
             DistillToReference(classifier, None)
+
+
+def test_options_are_taken_by_their_old_names(split):
+    with pytest.warns(DeprecationWarning, match="the argument out is now held_out"):
+        SplitDistillation(classifier, submodels=4, out=2)
+    with pytest.warns(DeprecationWarning, match="the argument surest is now num_reference"):
+        DistillToReference(model_fn=classifier, reference=split.reference, surest=2)

@@ -14,7 +14,7 @@ from mpreg.fleet.waves import stack_sizes
 EPOCHS, BATCH = 2, 8
 
 
-def model_fn(*, optimizer=None, extra=(), units=CLASSES, loss="sparse_categorical_crossentropy", **dense):
+def build_fn(*, optimizer=None, extra=(), units=CLASSES, loss="sparse_categorical_crossentropy", **dense):
     """A compiled classifier whose weights follow the global seed."""
     stack = [keras.Input((FEATURES,)), layers.Dense(8, "tanh", **dense), *extra]
     model = keras.Sequential([*stack, layers.Dense(units, "softmax" if units > 1 else "sigmoid")])
@@ -28,20 +28,20 @@ def normalized():
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     regularizer = keras.regularizers.L2(0.1)
     extra = [layers.BatchNormalization(momentum=0.7)]
-    return model_fn(optimizer=optimizer, extra=extra, kernel_regularizer=regularizer)
+    return build_fn(optimizer=optimizer, extra=extra, kernel_regularizer=regularizer)
 
 
 def summing():
     loss = keras.losses.SparseCategoricalCrossentropy(reduction="sum")
-    return model_fn(optimizer=keras.optimizers.Lamb(0.01), loss=loss, extra=[layers.Dropout(0.4)])
+    return build_fn(optimizer=keras.optimizers.Lamb(0.01), loss=loss, extra=[layers.Dropout(0.4)])
 
 
 def dropping():
-    return model_fn(extra=[layers.Dropout(0.4)])
+    return build_fn(extra=[layers.Dropout(0.4)])
 
 
 def recurrent():
-    return model_fn(extra=[layers.Reshape((4, 2)), layers.SimpleRNN(3)])
+    return build_fn(extra=[layers.Reshape((4, 2)), layers.SimpleRNN(3)])
 
 
 def convolving():
@@ -51,7 +51,7 @@ def convolving():
         layers.MaxPooling2D(2),
         layers.Flatten(),
     ]
-    return model_fn(extra=stack)
+    return build_fn(extra=stack)
 
 
 def draw(*sizes, count=48, seed=0):
@@ -86,7 +86,7 @@ def fitted_alone(build, own, replica, *, seed=0):
 def plain():
     """A fleet of three on unequal parts, one of more batches than the others, and the parts."""
     membership = draw(5, 12, 7)
-    return trained(model_fn, membership), membership
+    return trained(build_fn, membership), membership
 
 
 @pytest.mark.parametrize(
@@ -113,10 +113,10 @@ def test_replicas_equal_models_fitted_alone(build, sizes, how):
 def test_losses_are_the_mean_over_the_batches_and_labels_may_be_one_hot():
     x, y = records()
     membership = draw(16, 16)
-    fleet = Fleet(lambda: model_fn(loss="categorical_crossentropy"), 2)
+    fleet = Fleet(lambda: build_fn(loss="categorical_crossentropy"), 2)
     fleet.fit(x, np.eye(CLASSES)[y], membership=membership, epochs=EPOCHS, batch_size=BATCH)
     assert fleet.losses.shape == (2, EPOCHS)
-    alone, losses = fitted_alone(model_fn, membership[1], 1)
+    alone, losses = fitted_alone(build_fn, membership[1], 1)
     np.testing.assert_allclose(fleet.losses[1], losses, atol=1e-5)
     assert_same_weights(fleet.model(1), alone, atol=1e-6)
 
@@ -124,7 +124,7 @@ def test_losses_are_the_mean_over_the_batches_and_labels_may_be_one_hot():
 def test_replicas_have_weights_and_dropout_of_their_own_where_initializers_have_a_seed():
     def seeded():
         kernel = keras.initializers.GlorotUniform(1)
-        return model_fn(extra=[layers.Dropout(0.5)], kernel_initializer=kernel)
+        return build_fn(extra=[layers.Dropout(0.5)], kernel_initializer=kernel)
 
     fleet = trained(seeded, np.repeat(draw(8), 2, axis=0), epochs=1)
     first, second = (fleet.model(replica).get_weights() for replica in (0, 1))
@@ -138,7 +138,7 @@ def again(plain, tmp_path_factory):
     """The plain fleet trained once more, its checkpoint, and the caller's random numbers before and after."""
     path = tmp_path_factory.mktemp("fleet") / "fleet.npz"
     state = np.random.get_state()[1].copy()  # noqa: NPY002
-    fleet = trained(model_fn, plain[1], checkpoint=path)
+    fleet = trained(build_fn, plain[1], checkpoint=path)
     return fleet, path, (state, np.random.get_state()[1].copy())  # noqa: NPY002
 
 
@@ -146,13 +146,13 @@ def test_the_same_seed_gives_the_same_fleet_and_another_another(plain, again):
     fleet, membership = plain
     for replica in range(3):
         assert_same_weights(fleet.model(replica), again[0].model(replica))
-    other = trained(model_fn, membership, seed=1)
+    other = trained(build_fn, membership, seed=1)
     assert not np.allclose(fleet.model(1).get_weights()[0], other.model(1).get_weights()[0], atol=1e-3)
 
 
 def test_waves_change_nothing_but_the_memory(plain):
     fleet, membership = plain
-    small = trained(model_fn, membership, memory=1)
+    small = trained(build_fn, membership, memory=1)
     assert (fleet.how, small.how) == ("one program, waves of 3", "one program, waves of 1")
     x = records()[0]
     np.testing.assert_allclose(small.predict(x), fleet.predict(x), atol=1e-6)
@@ -161,7 +161,7 @@ def test_waves_change_nothing_but_the_memory(plain):
 def test_a_compiled_program_trains_the_same(plain, monkeypatch):
     fleet, membership = plain
     monkeypatch.setattr(training, "WORTH_COMPILING", 0)
-    compiled = trained(model_fn, membership)
+    compiled = trained(build_fn, membership)
     np.testing.assert_allclose(compiled.predict(records()[0]), fleet.predict(records()[0]), atol=1e-5)
 
 
@@ -169,7 +169,7 @@ def test_the_callers_random_numbers_and_data_are_left_alone(again):
     np.testing.assert_array_equal(*again[2])
     x, y = records()
     before = x.copy(), y.copy()
-    Fleet(model_fn, 1).fit(x, y, membership=draw(8), epochs=1, batch_size=BATCH)
+    Fleet(build_fn, 1).fit(x, y, membership=draw(8), epochs=1, batch_size=BATCH)
     np.testing.assert_array_equal(x, before[0])
     np.testing.assert_array_equal(y, before[1])
 
@@ -226,15 +226,15 @@ def test_a_checkpoint_of_another_fleet_is_refused(plain, again, tmp_path):
     _, membership = plain
     _, path, _ = again
     with pytest.raises(ValueError, match="another fleet: epochs, seed differ"):
-        trained(model_fn, membership, epochs=1, seed=1, checkpoint=path)
+        trained(build_fn, membership, epochs=1, seed=1, checkpoint=path)
     with pytest.raises(ValueError, match="another fleet: membership differ"):
-        trained(model_fn, membership[::-1], checkpoint=path)
+        trained(build_fn, membership[::-1], checkpoint=path)
     spoilt = tmp_path / "fleet.npz"
     spoilt.write_bytes(b"nothing of the kind")
     with pytest.raises(ValueError, match="is not a checkpoint of a fleet"):
-        trained(model_fn, membership, checkpoint=spoilt)
+        trained(build_fn, membership, checkpoint=spoilt)
     with pytest.raises(ValueError, match="folder of the checkpoint does not exist"):
-        trained(model_fn, membership, checkpoint=tmp_path / "no" / "fleet.npz")
+        trained(build_fn, membership, checkpoint=tmp_path / "no" / "fleet.npz")
 
 
 OTHERS = {
@@ -279,7 +279,7 @@ def test_a_checkpoint_of_another_model_is_refused_whatever_differs(tmp_path):
             train(build)
 
 
-@pytest.mark.parametrize("build", [model_fn, summing], ids=["mean", "sum"])
+@pytest.mark.parametrize("build", [build_fn, summing], ids=["mean", "sum"])
 def test_losses_of_unequal_replicas_are_those_of_their_own_fits(build):
     """Each replica's loss is a mean over its own records, as Keras' history has it, however many others have."""
     membership = draw(5, 12, 19)
@@ -292,7 +292,7 @@ def check_in_processes(plain, name, tmp_path):
     """Trains the plain fleet as joblib is set up; it must come out the same."""
     fleet, membership = plain
     path = tmp_path / "fleet.npz"
-    spread = trained(model_fn, membership, checkpoint=path)
+    spread = trained(build_fn, membership, checkpoint=path)
     assert spread.how == f"processes: {name}, one program, waves of 1"
     np.testing.assert_allclose(spread.predict(records()[0]), fleet.predict(records()[0]), atol=1e-6)
     np.testing.assert_allclose(spread.losses, fleet.losses, atol=1e-5)
@@ -320,9 +320,9 @@ def test_forked_processes_are_refused_and_threads_train_here(plain):
         joblib.parallel_config("multiprocessing", n_jobs=2),
         pytest.raises(ValueError, match="forked processes. Choose another backend"),
     ):
-        trained(model_fn, membership)
+        trained(build_fn, membership)
     with joblib.parallel_config("threading", n_jobs=2):
-        assert trained(model_fn, membership, epochs=1).how == "one program, waves of 3"
+        assert trained(build_fn, membership, epochs=1).how == "one program, waves of 3"
 
 
 @pytest.mark.parametrize("sizes", [(16, 16), (19, 19), (5, 5), (3, 17, 9), (8, 16), (5, 7)])
@@ -360,11 +360,11 @@ def test_stacks_keep_within_memory_and_threads(replicas, capacity, threads):
 BAD_MODELS = {
     "must return a Keras model. Received: 'no model'": lambda: "no model",
     "must return a compiled model": lambda: keras.Sequential([keras.Input((FEATURES,)), layers.Dense(3)]),
-    "moving averages": lambda: model_fn(optimizer=keras.optimizers.SGD(use_ema=True)),
-    "wraps other optimizers": lambda: model_fn(
+    "moving averages": lambda: build_fn(optimizer=keras.optimizers.SGD(use_ema=True)),
+    "wraps other optimizers": lambda: build_fn(
         optimizer=keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD())
     ),
-    "labels must be below the number of classes, 2": lambda: model_fn(units=2),
+    "labels must be below the number of classes, 2": lambda: build_fn(units=2),
 }
 
 
@@ -375,11 +375,11 @@ def test_models_that_a_fleet_cannot_train(message):
 
 
 def test_models_must_be_new_and_alike():
-    model, widths = model_fn(), iter(range(3, 9))
+    model, widths = build_fn(), iter(range(3, 9))
     with pytest.raises(ValueError, match="must build a new model each time"):
         trained(lambda: model, draw(8, 8))
     with pytest.raises(ValueError, match="models of the same shapes each time"):
-        trained(lambda: model_fn(units=next(widths)), draw(8, 8))
+        trained(lambda: build_fn(units=next(widths)), draw(8, 8))
 
 
 @pytest.mark.parametrize(
@@ -399,24 +399,24 @@ def test_what_is_refused_at_the_door(change, message):
     x, y = records()
     given = {"x": x, "y": y, "membership": draw(8, 8), "epochs": 1, **change}
     with pytest.raises(ValueError, match=message):
-        Fleet(model_fn, 2).fit(**given)
+        Fleet(build_fn, 2).fit(**given)
 
 
 def test_a_dataset_is_refused():
     import tensorflow as tf
 
     with pytest.raises(ValueError, match="a fleet takes arrays"):
-        Fleet(model_fn, 1).fit(
+        Fleet(build_fn, 1).fit(
             tf.data.Dataset.from_tensor_slices(records()), None, membership=draw(8), epochs=1
         )
 
 
 def test_a_fleet_is_checked_before_it_is_trained(plain):
     with pytest.raises(ValueError, match="n must be a whole number, at least 1. Received: n=0"):
-        Fleet(model_fn, 0)
-    with pytest.raises(TypeError, match="model_fn must be a function"):
-        Fleet(model_fn(), 2)
+        Fleet(build_fn, 0)
+    with pytest.raises(TypeError, match="build_fn must be a function"):
+        Fleet(build_fn(), 2)
     with pytest.raises(RuntimeError, match="not trained yet: call fit first"):
-        Fleet(model_fn, 2).predict(records()[0])
+        Fleet(build_fn, 2).predict(records()[0])
     with pytest.raises(ValueError, match="i must be below the number of replicas, 3. Received: i=3"):
         plain[0].model(3)

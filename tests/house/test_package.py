@@ -25,6 +25,7 @@ ROWS = {
     "_files": 0,
     "_registry": 0,
     "_text": 0,
+    "_deprecated": 0,
     "_validate": 0,
     "progress": 0,
     "metrics": 1,

@@ -74,7 +74,7 @@ def test_split_distillation_takes_submodels_of_coarse_types(policy):
     known = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
-        model = mpreg.SplitDistillation(build, submodels=3, out=1, seed=0).fit(
+        model = mpreg.SplitDistillation(build, submodels=3, held_out=1, seed=0).fit(
             *records(), epochs=1, verbose=0
         )
     finally:

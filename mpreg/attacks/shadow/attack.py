@@ -8,6 +8,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from mpreg import signals
+from mpreg._deprecated import renamed_arguments
 from mpreg._validate import brief, check_count
 from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
 from mpreg.attacks.shadow.models import ShadowModels
@@ -164,12 +165,12 @@ class NetworkClassifier(BaseEstimator):
     """A Keras network as a membership classifier, like those of scikit-learn.
 
     Args:
-        model_fn: function without arguments that returns a fresh compiled network whose last layer is a sigmoid
+        build_fn: function without arguments that returns a fresh compiled network whose last layer is a sigmoid
             unit, or a softmax of two with members second.
         epochs, batch_size: of its training.
 
     Raises:
-        ValueError: `model_fn` is no function, `epochs` or `batch_size` below 1; at `predict_proba`, a network
+        ValueError: `build_fn` is no function, `epochs` or `batch_size` below 1; at `predict_proba`, a network
             that answers otherwise.
 
     Example:
@@ -183,17 +184,18 @@ class NetworkClassifier(BaseEstimator):
     ```
     """
 
-    def __init__(self, model_fn, *, epochs=50, batch_size=64):
-        if not callable(model_fn) or isinstance(model_fn, type) or hasattr(model_fn, "predict_on_batch"):
+    @renamed_arguments(model_fn="build_fn")
+    def __init__(self, build_fn, *, epochs=50, batch_size=64):
+        if not callable(build_fn) or isinstance(build_fn, type) or hasattr(build_fn, "predict_on_batch"):
             raise ValueError(
-                f"model_fn must be a function that returns a compiled network. Received: {brief(model_fn)}"
+                f"build_fn must be a function that returns a compiled network. Received: {brief(build_fn)}"
             )
         check_count("epochs", epochs, 1)
         check_count("batch_size", batch_size, 1)
-        self.model_fn, self.epochs, self.batch_size = model_fn, epochs, batch_size
+        self.build_fn, self.epochs, self.batch_size = build_fn, epochs, batch_size
 
     def fit(self, features, membership):
-        self.network_ = self.model_fn()
+        self.network_ = self.build_fn()
         options = {"epochs": self.epochs, "batch_size": self.batch_size, "verbose": 0}
         self.network_.fit(np.asarray(features, np.float32), np.asarray(membership, np.float32), **options)
         return self

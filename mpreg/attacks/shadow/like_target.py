@@ -15,7 +15,7 @@ UNREAD = (
 class Recipe(NamedTuple):
     """What `mpreg.ShadowFleet` takes, and what readers of its figures must know."""
 
-    model_fn: Callable
+    build_fn: Callable
     epochs: int
     batch_size: int
     notes: tuple
@@ -41,7 +41,7 @@ def read_recipe(model, members):
         raise ValueError(
             'attacks="strong" trains shadow models like the target, and this model does not tell how it was '
             "trained (only a Keras model fitted in this process does). Pass "
-            "shadows=mpreg.ShadowFleet(model_fn, epochs=..., batch_size=...), or "
+            "shadows=mpreg.ShadowFleet(build_fn, epochs=..., batch_size=...), or "
             "shadows=mpreg.ShadowTraining(train) with your own training function"
         )
     epochs = max(last, round(int(model.optimizer.iterations) / steps))
@@ -58,13 +58,14 @@ def read_recipe(model, members):
 
 
 def clones_of(model, *, schedule=None):
-    """A function of nothing that returns compiled models like a Keras model, with first weights of their own.
+    """A function without arguments that returns compiled models like a Keras model, with first weights of their own.
 
     What training has not changed is copied: the weights of frozen layers, and the state of adapted ones.
 
     Args:
         model: a Sequential or functional model.
-        schedule: function of nothing that returns the learning rate schedule to compile with; None takes the model's.
+        schedule: function without arguments that returns the learning rate schedule to compile with; None takes the
+            model's.
 
     Raises:
         ValueError: the model is of another kind.

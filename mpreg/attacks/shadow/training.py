@@ -6,6 +6,7 @@ import time
 import numpy as np
 
 from mpreg import signals
+from mpreg._deprecated import RenamedAttribute, renamed_arguments
 from mpreg._validate import brief, check_count
 from mpreg.attacks.shadow.like_target import read_recipe
 from mpreg.attacks.shadow.models import ShadowModels
@@ -18,7 +19,7 @@ class ShadowFleet:
     """Trains shadow models as replicas of one Keras model, in one program (`mpreg.Fleet`).
 
     Args:
-        model_fn: function without arguments that returns a fresh compiled classifier, trained like the target.
+        build_fn: function without arguments that returns a fresh compiled classifier, trained like the target.
         count: number of shadow models, at least 2; 16 is where likelihood-ratio attacks begin to be strong.
         epochs, batch_size: of their training; use the target's.
 
@@ -35,15 +36,18 @@ class ShadowFleet:
     ```
     """
 
-    def __init__(self, model_fn, *, count=16, epochs, batch_size=32):
-        if not callable(model_fn):
+    model_fn = RenamedAttribute("build_fn")
+
+    @renamed_arguments(model_fn="build_fn")
+    def __init__(self, build_fn, *, count=16, epochs, batch_size=32):
+        if not callable(build_fn):
             raise ValueError(
-                f"model_fn must be a function that returns a compiled model. Received: {brief(model_fn)}"
+                f"build_fn must be a function that returns a compiled model. Received: {brief(build_fn)}"
             )
         check_count("count", count, 2)
         check_count("epochs", epochs, 1)
         check_count("batch_size", batch_size, 1)
-        self.model_fn, self.count, self.epochs, self.batch_size = model_fn, count, epochs, batch_size
+        self.build_fn, self.count, self.epochs, self.batch_size = build_fn, count, epochs, batch_size
         self.notes = ()
 
     @classmethod
@@ -64,7 +68,7 @@ class ShadowFleet:
             ValueError: the model does not tell how it was trained.
         """
         recipe = read_recipe(model, members)
-        fleet = cls(recipe.model_fn, count=count, epochs=recipe.epochs, batch_size=recipe.batch_size)
+        fleet = cls(recipe.build_fn, count=count, epochs=recipe.epochs, batch_size=recipe.batch_size)
         fleet.notes = recipe.notes
         return fleet
 
@@ -73,7 +77,7 @@ class ShadowFleet:
         from mpreg.fleet import Fleet  # not needed, and not imported, for attacks without shadow models
 
         started = time.perf_counter()
-        fleet = Fleet(self.model_fn, self.count, seed=seed)
+        fleet = Fleet(self.build_fn, self.count, seed=seed)
         fleet.fit(x, y, membership=membership, epochs=self.epochs, batch_size=self.batch_size)
         seconds = time.perf_counter() - started
         return ShadowModels(
