@@ -6,7 +6,7 @@ SMOOTHING = 0.6  # share of the past in the attack that is steered by
 RAMP = 0.7  # share of the epochs after which the goal is the target
 SPEED = 4.0  # steps of the logarithm of the strength by the distance from the goal
 LONGEST = 0.2  # such step
-LEAST_ACCURACY = 0.85  # of the best on held-back records; below it the strength only falls
+MIN_ACCURACY = 0.85  # of the best on held-back records; below it the strength only falls
 TOLERANCE = 0.01  # above the target that still meets it
 
 
@@ -45,7 +45,7 @@ class Steering:
         self._smooth = attack if self._smooth is None else SMOOTHING * self._smooth + (1 - SMOOTHING) * attack
         self._top = max(self._top, held_accuracy)
         step = min(max(SPEED * (self._smooth - self.goal(epoch)), -LONGEST), LONGEST)
-        if held_accuracy < LEAST_ACCURACY * self._top:
+        if held_accuracy < MIN_ACCURACY * self._top:
             return -LONGEST
         if step > 0 and accuracy - held_accuracy < 2 * self._error:
             return 0.0  # what the attack sees may be chance

@@ -9,15 +9,15 @@ import numpy as np
 import tensorflow as tf
 
 from mpreg import metrics, signals
-from mpreg._validate import brief, check_count
+from mpreg._validate import check_count, short_repr
 from mpreg.attacks import cross_fit_each, suite
 from mpreg.classifiers.arrays import only_output
 from mpreg.classifiers.calling import call_target
-from mpreg.classifiers.kind import told_by_last_layer
+from mpreg.classifiers.kind import logits_by_last_layer
 from mpreg.data import MembershipSplit, distinct_rows, flatten, join_groups, map_arrays, take
-from mpreg.evaluation.headline import headline
+from mpreg.evaluation.headline import strongest_accuracy
 
-LEAST_RECORDS = 250
+MIN_RECORDS = 250
 SHARE_OF_MEMBERS = 0.1
 FOLDS = 2
 BATCH = 512
@@ -82,12 +82,12 @@ class PrivacyMeter(keras.callbacks.Callback):
     ):
         super().__init__()
         if not isinstance(split, MembershipSplit):
-            raise TypeError(f"split must be an mpreg.MembershipSplit. Received: {brief(split)}")
+            raise TypeError(f"split must be an mpreg.MembershipSplit. Received: {short_repr(split)}")
         check_count("every", every, 1)
         if records is not None:
             check_count("records", records, 4)
         if log_dir is not None and not isinstance(log_dir, str | os.PathLike):
-            raise TypeError(f"log_dir must be the path of a folder. Received: log_dir={brief(log_dir)}")
+            raise TypeError(f"log_dir must be the path of a folder. Received: log_dir={short_repr(log_dir)}")
         self.every = every
         self.seed = seed
         self.from_logits = from_logits
@@ -100,7 +100,7 @@ class PrivacyMeter(keras.callbacks.Callback):
                     f"{', '.join(sorted(attack.needs))}. Use it in mpreg.evaluate, after training"
                 )
         if records is None:
-            records = max(LEAST_RECORDS, int(SHARE_OF_MEMBERS * len(split.members[1])))
+            records = max(MIN_RECORDS, int(SHARE_OF_MEMBERS * len(split.members[1])))
         rng = np.random.default_rng(seed)
         self._sides = [_sample(pair, records, rng) for pair in (split.members, split.nonmembers)]
         self.records = tuple(len(y) for _, y in self._sides)
@@ -170,17 +170,17 @@ class PrivacyMeter(keras.callbacks.Callback):
         if not all(np.isfinite(side).all() for side in predictions):
             return {**dict.fromkeys(FIGURES, float("nan")), "attack_records": min(self.records)}
         answered = [(answers, y) for answers, (_, y) in zip(predictions, self._sides, strict=True)]
-        from_logits = told_by_last_layer(self.model) if self.from_logits is None else self.from_logits
+        from_logits = logits_by_last_layer(self.model) if self.from_logits is None else self.from_logits
         members, nonmembers = signals.read_both(*answered, from_logits=from_logits)
         judged = cross_fit_each(self._attacks, members, nonmembers, folds=FOLDS, seed=self.seed)
         found = list(zip(self._attacks, judged, strict=True))
         attack, verdicts = max(found, key=lambda pair: _accuracy(pair[1]))  # the first of equals
-        self._sight = Sight(
+        self._sight = EpochScores(
             losses=(signals.loss(members), signals.loss(nonmembers)),
             attack=attack.name,
             scores=(verdicts.member_scores, verdicts.nonmember_scores),
         )
-        accuracy = headline(verdicts, learns=attack.learns, tried=len(self._attacks))
+        accuracy = strongest_accuracy(verdicts, learns=attack.learns, tried=len(self._attacks))
         return _figures(members, nonmembers, [verdicts for _, verdicts in found], accuracy)
 
     def _predict(self, x):
@@ -201,7 +201,7 @@ class PrivacyMeter(keras.callbacks.Callback):
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
+class EpochScores:
     """What a measurement shows of single records: members, then non-members.
 
     Attributes:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from mpreg import metrics, signals
-from mpreg._validate import brief, check_number
+from mpreg._validate import check_number, short_repr
 from mpreg.callbacks._steering import Steering, error_of
 from mpreg.callbacks.adversarial_training import playing
 from mpreg.data import MembershipSplit, check_pair, flatten, group_records, map_arrays, take
@@ -15,9 +15,9 @@ from mpreg.training.core.average import WeightAverage
 from mpreg.training.core.defence import TrainingDefence
 from mpreg.training.core.reference import ArrayReference
 
-MOST_MEMBERS = 2000  # that are attacked
+MAX_MEMBERS = 2000  # that are attacked
 HELD_BACK = 0.3  # of the reference
-LEAST_HELD = 250
+MIN_HELD = 250
 AT_ONCE = 512
 KEEP = 0.7  # of the averaged weights, an epoch
 FARTHEST = 30.0  # times the strength at the start, and its inverse
@@ -73,16 +73,16 @@ class PrivacyTarget(keras.callbacks.Callback):
         if isinstance(records, MembershipSplit):
             if records.reference is None:
                 raise ValueError(
-                    f"the split has no reference records to hold back. Received: {brief(records)}"
+                    f"the split has no reference records to hold back. Received: {short_repr(records)}"
                 )
-            self._members = _first(records.members, MOST_MEMBERS)
+            self._members = _first(records.members, MAX_MEMBERS)
             count = len(records.reference[1])
-            self._held = _first(records.reference, max(int(HELD_BACK * count), min(LEAST_HELD, count // 2)))
+            self._held = _first(records.reference, max(int(HELD_BACK * count), min(MIN_HELD, count // 2)))
         elif isinstance(records, tuple | list) and len(records) == 2:
             self._held = check_pair(records, "held-back records")
         else:
             raise TypeError(
-                f"records must be an mpreg.MembershipSplit or a pair (x, y). Received: {brief(records)}"
+                f"records must be an mpreg.MembershipSplit or a pair (x, y). Received: {short_repr(records)}"
             )
         self._from_split = self._members is not None
 
@@ -93,7 +93,7 @@ class PrivacyTarget(keras.callbacks.Callback):
             raise ValueError(
                 "there is nothing to steer: the model must be a training defence whose strength is above 0 "
                 "(AdversarialRegularization, MixUpMMD, ConfidencePenalty, HAMP), or be fitted with "
-                f"AdversarialTraining. Received: {brief(self.model)}"
+                f"AdversarialTraining. Received: {short_repr(self.model)}"
             )
         self._limits = [_limits(part) for part in self._steered]
         if not self._from_split:
@@ -160,9 +160,9 @@ class PrivacyTarget(keras.callbacks.Callback):
         if getattr(self.model, "members", None) is None:
             raise ValueError(
                 "held-back records alone do not tell who is a member: give a MembershipSplit, or wrap the model in a "
-                f"training defence. Received: {brief(self.model)}"
+                f"training defence. Received: {short_repr(self.model)}"
             )
-        return check_pair(self.model.members(MOST_MEMBERS), "members")
+        return check_pair(self.model.members(MAX_MEMBERS), "members")
 
     def _hold_back(self, parts):
         """Takes the held-back records of a split from the parts; of others, refuses those that a part has."""

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from mpreg._validate import brief, check_count
+from mpreg._validate import check_count, short_repr
 from mpreg.data import check_pair
 from mpreg.internals import Snapshots
 from mpreg.signals import predict
@@ -40,7 +40,7 @@ class SnapshotRecorder(keras.callbacks.Callback):
         super().__init__()
         if epochs is not None:
             if not hasattr(epochs, "__iter__") or isinstance(epochs, str):
-                raise ValueError(f"epochs must be numbers of epochs, from 1. Received: {brief(epochs)}")
+                raise ValueError(f"epochs must be numbers of epochs, from 1. Received: {short_repr(epochs)}")
             epochs = {check_count("epochs", int(e) if isinstance(e, np.integer) else e, 1) for e in epochs}
         if records is not None and folder is not None:
             raise ValueError(f"answers to records are kept in memory. Remove folder={folder!r}, or records")

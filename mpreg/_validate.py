@@ -48,10 +48,13 @@ def check_count(name, value, least, *, what=None):
     return int(value)
 
 
-def brief(value):
+def short_repr(value):
     """A value on one short line, for error messages."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+brief = short_repr  # its old name, until work under way has moved to the new one
 
 
 def _is_finite(value):

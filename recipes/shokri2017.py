@@ -130,7 +130,7 @@ def attack(trained, undefended, served, split, *, seed):
     if served:
         layer, *strength = served
         target = mpreg.defend(target, layer(*strength))
-        shadows = shadows.through(layer(*strength))
+        shadows = shadows.with_outputs(layer(*strength))
     attacks = [*standard(), ShadowAttack(), naive]
     if outputs.LabelOnly in served:
         attacks.append(LabelOnlyAttack())

@@ -1,5 +1,6 @@
 """Attacks: each has `fit` and `score`; a higher score means a more likely member."""
 
+from mpreg._deprecated import renamed_members
 from mpreg.attacks import meminf as meminf
 from mpreg.attacks.access import NEEDS as NEEDS
 from mpreg.attacks.access import Access as Access
@@ -7,7 +8,7 @@ from mpreg.attacks.base import Attack as Attack
 from mpreg.attacks.base import PreparedAttack as PreparedAttack
 from mpreg.attacks.bayesian_ratio import BayesianRatioAttack as BayesianRatioAttack
 from mpreg.attacks.combined import CombinedAttack as CombinedAttack
-from mpreg.attacks.crossfit import Verdicts as Verdicts
+from mpreg.attacks.crossfit import AttackScores as AttackScores
 from mpreg.attacks.crossfit import cross_fit as cross_fit
 from mpreg.attacks.crossfit import cross_fit_each as cross_fit_each
 from mpreg.attacks.gap import GapAttack as GapAttack
@@ -43,3 +44,5 @@ from mpreg.data import BitFlips as BitFlips
 from mpreg.data import GaussianNoise as GaussianNoise
 from mpreg.data import Randomize as Randomize
 from mpreg.data import ShiftsAndFlips as ShiftsAndFlips
+
+__getattr__ = renamed_members(__name__, Verdicts="AttackScores")

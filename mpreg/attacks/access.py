@@ -5,6 +5,7 @@ import functools
 import numpy as np
 
 from mpreg import signals
+from mpreg._deprecated import RenamedAttribute, renamed_arguments
 from mpreg.data import flatten, is_text, join_groups, map_arrays, pool
 
 NEEDS = {
@@ -45,28 +46,31 @@ class Access:
     Args:
         members, nonmembers: `Answers` of the target.
         inputs: the judged records, `(members, nonmembers)`, or None.
-        ask: function of inputs that returns the target's predictions, or None.
+        query: function of inputs that returns the target's predictions, or None.
         population: pair `(x, y)` of records that are known not to be members, or None.
         shadows: `ShadowModels` of the pool, or None.
         model: the Keras classifier itself, without defences of its answers, or None.
-        read: options for `signals.read_answers` that the target's predictions need.
+        prediction_options: options for `signals.read_answers` that the target's predictions need.
         seed: seed of the attacks.
 
     Attributes:
-        queries: number of records the target was asked about beyond the judged ones.
+        queries: number of records that the target was queried with beyond the judged ones.
     """
 
+    ask, of = RenamedAttribute("query"), RenamedAttribute("subset")
+
+    @renamed_arguments(ask="query", read="prediction_options")
     def __init__(
         self,
         members,
         nonmembers,
         *,
         inputs=None,
-        ask=None,
+        query=None,
         population=None,
         shadows=None,
         model=None,
-        read=None,
+        prediction_options=None,
         seed=0,
     ):
         self.members, self.nonmembers = members, nonmembers
@@ -75,7 +79,7 @@ class Access:
         self.labels = np.concatenate([members.labels, nonmembers.labels])
         self.classes = members.classes
         self.queries = 0
-        self._ask, self._read = ask, read or {}
+        self._query, self._prediction_options = query, prediction_options or {}
 
     def __len__(self):
         return len(self.labels)
@@ -84,7 +88,7 @@ class Access:
         """Whether the attacker has what one of `NEEDS` names."""
         if need == "numbers":
             return self.inputs is not None and not any(map(is_text, flatten(self.inputs[0])))
-        held = {"records": self.inputs, "model": self._ask, "weights": self.model}
+        held = {"records": self.inputs, "model": self._query, "weights": self.model}
         return (held[need] if need in held else getattr(self, need)) is not None
 
     @functools.cached_property
@@ -108,7 +112,7 @@ class Access:
         both = [self.members.log_probabilities, self.nonmembers.log_probabilities]
         return signals.Answers(np.concatenate(both), self.labels)
 
-    def of(self, members, nonmembers):
+    def subset(self, members, nonmembers):
         """What the attacker has of some records alone, rows of members and of non-members; an `Access`."""
         rows = np.concatenate([members, len(self.members) + np.asarray(nonmembers)])
         sides = members, nonmembers
@@ -116,18 +120,18 @@ class Access:
             self.members[members],
             self.nonmembers[nonmembers],
             inputs=self.inputs and tuple(_rows(x, own) for x, own in zip(self.inputs, sides, strict=True)),
-            ask=self._ask,
+            query=self._query,
             population=self.population,
-            shadows=self.shadows and self.shadows.of(rows),
+            shadows=self.shadows and self.shadows.subset(rows),
             model=self.model,
-            read=self._read,
+            prediction_options=self._prediction_options,
             seed=self.seed,
         )
 
-    def ask(self, x, labels):
+    def query(self, x, labels):
         """`Answers` of the target to other records; counted in `queries`."""
         self.queries += len(labels)
-        return signals.read_answers(self._ask(x), labels, **self._read)
+        return signals.read_answers(self._query(x), labels, **self._prediction_options)
 
 
 def _rows(x, rows):

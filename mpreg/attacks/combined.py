@@ -12,8 +12,8 @@ from mpreg.attacks.base import TRAINS_ALIKE, Attack
 from mpreg.attacks.bayesian_ratio import PRIOR
 from mpreg.attacks.likelihood_ratio import Normals
 from mpreg.attacks.relative import TEMPERATURES
-from mpreg.attacks.shadow.coverage import check_coverage, shadow_values, tame
-from mpreg.attacks.trained import MOST_CATEGORIES, attack_features
+from mpreg.attacks.shadow.coverage import check_coverage, clip_saturated, shadow_values
+from mpreg.attacks.trained import MAX_CATEGORIES, attack_features
 
 OFFLINE_SHARE = 1 / 3  # of a record's difficulty that is taken off where only models without it are asked
 STRENGTH, TREES = 0.3, 80  # inverse of the L2 penalty, on standardized signals; number of trees
@@ -81,7 +81,7 @@ class CombinedAttack(Attack):
             min_samples_leaf=min(40, max(1, len(membership) // 10)),
             l2_regularization=1.0,
             early_stopping=False,
-            categorical_features=[rows.shape[1] - 1] if rows[:, -1].max() < MOST_CATEGORIES else None,
+            categorical_features=[rows.shape[1] - 1] if rows[:, -1].max() < MAX_CATEGORIES else None,
             random_state=seed,
         )
         with threadpool_limits(1):
@@ -105,7 +105,7 @@ def _of_shadows(access):
     softened = [signals.softened_loss(temperature) for temperature in TEMPERATURES]
     read = (signals.logit_confidence, *softened, signals.entropy)
     shadows, *others, entropies = shadow_values(access, *read)
-    target, shadows = tame(signals.logit_confidence(access.answers), shadows)
+    target, shadows = clip_saturated(signals.logit_confidence(access.answers), shadows)
     inside, outside = Normals(shadows, membership), Normals(shadows, ~membership)
     yield inside.log_density(target) - outside.log_density(target)
     for own, values in (

@@ -20,7 +20,7 @@ WIDENING = math.sqrt(2)
 
 
 @dataclass(frozen=True, eq=False)
-class Verdicts:
+class AttackScores:
     """What an attack says of each record: scores, float (n,), and decisions, True where it says "member"."""
 
     member_scores: np.ndarray
@@ -28,9 +28,9 @@ class Verdicts:
     member_decisions: np.ndarray
     nonmember_decisions: np.ndarray
 
-    def of(self, member_rows, nonmember_rows):
+    def subset(self, member_rows, nonmember_rows):
         """The verdicts on some of the records."""
-        return Verdicts(
+        return AttackScores(
             self.member_scores[member_rows],
             self.nonmember_scores[nonmember_rows],
             self.member_decisions[member_rows],
@@ -63,7 +63,7 @@ def cross_fit(attack, members, nonmembers, *, scores=None, groups=None, folds=FO
 
 
 def cross_fit_each(attacks, members, nonmembers, *, scores=None, groups=None, folds=FOLDS, seed=0):
-    """Yields the `Verdicts` of one attack after the other, as `cross_fit` does; all share the parts of the answers.
+    """Yields the `AttackScores` of one attack after the other, as `cross_fit` does; all share the parts of the answers.
 
     Args:
         scores: for each attack what its `prepare` returned; None where no attack was prepared.
@@ -82,12 +82,12 @@ def cross_fit_each(attacks, members, nonmembers, *, scores=None, groups=None, fo
         )
     # By whether an attack learns.
     drawn = {True: _draw(groups, min(folds, smaller), seed), False: [_Fold(ALL, ALL)]}
-    parts = {learns: [fold.of(sides) for fold in folds] for learns, folds in drawn.items()}
+    parts = {learns: [fold.subset(sides) for fold in folds] for learns, folds in drawn.items()}
     for attack, given in zip(attacks, scores or [None] * len(attacks), strict=True):
         folds = drawn[bool(attack.learns)]
         if given is not None:
             rows = _by_side(attack, given, sides)
-            yield _verdicts(attack, sides, folds, [fold.of(rows) for fold in folds], seed)
+            yield _verdicts(attack, sides, folds, [fold.subset(rows) for fold in folds], seed)
         elif isinstance(attack, PreparedAttack):
             raise ValueError(
                 f"attack {attack.name!r} judges by more than the answers: give scores=attack.prepare(access)"
@@ -103,7 +103,7 @@ class _Fold:
     known: tuple
     judged: tuple
 
-    def of(self, sides):
+    def subset(self, sides):
         """What is known and what is judged of anything that has a row for each record of either side."""
         return [
             [side[own] for side, own in zip(sides, rows, strict=True)] for rows in (self.known, self.judged)
@@ -148,7 +148,7 @@ def _verdicts(attack, sides, folds, parts, seed):
             found = _scores(fitted, judged[side])
             scores[side][rows] = found
             decisions[side][rows] = found >= fitted.threshold
-    return Verdicts(*scores, *decisions)
+    return AttackScores(*scores, *decisions)
 
 
 def _scores(attack, answers):

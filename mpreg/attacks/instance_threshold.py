@@ -4,7 +4,7 @@ import numpy as np
 
 from mpreg import signals
 from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
-from mpreg.attacks.shadow.coverage import check_coverage, shadow_values, tame
+from mpreg.attacks.shadow.coverage import check_coverage, clip_saturated, shadow_values
 
 
 class InstanceThresholdAttack(PreparedAttack):
@@ -36,7 +36,7 @@ class InstanceThresholdAttack(PreparedAttack):
         membership = access.shadows.membership
         check_coverage(membership, online=False)
         (shadows,) = shadow_values(access, signals.logit_confidence)
-        target, shadows = tame(signals.logit_confidence(access.answers), shadows)
+        target, shadows = clip_saturated(signals.logit_confidence(access.answers), shadows)
         return target - _thresholds(shadows, membership)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from mpreg import signals
 from mpreg.attacks.regression import RegressionAttack
-from mpreg.data.augmentations import altered, check_augment, usual_augmentation
+from mpreg.data.augmentations import altered, check_augment, default_augmentation
 
 
 class LabelOnlyAttack(RegressionAttack):
@@ -53,8 +53,8 @@ class LabelOnlyAttack(RegressionAttack):
 
     def prepare(self, access):
         """Whether each judged record, and each of its copies, is classified correctly, float (n, 1 + copies)."""
-        augment = self.augment or usual_augmentation(access.records, seed=access.seed)
+        augment = self.augment or default_augmentation(access.records, seed=access.seed)
         columns = [signals.correctness(access.answers)]
         for copies in altered(augment, access.records):
-            columns.append(signals.correctness(access.ask(copies, access.labels)))
+            columns.append(signals.correctness(access.query(copies, access.labels)))
         return np.column_stack(columns)

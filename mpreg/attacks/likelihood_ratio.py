@@ -4,11 +4,11 @@ import numpy as np
 
 from mpreg import signals
 from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
-from mpreg.attacks.shadow.coverage import check_coverage, shadow_values, tame
+from mpreg.attacks.shadow.coverage import check_coverage, clip_saturated, shadow_values
 from mpreg.data.augmentations import altered, check_augment
 
 FEW = 64  # shadow models, below which one variance serves all records
-LEAST_SPREAD = 1e-3  # of a fitted normal: shadow models that agree exactly do not make a record a certainty
+MIN_STD = 1e-3  # of a fitted normal: shadow models that agree exactly do not make a record a certainty
 
 
 class LikelihoodRatioAttack(PreparedAttack):
@@ -71,7 +71,7 @@ class LikelihoodRatioAttack(PreparedAttack):
         shared = len(membership) < FEW if self.shared_variance is None else self.shared_variance
         total, queries = 0.0, 0
         for target, shadows in _queries(access, self.augment):
-            target, shadows = tame(target, shadows)
+            target, shadows = clip_saturated(target, shadows)
             out = Normals(shadows, ~membership, shared=shared)
             if self.online:
                 total += Normals(shadows, membership, shared=shared).log_density(target)
@@ -105,7 +105,7 @@ class Normals:
             variance = np.where((counts < 2) | shared, pooled, own)
         else:
             variance = (squares + prior * pooled) / (counts - 1 + prior)
-        self.spread = np.maximum(np.sqrt(variance), LEAST_SPREAD)
+        self.spread = np.maximum(np.sqrt(variance), MIN_STD)
 
     def standard_score(self, values):
         return (values - self.mean) / self.spread
@@ -120,6 +120,6 @@ def _queries(access, augment):
     yield signals.logit_confidence(access.answers), *shadow_values(access, signals.logit_confidence)
     if augment is not None:
         for copies in altered(augment, access.records):
-            asked = access.shadows.ask(copies, access.labels)
+            asked = access.shadows.query(copies, access.labels)
             shadows = np.stack([signals.logit_confidence(answers) for answers in asked])
-            yield signals.logit_confidence(access.ask(copies, access.labels)), shadows
+            yield signals.logit_confidence(access.query(copies, access.labels)), shadows

@@ -5,7 +5,7 @@ import numpy as np
 from mpreg import signals
 from mpreg.attacks.base import PreparedAttack
 from mpreg.data import flatten
-from mpreg.data.augmentations import GaussianNoise, altered, check_augment, usual_augmentation
+from mpreg.data.augmentations import GaussianNoise, altered, check_augment, default_augmentation
 
 SCALES = (1e-3, 1e-2, 1e-1)  # standard deviations of a feature: how far a defence's coin reaches is not known
 
@@ -49,7 +49,7 @@ class MovedQueriesAttack(PreparedAttack):
         augment = self.augment or _small_moves(access.records, seed=access.seed)
         surest, scores = signals.entropy(access.answers), signals.loss(access.answers)
         for copies in altered(augment, access.records):
-            answers = access.ask(copies, access.labels)
+            answers = access.query(copies, access.labels)
             entropy = signals.entropy(answers)  # higher where an answer is surer, as all signals are
             scores = np.where(entropy > surest, signals.loss(answers), scores)
             surest = np.maximum(entropy, surest)
@@ -59,4 +59,4 @@ class MovedQueriesAttack(PreparedAttack):
 def _small_moves(x, *, seed):
     if all(np.asarray(array).dtype.kind == "f" for array in flatten(x)):
         return GaussianNoise(SCALES, copies=8, seed=seed)
-    return usual_augmentation(x, seed=seed)
+    return default_augmentation(x, seed=seed)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mpreg import signals
-from mpreg._validate import brief, check_count, check_number
+from mpreg._validate import check_count, check_number, short_repr
 from mpreg.attacks.base import PreparedAttack
 from mpreg.data import Randomize, map_arrays
 
@@ -45,7 +45,7 @@ class RandomThresholdAttack(PreparedAttack):
         check_number("percent", percent, least=0, most=100, what="from 0 to 100")
         check_count("queries", queries, 1)
         if draw is not None and not callable(draw):
-            raise ValueError(f"draw must be a function (count, rng) -> records. Received: {brief(draw)}")
+            raise ValueError(f"draw must be a function (count, rng) -> records. Received: {short_repr(draw)}")
         self.percent, self.queries, self.draw = percent, queries, draw
         self.needs = frozenset({"model"} if draw else {"model", "records", "numbers"})
         self.name = f"random threshold, {percent:g} %"
@@ -56,6 +56,6 @@ class RandomThresholdAttack(PreparedAttack):
             x = self.draw(self.queries, rng)
         else:
             x = map_arrays(lambda array: Randomize.like(array).draw(self.queries, rng), access.records)
-        random = access.ask(x, np.zeros(self.queries, np.int64))
+        random = access.query(x, np.zeros(self.queries, np.int64))
         limit = np.percentile(signals.confidence(random), 100 - self.percent)
         return signals.confidence(access.answers) - limit

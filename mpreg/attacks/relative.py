@@ -8,9 +8,9 @@ from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
 from mpreg.attacks.shadow.coverage import check_coverage, shadow_values
 
 SHARES = np.arange(11) / 10  # candidates for the share of p_OUT in p_IN
-USUAL_SHARE = 0.3  # where shadow models cannot tell
+DEFAULT_SHARE = 0.3  # where shadow models cannot tell
 TEMPERATURES = (1.0, 2.0, 4.0)  # candidates for that of the answers
-USUAL_TEMPERATURE = 2.0  # where shadow models cannot tell; the usual one of LeakPro's RMIA
+DEFAULT_TEMPERATURE = 2.0  # where shadow models cannot tell; the usual one of LeakPro's RMIA
 TRIED_ON = 4  # shadow models that are attacked by the others to choose by
 
 
@@ -74,21 +74,21 @@ class RelativeAttack(PreparedAttack):
         signal, shadows = signals.softened_loss(candidates[at]), found[at]
         trained = membership if self.online else np.zeros_like(membership)
         ratios = signal(access.answers) - np.log(_average(shadows, trained, ~membership, share))
-        rivals = _population_ratios(access, signal, share) if _can_ask(access) else ratios
+        rivals = _population_ratios(access, signal, share) if _can_query(access) else ratios
         # Sorted once: x beats all z up to its place among them.
         lead = np.log(self.gamma) / candidates[at]  # softened ratios lie so much closer to each other
         return np.searchsorted(np.sort(rivals + lead), ratios, side="right") / len(rivals)
 
 
-def _can_ask(access):
-    return access.has("population") and access.has("model") and access.shadows.can_be_asked
+def _can_query(access):
+    return access.has("population") and access.has("model") and access.shadows.can_be_queried
 
 
 def _population_ratios(access, signal, share):
     x, y = access.population
-    shadows = np.exp(np.stack([signal(answers) for answers in access.shadows.ask(x, y)]))
+    shadows = np.exp(np.stack([signal(answers) for answers in access.shadows.query(x, y)]))
     untrained = np.ones(shadows.shape, bool)
-    return signal(access.ask(x, y)) - np.log(_average(shadows, ~untrained, untrained, share))
+    return signal(access.query(x, y)) - np.log(_average(shadows, ~untrained, untrained, share))
 
 
 def _average(shadows, trained, untrained, share):
@@ -109,10 +109,10 @@ def _best(found, membership, *, online):
         found: probabilities of the labels, (temperatures, models, records).
         membership: bool (models, records).
     """
-    usual = TEMPERATURES.index(USUAL_TEMPERATURE) if len(found) > 1 else 0
+    usual = TEMPERATURES.index(DEFAULT_TEMPERATURE) if len(found) > 1 else 0
     tried = [model for model in range(min(TRIED_ON, len(membership))) if _tells(model, membership)]
     if not tried:
-        return usual, USUAL_SHARE
+        return usual, DEFAULT_SHARE
 
     def success(at, share, online):
         return np.mean([_area(found[at], membership, model, share, online=online) for model in tried])

@@ -9,7 +9,7 @@ from mpreg.attacks.base import Attack
 from mpreg.classifiers.floors import LOWEST_READ
 
 RANKED = 5
-MOST_CATEGORIES = 255  # what scikit-learn's histogram trees can hold; more classes are given as a number
+MAX_CATEGORIES = 255  # what scikit-learn's histogram trees can hold; more classes are given as a number
 
 
 class TrainedAttack(Attack):
@@ -53,7 +53,7 @@ class TrainedAttack(Attack):
             min_samples_leaf=min(20, max(1, len(membership) // 10)),
             l2_regularization=1.0,
             early_stopping=False,
-            categorical_features=label if members.classes <= MOST_CATEGORIES else None,
+            categorical_features=label if members.classes <= MAX_CATEGORIES else None,
             random_state=seed,
         )
         # Small trees gain nothing from threads, and on a busy machine spinning threads cost a hundredfold.

@@ -4,7 +4,7 @@ import numpy as np
 
 from mpreg import signals
 from mpreg.attacks.base import TRAINS_ALIKE, Attack, PreparedAttack
-from mpreg.attacks.shadow.attack import Judge, as_classifier
+from mpreg.attacks.shadow.attack import AttackModel, as_classifier
 
 TOP = 3
 LOWEST = 1e-20  # of probabilities, before their logarithm: coarse answers hold zeros
@@ -44,7 +44,7 @@ class OneShadowAttack(PreparedAttack):
     def score_all(self, access):
         known, chosen = access.shadows.answers(0), access.shadows.membership[0]
         top = min(TOP, known.classes, access.classes)
-        judge = Judge(self.classifier, seed=access.seed).fit(highest(known, top), chosen)
+        judge = AttackModel(self.classifier, seed=access.seed).fit(highest(known, top), chosen)
         return judge.score(highest(access.answers, top))
 
 
@@ -101,7 +101,7 @@ class TransferAttack(Attack):
 
     def fit(self, members, nonmembers, *, seed=0):
         top = min(self.features.shape[1], members.classes)
-        self._judge = Judge(self.classifier, seed=seed).fit(self.features[:, :top], self.membership)
+        self._judge = AttackModel(self.classifier, seed=seed).fit(self.features[:, :top], self.membership)
         self._top = top
         return self
 

@@ -13,7 +13,7 @@ from mpreg.signals.by_user import score_rows as score_rows
 
 
 @dataclass(frozen=True, eq=False)
-class UserVerdicts:
+class UserAttackScores:
     """What is found of users.
 
     Attributes:
@@ -46,7 +46,7 @@ class UserLevelAttack(RegressionAttack):
 
 
 def audit_users(members, nonmembers, *, seed=0):
-    """Judges users, each by an attack that was fitted on others: `UserVerdicts`.
+    """Judges users, each by an attack that was fitted on others: `UserAttackScores`.
 
     Args:
         members, nonmembers: pairs `(rows, ids)` as `rank_rows` and `score_rows` return them; no user may be on both.
@@ -74,4 +74,4 @@ def audit_users(members, nonmembers, *, seed=0):
         metrics.balanced_accuracy(*decisions), *metrics.balanced_accuracy_interval(*decisions)
     )
     auc = Estimate(metrics.auc(*scores), *metrics.auc_interval(*scores))
-    return UserVerdicts(accuracy, auc, member_ids, ids, *scores)
+    return UserAttackScores(accuracy, auc, member_ids, ids, *scores)

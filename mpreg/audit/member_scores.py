@@ -15,7 +15,7 @@ def member_scores_file(report):
     `index` (row in the file of its side), `is_member`, `label`, `score`, `called_member`, `risk`, and the scalars
     `attack`, `prior` and `schema`. `docs/report-schema.md` describes them.
     """
-    result, risk = report.surest, report.member_risk
+    result, risk = report.best_at_low_fpr, report.member_risk
     sides = (len(result.member_scores), len(result.nonmember_scores))
     members = np.arange(sides[0]) if report.member_rows is None else report.member_rows
     arrays = {

@@ -1,7 +1,7 @@
 """Adding to the catalogue."""
 
 from mpreg import attacks, datasets
-from mpreg._validate import brief
+from mpreg._validate import short_repr
 from mpreg.catalogue.defence import Defence
 from mpreg.catalogue.networks import Network
 from mpreg.catalogue.registries import DEFENCES, NETWORKS, SETTINGS
@@ -33,5 +33,5 @@ def register(entry, *, replace=False):
     if isinstance(entry, attacks.Attack) or (isinstance(entry, type) and issubclass(entry, attacks.Attack)):
         return attacks.register(entry, replace=replace)
     raise TypeError(
-        f"entry must be a Defence, Network, Setting, datasets.Loader or Attack. Received: {brief(entry)}"
+        f"entry must be a Defence, Network, Setting, datasets.Loader or Attack. Received: {short_repr(entry)}"
     )

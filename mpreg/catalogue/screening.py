@@ -15,7 +15,7 @@ import mpreg
 from mpreg.data import group_records, label_indices, map_arrays, take
 
 TIMES_CHANCE = 2.0  # records less plausible than so many times a guess are left out,
-MOST_PROBABILITY = 0.25  # of two or three classes, those below this
+MAX_PROBABILITY = 0.25  # of two or three classes, those below this
 SHARE_OF_IMAGES = 0.15
 
 
@@ -46,7 +46,7 @@ class How:
         share, least = self.share, self.least_probability
         if share is None and least is None:
             share = SHARE_OF_IMAGES if image else None
-            least = None if image else min(TIMES_CHANCE / task.data.classes, MOST_PROBABILITY)
+            least = None if image else min(TIMES_CHANCE / task.data.classes, MAX_PROBABILITY)
         return mpreg.Screening(
             scorer=self._network(task) if image else None,
             share=share,

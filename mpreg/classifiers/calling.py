@@ -5,17 +5,17 @@ import inspect
 import keras
 
 
-def knows_training(target):
+def takes_training_argument(target):
     """Whether a target's `call` takes a training mode."""
     return "training" in inspect.signature(target.call).parameters
 
 
 def call_target(target, x, *, training):
     """The target's answers; a model whose `call` knows no training mode is called without one."""
-    return target(x, training=training) if knows_training(target) else target(x)
+    return target(x, training=training) if takes_training_argument(target) else target(x)
 
 
-class Aside(keras.layers.Layer):
+class CallWithoutSideEffects(keras.layers.Layer):
     """Calls a target from within a layer: one that is called from no other forgets its added losses first."""
 
     def call(
@@ -24,7 +24,7 @@ class Aside(keras.layers.Layer):
         return call_target(target, x, training=mode)
 
 
-def answers_aside(target, x, *, training):
+def predict_without_side_effects(target, x, *, training):
     """The target's answers in a pass that leaves no trace in it: no moving averages, seeds, added losses."""
     with keras.StatelessScope():
-        return Aside(autocast=False)(x, target=target, mode=training)
+        return CallWithoutSideEffects(autocast=False)(x, target=target, mode=training)

@@ -86,7 +86,7 @@ def _check_loss(target, loss):
         )
 
 
-def told_by_last_layer(model):
+def logits_by_last_layer(model):
     """Whether a Keras model answers with logits, as far as its last layer tells; None where it does not.
 
     An activation that makes probabilities tells, and so does a layer with weights and no activation. Any other model,

@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 
-from mpreg._validate import brief, check_count
+from mpreg._validate import check_count, short_repr
 from mpreg.data.records import flatten, map_arrays
 
 
@@ -103,7 +103,7 @@ def check_augment(augment):
     if augment is not None and not callable(augment):
         raise ValueError(
             "augment must be a function of inputs that yields altered copies of them, or None. "
-            f"Received: {brief(augment)}"
+            f"Received: {short_repr(augment)}"
         )
 
 
@@ -114,10 +114,12 @@ def altered(augment, x):
         none = False
         yield copies
     if none:
-        raise ValueError(f"augment must yield at least one altered copy. Received none from {brief(augment)}")
+        raise ValueError(
+            f"augment must yield at least one altered copy. Received none from {short_repr(augment)}"
+        )
 
 
-def usual_augmentation(x, *, seed=0):
+def default_augmentation(x, *, seed=0):
     """What suits these records: moves of images, turned bits of binary features, noise on others."""
     arrays = flatten(x)
     if all(map(is_image, arrays)):
@@ -159,7 +161,7 @@ def _check_amounts(name, amounts, most):
     amounts = tuple(amounts)
     if not amounts or not all(0 < amount <= most and np.isfinite(amount) for amount in amounts):
         limit = "" if most == np.inf else f" and at most {most}"
-        raise ValueError(f"{name} must be numbers above 0{limit}. Received: {name}={brief(amounts)}")
+        raise ValueError(f"{name} must be numbers above 0{limit}. Received: {name}={short_repr(amounts)}")
     return amounts
 
 

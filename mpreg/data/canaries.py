@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mpreg._validate import brief, check_count
+from mpreg._validate import check_count, short_repr
 from mpreg.data.augmentations import is_image
 from mpreg.data.duplicates import digest_records, first_equal
 from mpreg.data.labels import label_indices
@@ -14,7 +14,7 @@ from mpreg.data.split import MembershipSplit
 
 KINDS = ("mislabelled", "out-of-distribution", "twins")
 TURNED = 3  # features by which twins differ
-FEWEST_OTHERS = 2  # records a side that must be left, for the attacks on the other records
+MIN_OTHERS = 2  # records a side that must be left, for the attacks on the other records
 TRIES = 20  # draws of a record that must not equal another
 
 
@@ -87,9 +87,9 @@ def plant_canaries(split, count, kind="mislabelled", seed=0):
     sides = split.members, split.nonmembers
     free = _without_copies(split)
     for role, rows, (_, y) in zip(("members", "non-members"), free, sides, strict=True):
-        if count > min(len(rows), len(y) - FEWEST_OTHERS):
+        if count > min(len(rows), len(y) - MIN_OTHERS):
             raise ValueError(
-                f"count must leave {FEWEST_OTHERS} {role} that are no canaries, and canaries take the place of records "
+                f"count must leave {MIN_OTHERS} {role} that are no canaries, and canaries take the place of records "
                 f"without a copy in the split: there are {len(y):,} {role}, {len(rows):,} of them without. "
                 f"Received: count={count}"
             )
@@ -108,7 +108,7 @@ def plant_canaries(split, count, kind="mislabelled", seed=0):
 
 def _check(split, count, kind, seed):
     if not isinstance(split, MembershipSplit):
-        raise TypeError(f"split must be an mpreg.MembershipSplit. Received: {brief(split)}")
+        raise TypeError(f"split must be an mpreg.MembershipSplit. Received: {short_repr(split)}")
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}. Received: kind={kind!r}")
     check_count("count", count, 2)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mpreg._validate import brief
+from mpreg._validate import short_repr
 
 
 def check_labels(y, role="labels"):
@@ -28,7 +28,7 @@ def check_labels(y, role="labels"):
         if len(bad):
             raise ValueError(
                 f"{role}: one-hot labels must have a single 1 a row. {len(bad)} rows do not, the first is row "
-                f"{bad[0]}: {brief(y[bad[0]])}"
+                f"{bad[0]}: {short_repr(y[bad[0]])}"
             )
         return y
     bad = y[(y < 0) | (y != np.floor(y))]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mpreg._validate import brief, check_count
+from mpreg._validate import check_count, short_repr
 
 
 class Randomize:
@@ -41,7 +41,7 @@ class Randomize:
         self.dtype = np.dtype(dtype)
         if (self.low > self.high).any():
             raise ValueError(
-                f"low must not be above high for any feature. Received: low={brief(low)}, high={brief(high)}"
+                f"low must not be above high for any feature. Received: low={short_repr(low)}, high={short_repr(high)}"
             )
         self._flips = self.whole & (self.high - self.low == 1)
 
@@ -106,7 +106,7 @@ def check_numbers(x):
 def _limits(name, values, shape):
     values = _spread(name, values, np.float64, shape)
     if not np.isfinite(values).all():
-        raise ValueError(f"{name} must be finite. Received: {name}={brief(values)}")
+        raise ValueError(f"{name} must be finite. Received: {name}={short_repr(values)}")
     return values
 
 
@@ -115,5 +115,5 @@ def _spread(name, values, dtype, shape):
         return np.broadcast_to(np.asarray(values, dtype), shape)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"{name} must be one value or one a feature, shape {shape}. Received: {brief(values)}"
+            f"{name} must be one value or one a feature, shape {shape}. Received: {short_repr(values)}"
         ) from error

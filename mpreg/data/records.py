@@ -4,7 +4,7 @@ import numbers
 
 import numpy as np
 
-from mpreg._validate import brief
+from mpreg._validate import short_repr
 from mpreg.data.frames import refuse_text
 from mpreg.data.labels import check_labels
 from mpreg.data.text import is_text
@@ -23,7 +23,7 @@ def check_pair(pair, role):
         pair = _read_dataset(pair, role)
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise ValueError(
-            f"{role} must be a pair (x, y) or a tf.data.Dataset of (x, y). Received: {brief(pair)}"
+            f"{role} must be a pair (x, y) or a tf.data.Dataset of (x, y). Received: {short_repr(pair)}"
         )
     refuse_sparse(pair[0], role)
     refuse_text(pair[0], role)
@@ -33,7 +33,7 @@ def check_pair(pair, role):
         raise ValueError(f"{role}: all records must have one shape: {error}") from error
     arrays = flatten(x)
     if not arrays or any(array.ndim == 0 for array in arrays) or y.ndim == 0:
-        raise ValueError(f"{role} must hold arrays with a record in each row. Received: {brief(pair)}")
+        raise ValueError(f"{role} must hold arrays with a record in each row. Received: {short_repr(pair)}")
     lengths = {len(array) for array in [*arrays, y]}
     if len(lengths) > 1:
         raise ValueError(

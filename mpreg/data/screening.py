@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from mpreg._validate import brief, check_count, check_fraction
+from mpreg._validate import check_count, check_fraction, short_repr
 from mpreg.data.folds import deal_folds
 from mpreg.data.groups import join_groups
 from mpreg.data.labels import label_indices
@@ -224,7 +224,7 @@ def _check_scorer(scorer):
     if isinstance(scorer, type) or not (callable(scorer) or hasattr(scorer, "predict_proba")):
         raise ValueError(
             "scorer must be a scikit-learn classifier with predict_proba, mpreg.FleetScorer(build, epochs=...), or a "
-            f"function (x, y, folds) of the probability of each record's label. Received: {brief(scorer)}"
+            f"function (x, y, folds) of the probability of each record's label. Received: {short_repr(scorer)}"
         )
     return scorer
 
@@ -234,6 +234,6 @@ def _check_probabilities(values, records):
     if values.shape != (records,) or not np.all((values >= 0) & (values <= 1 + 1e-6)):
         raise ValueError(
             f"a scorer must answer with the probability of each record's label, from 0 to 1, shape ({records},). "
-            f"Received: {brief(values)}"
+            f"Received: {short_repr(values)}"
         )
     return values

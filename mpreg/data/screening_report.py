@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mpreg._text import markdown_table, percent, plain_markdown
-from mpreg._validate import brief
+from mpreg._validate import short_repr
 
-MOST_VALUES = 200  # of a column: beyond, each stands for a few records and the table tells nothing
+MAX_VALUES = 200  # of a column: beyond, each stands for a few records and the table tells nothing
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,9 @@ def _row(name, value, left_out, tested, correct, capped):
 
 def _values(name, column):
     values = np.unique(column)
-    if len(values) > MOST_VALUES:
+    if len(values) > MAX_VALUES:
         raise ValueError(
-            f"a column must have at most {MOST_VALUES} different values, so that each is a group: bin numbers first. "
+            f"a column must have at most {MAX_VALUES} different values, so that each is a group: bin numbers first. "
             f"Received: {name} with {len(values):,}"
         )
     return values
@@ -131,6 +131,6 @@ def _check_column(name, column, records):
     if column.ndim != 1 or (records is not None and len(column) != records):
         raise ValueError(
             f"{name}: a column holds one value for each record{'' if records is None else f', {records:,}'}. "
-            f"Received: shape {column.shape}, {brief(column)}"
+            f"Received: shape {column.shape}, {short_repr(column)}"
         )
     return column

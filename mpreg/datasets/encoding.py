@@ -10,8 +10,8 @@ from mpreg._files import write_json
 from mpreg.datasets.columns import columns_of
 
 SCHEMA = "mpreg.encoding/1"
-MOST_VALUES = 100  # of a column of text: each becomes a column of bits
-MOST_CLASSES = 1000
+MAX_VALUES = 100  # of a column of text: each becomes a column of bits
+MAX_CLASSES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,10 +172,10 @@ def _column(name, values):
     if values.dtype != object:
         return Column(name=name, mean=float(values.mean()), scale=float(values.std()) or 1.0)
     found = sorted(set(values))
-    if len(found) > MOST_VALUES:
+    if len(found) > MAX_VALUES:
         raise ValueError(
             f"column {name!r} holds {len(found):,} different texts in {len(values):,} rows, as names or free text do: "
-            f"more than {MOST_VALUES} become no columns of bits. Leave it out (--drop {name}, drop={name!r}), or put "
+            f"more than {MAX_VALUES} become no columns of bits. Leave it out (--drop {name}, drop={name!r}), or put "
             "them into fewer groups"
         )
     return Column(name=name, values=tuple(found))
@@ -191,7 +191,7 @@ def _classes(label, values):
     found = [_plain(value) for value in sorted(set(values.tolist()))]
     if len(found) < 2:
         raise ValueError(f"the label {label!r} must hold at least two classes. Received: {found[0]!r} alone")
-    if len(found) > min(MOST_CLASSES, len(values) / 2):
+    if len(found) > min(MAX_CLASSES, len(values) / 2):
         raise ValueError(
             f"the label {label!r} holds {len(found):,} different values in {len(values):,} rows: is it a number to "
             "predict, or the name of a record? mpreg works on classifiers"

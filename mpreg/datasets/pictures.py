@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
-MOST_PIXELS = 1 << 26  # of one picture: a guard against those that unpack to any size
+MAX_PIXELS = 1 << 26  # of one picture: a guard against those that unpack to any size
 
 
 def has_pictures(folder):
@@ -41,7 +41,7 @@ def read_pictures(folder, *, size=None):
     for path in files:
         try:
             with Image.open(path) as picture:
-                if picture.width * picture.height > MOST_PIXELS:
+                if picture.width * picture.height > MAX_PIXELS:
                     raise ValueError(f"it has {picture.width} times {picture.height} pixels")
                 grey = picture.mode in ("1", "L")
                 picture = picture.convert("L" if grey else "RGB")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mpreg._validate import brief, check_count, check_number
+from mpreg._validate import check_count, check_number, short_repr
 from mpreg.data import MembershipSplit, take
 from mpreg.data.duplicates import digest_records
 
@@ -82,7 +82,7 @@ def parts_of(handler):
     if not hasattr(handler, "parts"):
         raise TypeError(
             "a datahandler must be an mpreg.attacks.meminf.attack_data or an mpreg.MembershipSplit. "
-            f"Received: {brief(handler)}"
+            f"Received: {short_repr(handler)}"
         )
     return handler.parts()
 

@@ -5,7 +5,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone, is_classifier
 
 from mpreg import signals
-from mpreg._validate import brief
+from mpreg._validate import short_repr
 from mpreg.classifiers.arrays import class_probabilities
 from mpreg.classifiers.kind import trains_on_logits
 from mpreg.data import flatten, label_indices
@@ -38,7 +38,7 @@ class KerasPart:
         if not self.model.compiled:
             raise ValueError(
                 "a Keras model must be compiled: call model.compile(optimizer, loss) before you give it. "
-                f"Received: {brief(self.model)}"
+                f"Received: {short_repr(self.model)}"
             )
         if self._from_logits is None:
             self._from_logits = trains_on_logits(clean(self.model), self.model.loss)
@@ -123,7 +123,7 @@ def open_part(model, *, seed):
         model = build(model, seed)
         if not _is_model(model):
             raise TypeError(
-                f"a function must return a Keras or scikit-learn classifier. Received: {brief(model)}"
+                f"a function must return a Keras or scikit-learn classifier. Received: {short_repr(model)}"
             )
     if isinstance(model, keras.Model):
         return KerasPart(model)
@@ -137,7 +137,7 @@ def check_part(model):
     if not _is_model(model) and (isinstance(model, type | BaseEstimator) or not callable(model)):
         raise TypeError(
             "a part must be a Keras model, a scikit-learn classifier with predict_proba, or a function that builds "
-            f"one. Received: {brief(model)}"
+            f"one. Received: {short_repr(model)}"
         )
 
 
@@ -174,6 +174,6 @@ def _refuse_untrusted(skops, blob, what):
     other = sorted({*skops.get_untrusted_types(data=blob)} - {*TRUSTED})
     if other:
         raise ValueError(
-            f"{brief(what)} cannot be saved or loaded without trusting code: it holds {', '.join(other)}. "
+            f"{short_repr(what)} cannot be saved or loaded without trusting code: it holds {', '.join(other)}. "
             "Use scikit-learn's own classifiers, or a Keras model"
         )

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mpreg._deprecated import renamed_arguments
-from mpreg._validate import brief, check_count
+from mpreg._validate import check_count, short_repr
 from mpreg.data import join_groups, map_arrays
 from mpreg.data.copies import join_copies
 from mpreg.ensembles.student import Distilled, Student, check_build_fn, read_answers
@@ -88,7 +88,7 @@ class SplitDistillation(Distilled):
         if copies is not None and not callable(copies):
             raise ValueError(
                 "copies must be a function of records that yields altered copies of them, such as "
-                f"mpreg.ensembles.Erased(). Received: {brief(copies)}"
+                f"mpreg.ensembles.Erased(). Received: {short_repr(copies)}"
             )
         super().__init__(
             distill_epochs=distill_epochs, wrap_student=wrap_student, temperature=temperature, seed=seed

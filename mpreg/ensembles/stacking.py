@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from mpreg._validate import brief, check_count
+from mpreg._validate import check_count, short_repr
 from mpreg.data import as_arrays, check_labels, check_pair, count_labels, join_groups, label_indices, take
 from mpreg.ensembles.parts import KerasPart, SklearnPart, check_part, clean, open_part
 
@@ -54,7 +54,7 @@ class Stacking:
 
     def __init__(self, bases, meta, *, seed=0):
         if not isinstance(bases, list | tuple) or len(bases) < 2:
-            raise ValueError(f"bases must be a list of at least two models. Received: {brief(bases)}")
+            raise ValueError(f"bases must be a list of at least two models. Received: {short_repr(bases)}")
         for model in (*bases, meta):
             check_part(model)
         given = [id(clean(model)) for model in (*bases, meta) if isinstance(model, keras.Model)]

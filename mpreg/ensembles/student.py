@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from mpreg import signals
-from mpreg._validate import brief, check_count, check_number
+from mpreg._validate import check_count, check_number, short_repr
 from mpreg.classifiers.kind import trains_on_logits
 from mpreg.fleet.job import build
 from mpreg.training.core.defence import TrainingDefence
@@ -120,7 +120,7 @@ def check_build_fn(name, function):
     """Raises a `TypeError` that names the argument, unless it is a function and no model, which is callable too."""
     if not callable(function) or isinstance(function, keras.Model):
         raise TypeError(
-            f"{name} must be a function that returns a compiled model. Received: {brief(function)}"
+            f"{name} must be a function that returns a compiled model. Received: {short_repr(function)}"
         )
 
 
@@ -153,6 +153,6 @@ def _check_wrapped(defended, student):
     if not isinstance(defended, TrainingDefence) or defended.target_model is not student:
         raise ValueError(
             "wrap_student must return a training defence around the student that it is given, such as "
-            f"lambda student: mpreg.ConfidencePenalty(student, weight=0.1). Received: {brief(defended)}"
+            f"lambda student: mpreg.ConfidencePenalty(student, weight=0.1). Received: {short_repr(defended)}"
         )
     return defended

@@ -86,7 +86,7 @@ def apart(access, canaries):
     sizes = len(access.members), len(access.nonmembers)
     theirs = canaries.members, canaries.nonmembers
     others = [np.setdiff1d(np.arange(size), rows) for size, rows in zip(sizes, theirs, strict=True)]
-    return access.of(*others), access.of(*theirs)
+    return access.subset(*others), access.subset(*theirs)
 
 
 def left_out(canaries):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mpreg._files import write_json
-from mpreg._validate import brief
+from mpreg._validate import short_repr
 from mpreg.evaluation.report import PrivacyReport
 from mpreg.reports.markdown import comparison_rows, render_markdown
 from mpreg.reports.schema import COMPARISON
@@ -81,8 +81,12 @@ def compare(reports):
     ```
     """
     if not isinstance(reports, dict) or not reports:
-        raise ValueError(f"compare needs a dict of at least one report by name. Received: {brief(reports)}")
+        raise ValueError(
+            f"compare needs a dict of at least one report by name. Received: {short_repr(reports)}"
+        )
     for name, report in reports.items():
         if not isinstance(report, PrivacyReport):
-            raise ValueError(f"compare needs PrivacyReport values. Received: {brief(report)} for {name!r}")
+            raise ValueError(
+                f"compare needs PrivacyReport values. Received: {short_repr(report)} for {name!r}"
+            )
     return Comparison(dict(reports))

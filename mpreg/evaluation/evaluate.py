@@ -5,15 +5,15 @@ import dataclasses
 import numpy as np
 
 from mpreg import signals
-from mpreg._validate import brief, check_count
+from mpreg._validate import check_count, short_repr
 from mpreg.attacks import Access, draw_membership, suite
 from mpreg.attacks.shadow.models import ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet
-from mpreg.classifiers.kind import told_by_last_layer
+from mpreg.classifiers.kind import logits_by_last_layer
 from mpreg.data import MembershipSplit, join_groups, label_indices, pool
 from mpreg.data.frames import TakesFrames, wants_frames
 from mpreg.evaluation import canaries
-from mpreg.evaluation.held import held_classifier
+from mpreg.evaluation.held import undefended_classifier
 from mpreg.evaluation.judge import judge
 
 
@@ -58,25 +58,25 @@ def evaluate(model, split, *, attacks="standard", shadows=None, reference=None, 
     ```
     """
     if not isinstance(split, MembershipSplit):
-        raise TypeError(f"split must be an mpreg.MembershipSplit. Received: {brief(split)}")
+        raise TypeError(f"split must be an mpreg.MembershipSplit. Received: {short_repr(split)}")
     chosen = suite(attacks)
     check_count("seed", seed, 0)
     (member_x, member_y), (nonmember_x, nonmember_y) = split.members, split.nonmembers
     # Only scikit-learn's models ask for the number of classes: they leave out those they never saw.
     classes = 1 + max(int(label_indices(y).max()) for y in (member_y, nonmember_y))
     coarse = _serves_coarse(model)
-    asked = TakesFrames(model, split.columns) if wants_frames(model, split.columns, member_x) else model
+    queried = TakesFrames(model, split.columns) if wants_frames(model, split.columns, member_x) else model
 
-    def ask(x):
-        return signals.predict(asked, x, classes=classes)
+    def query(x):
+        return signals.predict(queried, x, classes=classes)
 
-    sides = (ask(member_x), member_y), (ask(nonmember_x), nonmember_y)
+    sides = (query(member_x), member_y), (query(nonmember_x), nonmember_y)
     if from_logits is None and not coarse:
-        from_logits = told_by_last_layer(model)
+        from_logits = logits_by_last_layer(model)
     from_logits, members, nonmembers = _read(*sides, from_logits=from_logits, coarse=coarse)
-    read = {"from_logits": from_logits, "coarse": coarse}
-    held = held_classifier(model) if any("weights" in attack.needs for attack in chosen) else None
-    has = {"ask": ask, "model": held, "read": read, "seed": seed}
+    prediction_options = {"from_logits": from_logits, "coarse": coarse}
+    held = undefended_classifier(model) if any("weights" in attack.needs for attack in chosen) else None
+    has = {"query": query, "model": held, "prediction_options": prediction_options, "seed": seed}
     inputs = member_x, nonmember_x
     access = Access(members, nonmembers, inputs=inputs, population=split.reference, **has)
     if any("shadows" in attack.needs for attack in chosen):
@@ -100,7 +100,7 @@ def evaluate(model, split, *, attacks="standard", shadows=None, reference=None, 
     if not _wants_reference(reference, model, split):
         return report
     x, y = split.reference
-    suspects = signals.read_answers(ask(x), y, **read, side="reference")
+    suspects = signals.read_answers(query(x), y, **prediction_options, side="reference")
     others = access.nonmembers, access.inputs[1]  # canaries are not among them
     access = Access(suspects, others[0], inputs=(x, others[1]), **has)
     able = [attack for attack in chosen if all(access.has(need) for need in attack.needs)]
@@ -195,7 +195,7 @@ def _shadow_models(shadows, records, labels, members, seed):
     if not hasattr(shadows, "train") or not hasattr(shadows, "count"):
         raise TypeError(
             "shadows must be an mpreg.ShadowFleet, ShadowTraining or ShadowModels. "
-            f"Received: {brief(shadows)}"
+            f"Received: {short_repr(shadows)}"
         )
     # A model that leaves a record out leaves its copies out.
     groups = join_groups(records)
@@ -208,7 +208,7 @@ def _shadow_models(shadows, records, labels, members, seed):
 def _check_shadows(shadows, records):
     if not isinstance(shadows, ShadowModels):
         raise TypeError(
-            f"shadows must be mpreg.ShadowModels: predictions cannot be trained on. Received: {brief(shadows)}"
+            f"shadows must be mpreg.ShadowModels: predictions cannot be trained on. Received: {short_repr(shadows)}"
         )
     if shadows.membership.shape[1] != records:
         raise ValueError(

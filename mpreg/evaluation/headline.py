@@ -12,7 +12,7 @@ ROOM = 1.1
 WIDENED = ("accuracy", "recall", "auc")
 
 
-def headline(found, *, learns, tried):
+def strongest_accuracy(found, *, learns, tried):
     """An attack's accuracy, with limits that hold for all attacks tried (Bonferroni): it was picked by looking.
 
     Args:

@@ -1,7 +1,7 @@
 """What somebody holds who has a model's file."""
 
 
-def held_classifier(model):
+def undefended_classifier(model):
     """The Keras classifier of a model or of a wrapper, without output defences; None where there is none to be held."""
     if not hasattr(model, "predict_on_batch") or hasattr(model, "predict_proba"):
         return None

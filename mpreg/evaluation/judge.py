@@ -10,7 +10,7 @@ from mpreg.attacks import NEEDS, cross_fit_each
 from mpreg.attacks.access import level_of
 from mpreg.attacks.crossfit import WIDENING
 from mpreg.data import distinct_rows
-from mpreg.evaluation.headline import CONFIDENCE, WIDENED, headline
+from mpreg.evaluation.headline import CONFIDENCE, WIDENED, strongest_accuracy
 from mpreg.evaluation.report import PrivacyReport
 from mpreg.evaluation.result import AttackResult
 from mpreg.metrics import Estimate
@@ -45,7 +45,7 @@ def judge(access, attacks, *, named, notes=()):
         train_accuracy=_accuracy(members, access.groups[0]),
         test_accuracy=_accuracy(nonmembers, access.groups[1]),
         attacks=results,
-        attack_accuracy=headline(
+        attack_accuracy=strongest_accuracy(
             results[strongest].distinct, learns=results[strongest].learns, tried=len(results)
         ),
         strongest_attack=strongest,
@@ -96,7 +96,7 @@ def _copies(access):
 
 
 def _result(attack, verdicts, groups):
-    distinct = verdicts.of(*map(distinct_rows, groups))
+    distinct = verdicts.subset(*map(distinct_rows, groups))
     member_scores, nonmember_scores = distinct.member_scores, distinct.nonmember_scores
     found = metrics.estimates(
         member_scores,

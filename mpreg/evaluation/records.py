@@ -69,7 +69,7 @@ class ClassLeakage:
         }
 
 
-def surest(attacks):
+def best_at_low_fpr(attacks):
     """The name of the attack that ranks members best where few non-members are accused: it tells who is exposed.
 
     That of the highest mean TPR up to an FPR of 1 %, of equals that of the highest AUC. An attack may be right most

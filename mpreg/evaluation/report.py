@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mpreg._deprecated import RenamedAttribute
 from mpreg._files import write_json
 from mpreg._validate import check_count
 from mpreg.evaluation import records
@@ -59,6 +60,8 @@ class PrivacyReport:
     canaries: CanaryFigures | None = field(default=None, repr=False)
     member_rows: np.ndarray | None = field(default=None, repr=False)
 
+    surest = RenamedAttribute("best_at_low_fpr")
+
     @property
     def generalization_gap(self):
         """Training accuracy minus test accuracy."""
@@ -80,21 +83,21 @@ class PrivacyReport:
         return {name: (found.member_scores, found.nonmember_scores) for name, found in self.attacks.items()}
 
     @cached_property
-    def surest(self):
+    def best_at_low_fpr(self):
         """The `AttackResult` that tells who is exposed: of the attack that ranks best at low false positive rates."""
-        return self.attacks[records.surest(self.attacks)]
+        return self.attacks[records.best_at_low_fpr(self.attacks)]
 
     @cached_property
     def member_risk(self):
-        """The `MemberRisk` of the surest attack: for each record the probability that it is a member."""
-        return member_risk(self.surest, seed=self.seed)
+        """The `MemberRisk` of that attack: for each record the probability that it is a member."""
+        return member_risk(self.best_at_low_fpr, seed=self.seed)
 
     def most_vulnerable(self, count=10, *, attack=None):
         """The members that an attack is surest of, as `VulnerableRecord`s, surest first.
 
         Args:
             count: how many, at least 1.
-            attack: name of the attack; None takes the surest, which ranks best at low false positive rates.
+            attack: name of the attack; None takes `best_at_low_fpr`.
 
         Raises:
             ValueError: `count` below 1, or an unknown attack.
@@ -106,8 +109,8 @@ class PrivacyReport:
         ```
         """
         check_count("count", count, 1)
-        result = self.surest if attack is None else self._attack(attack)
-        risk = self.member_risk if result is self.surest else member_risk(result, seed=self.seed)
+        result = self.best_at_low_fpr if attack is None else self._attack(attack)
+        risk = self.member_risk if result is self.best_at_low_fpr else member_risk(result, seed=self.seed)
         found = records.most_vulnerable(result, self.member_labels, risk.members, count)
         if self.member_rows is None:
             return found

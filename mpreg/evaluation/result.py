@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mpreg.attacks.crossfit import Verdicts
+from mpreg.attacks.crossfit import AttackScores
 from mpreg.data import distinct_rows
 from mpreg.metrics import Estimate
 from mpreg.metrics.shapes import roc_shape
@@ -58,11 +58,11 @@ class AttackResult:
 
     @cached_property
     def distinct(self):
-        """Scores and decisions with one row a record, `Verdicts`: what the rates are of."""
-        verdicts = Verdicts(
+        """Scores and decisions with one row a record, `AttackScores`: what the rates are of."""
+        verdicts = AttackScores(
             self.member_scores, self.nonmember_scores, self.member_decisions, self.nonmember_decisions
         )
-        return verdicts if self.groups is None else verdicts.of(*map(distinct_rows, self.groups))
+        return verdicts if self.groups is None else verdicts.subset(*map(distinct_rows, self.groups))
 
     def figures(self):
         """JSON-ready figures, without the scores of single records."""

@@ -13,7 +13,7 @@ from mpreg.data.duplicates import digest_records
 from mpreg.federated.alignment import _from_logits
 from mpreg.federated.federation import Server
 
-LEAST_LOSS = 1e-7  # what float32 tells from none
+MIN_LOSS = 1e-7  # what float32 tells from none
 
 
 class GradientAscent(Server):
@@ -64,7 +64,7 @@ class GradientAscent(Server):
     @property
     def rebounds(self):
         """By what factor each record's loss fell in the participant's training, its logarithm, (rounds, records)."""
-        raised, lowered = (np.log(np.maximum(losses, LEAST_LOSS)) for losses in (self.raised, self.lowered))
+        raised, lowered = (np.log(np.maximum(losses, MIN_LOSS)) for losses in (self.raised, self.lowered))
         return raised - lowered
 
     def curves(self, members):

@@ -130,7 +130,7 @@ class _Products:
 
 
 def _from_logits(model, x):
-    from mpreg.classifiers.kind import told_by_last_layer
+    from mpreg.classifiers.kind import logits_by_last_layer
 
-    told = told_by_last_layer(model)
+    told = logits_by_last_layer(model)
     return signals.are_logits([signals.predict(model, x)]) if told is None else told

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from mpreg._validate import brief
+from mpreg._validate import short_repr
 from mpreg.data import check_pair, flatten, label_indices, map_arrays
 from mpreg.fleet.optimizer import refuse_unsupported
 
@@ -56,7 +56,7 @@ def check_membership(membership, n, records):
 def check_model(model, y):
     """A model that `build_fn` has returned, beside the labels it will be trained on."""
     if not isinstance(model, keras.Model):
-        raise TypeError(f"build_fn must return a Keras model. Received: {brief(model)}")
+        raise TypeError(f"build_fn must return a Keras model. Received: {short_repr(model)}")
     if not model.compiled or model.optimizer is None or model.loss is None:
         raise ValueError(
             "build_fn must return a compiled model: its optimizer and its loss train the replicas. Call "
@@ -93,5 +93,5 @@ def check_replica(model, last, first):
     if shapes != expected:
         raise ValueError(
             "build_fn must build models of the same shapes each time. Received: variables of shapes "
-            f"{brief(shapes)} after {brief(expected)}"
+            f"{short_repr(shapes)} after {short_repr(expected)}"
         )

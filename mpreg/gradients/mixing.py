@@ -35,7 +35,7 @@ class MixingCheck:
         with tf.init_scope():
             self.seen = tf.Variable(0, dtype=tf.int64, trainable=False, name="batches_seen")
 
-    def look_again(self):
+    def check_again(self):
         """Has the next batch looked at."""
         self.seen.assign((self.seen + EVERY - 1) // EVERY * EVERY)
 

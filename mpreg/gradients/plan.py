@@ -55,10 +55,10 @@ class ClippingPlan:
         self.seeds, self.left_out = list(seeds), 0
         self._mixing = None if whole else MixingCheck(target, steps, training=not self.seeds)
 
-    def look_again(self):
+    def check_again(self):
         """Has the next batch looked at, whatever came before."""
         if self._mixing is not None:
-            self._mixing.look_again()
+            self._mixing.check_again()
 
     def checked(self, x):
         """Records as they are; now and then they are looked at first, and the step ends with an error if they mix."""

@@ -2,7 +2,7 @@
 
 import contextlib
 
-from mpreg._validate import brief
+from mpreg._validate import short_repr
 from mpreg.data import flatten
 
 
@@ -63,7 +63,7 @@ def _find(model, numbered, entry, option):
         return numbered[entry - 1 if entry > 0 else entry]
     raise ValueError(
         f"{option} must hold names of layers, or numbers from 1 to {len(numbered)} (-1 is the last). "
-        f"Received: {brief(entry)}. Layers: {_listed(numbered)}"
+        f"Received: {short_repr(entry)}. Layers: {_listed(numbered)}"
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mpreg._validate import brief
+from mpreg._validate import short_repr
 from mpreg.data import MembershipSplit, label_indices, pool
 from mpreg.data.duplicates import digest_records
 from mpreg.internals.reading import read_signals
@@ -34,7 +34,7 @@ class OtherModel:
         if not pair or not hasattr(given[0], "predict_on_batch") or not isinstance(given[1], MembershipSplit):
             raise ValueError(
                 "other must be a pair of a Keras model and the mpreg.MembershipSplit that tells its members from its "
-                f"non-members. Received: {brief(given)}"
+                f"non-members. Received: {short_repr(given)}"
             )
         return cls(*given)
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from mpreg import signals
-from mpreg.classifiers.kind import told_by_last_layer
+from mpreg.classifiers.kind import logits_by_last_layer
 from mpreg.data import map_arrays
 from mpreg.internals.layers import layers_to_read, layers_with_weights, noted_outputs
 
 LOWEST = -30.0  # of log-probabilities: an attacker gains nothing below it
 AT_ONCE = 2**24  # numbers of gradients that are written out at a time: 64 MiB
-LEAST_NORM = 1e-30  # of a gradient, before its logarithm
-MOST_RECORDS = 256  # at a time
+MIN_NORM = 1e-30  # of a gradient, before its logarithm
+MAX_RECORDS = 256  # at a time
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def read_signals(model, x, labels, choice, *, classes, from_logits=None, snapsho
         ValueError: layers that are not there, or a model whose gradients of single records cannot be told apart.
     """
     if from_logits is None:
-        from_logits = told_by_last_layer(model)
+        from_logits = logits_by_last_layer(model)
     if from_logits is None:
         from_logits = signals.are_logits([signals.predict(model, x)])
     layers = layers_to_read(model, choice.layers)
@@ -98,7 +98,7 @@ def read_signals(model, x, labels, choice, *, classes, from_logits=None, snapsho
     written = sum(
         int(np.prod(variable.shape)) for layer in weighted for variable in layer.trainable_variables
     )
-    rows = int(np.clip(AT_ONCE // max(1, written), 1, MOST_RECORDS))
+    rows = int(np.clip(AT_ONCE // max(1, written), 1, MAX_RECORDS))
     if snapshots is None:
         values = _read(passes, x, labels, rows)
     else:
@@ -207,7 +207,7 @@ def _backward(model, x, layers, choice, from_logits):
 
     def run(x, labels):
         _, gradients, norms = each(x, labels, loss)
-        gradients, found = iter(gradients), {"gradient sizes": tf.math.log(norms + LEAST_NORM)}
+        gradients, found = iter(gradients), {"gradient sizes": tf.math.log(norms + MIN_NORM)}
         for layer in layers:
             for variable in layer.trainable_variables:
                 flat = tf.reshape(tf.cast(next(gradients), tf.float32), (-1, int(np.prod(variable.shape))))

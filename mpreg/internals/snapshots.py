@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mpreg._files import write_all
-from mpreg._validate import brief
+from mpreg._validate import short_repr
 
 PATTERN = "epoch-*.npz"
 
@@ -111,6 +111,6 @@ def check_snapshots(snapshots):
     if found is not None and not isinstance(found, Snapshots):
         raise ValueError(
             "snapshots must be those of an mpreg.callbacks.SnapshotRecorder, or mpreg.internals.Snapshots. "
-            f"Received: {brief(snapshots)}"
+            f"Received: {short_repr(snapshots)}"
         )
     return found

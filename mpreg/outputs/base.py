@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from mpreg._validate import brief
+from mpreg._validate import short_repr
 from mpreg.classifiers.floors import ROUNDING
 
 COARSE_MARK = "_mpreg_coarse"  # on an eager tensor: rows that a defence has truncated or rounded
@@ -83,7 +83,7 @@ def _as_rows(inputs):
     array = np.asarray(inputs)
     if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
         raise ValueError(
-            f"an output defence takes class probabilities, (n, classes). Received: {brief(inputs)}"
+            f"an output defence takes class probabilities, (n, classes). Received: {short_repr(inputs)}"
         )
     return array.astype("float32")
 
@@ -105,7 +105,7 @@ def _check_probabilities(array, *, coarse=False):
     if len(bad):
         raise ValueError(
             f"probabilities must lie in [0, 1]. {len(bad)} rows do not, the first is row {bad[0]}: "
-            f"{brief(array[bad[0]])}. Turn logits into probabilities first, with keras.ops.softmax"
+            f"{short_repr(array[bad[0]])}. Turn logits into probabilities first, with keras.ops.softmax"
         )
     bad = np.flatnonzero(np.abs(array.sum(axis=1) - 1.0) > ROUNDING)
     if len(bad) and not coarse:

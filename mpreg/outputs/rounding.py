@@ -6,7 +6,7 @@ from keras import ops
 from mpreg._validate import check_count
 from mpreg.outputs.base import OutputDefence, highest, keep_label
 
-MOST_DIGITS = 7  # float32 holds no more
+MAX_DIGITS = 7  # float32 holds no more
 
 
 @keras.saving.register_keras_serializable("mpreg")
@@ -38,8 +38,8 @@ class Rounding(OutputDefence):
     def __init__(self, digits, **kwargs):
         super().__init__(**kwargs)
         check_count("digits", digits, 0)
-        if digits > MOST_DIGITS:
-            raise ValueError(f"digits must be at most {MOST_DIGITS}. Received: digits={digits}")
+        if digits > MAX_DIGITS:
+            raise ValueError(f"digits must be at most {MAX_DIGITS}. Received: digits={digits}")
         self.digits = int(digits)
 
     def call(self, inputs):

@@ -198,7 +198,7 @@ class DPSGD(Accounted):
         divisor = 1.0 if losses.loss_reduction(self.loss) == "sum" else expected
         totals, answers, below = batch.clipped(divisor)
         loss_of = functools.partial(losses.batch_loss, self)
-        with tf.control_dependencies(self._preparation.loss_look.at(loss_of, y, answers)):
+        with tf.control_dependencies(self._preparation.loss_check.at(loss_of, y, answers)):
             totals = [tf.identity(total) for total in totals]
         shares = [below / expected] if self._clip_rule.extra_noise else []
         gradients = self._noised(totals, shares, divisor, expected, number)
@@ -255,7 +255,7 @@ class DPSGD(Accounted):
             self.budget.warn(self.privacy_history(), self.noise_multiplier, steps)
         if isinstance(x, tf.data.Dataset) and "shuffle" not in bound:
             kwargs["shuffle"] = False  # Keras warns that it cannot
-        self._preparation.look_again()
+        self._preparation.check_again()
         with self.ledger.drawn(drawn):
             self._noise.rekey()
             return super().fit(x, y, *args, **kwargs)

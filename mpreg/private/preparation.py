@@ -10,7 +10,7 @@ from mpreg.gradients.mapped import answer_specs
 from mpreg.gradients.plan import make_plan
 from mpreg.private import guards, losses
 from mpreg.private.augmentations import try_augment
-from mpreg.private.loss_look import LossLook
+from mpreg.private.loss_check import LossCheck
 
 
 class Preparation:
@@ -25,7 +25,7 @@ class Preparation:
     """
 
     def __init__(self, model):
-        self.plan, self.loss_look = None, LossLook()
+        self.plan, self.loss_check = None, LossCheck()
         self._seen = _structure(model)
         self._checked = None
         self._traces = {}
@@ -50,11 +50,11 @@ class Preparation:
         self._checked = None
         self._traces.clear()
 
-    def look_again(self):
+    def check_again(self):
         """Has the next batch looked at: whether its records keep apart in layers and loss."""
-        self.loss_look.look_again()
+        self.loss_check.check_again()
         if self.plan is not None:
-            self.plan.look_again()
+            self.plan.check_again()
 
     def trace(self, key, make):
         """The train function under a key, made by a function without arguments where there is none."""
@@ -89,7 +89,7 @@ class Preparation:
         tried = model.loss, [(part.dtype, part.shape[1:]) for part in keras.tree.flatten(y)]
         if self._checked is None or self._checked[0] is not tried[0] or self._checked[1] != tried[1]:
             _eagerly(losses.check_loss, model, y, answer_specs(model.target_model, x, 3))
-            self.loss_look.look_again()
+            self.loss_check.check_again()
             if model.augment is not None:
                 _eagerly(try_augment, model.augment, _batch_spec(model.target_model, x))
             self._checked = tried

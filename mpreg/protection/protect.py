@@ -17,12 +17,12 @@ from mpreg.datasets import Dataset
 from mpreg.progress import progress_bar
 from mpreg.protection.goal import Goal
 from mpreg.protection.search import climb
-from mpreg.protection.trials import FIRST_SEED, LEAST_SHADOWS, MOST_SHADOWS, Job
+from mpreg.protection.trials import FIRST_SEED, MAX_SHADOWS, MIN_SHADOWS, Job
 from mpreg.protection.writing import CARD, write
 from mpreg.recipes.studies.shadows import KeptShadows
 from mpreg.recipes.writing import console
 
-LEAST_REFERENCE = 20  # records, of which half are chosen by
+MIN_REFERENCE = 20  # records, of which half are chosen by
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -90,10 +90,10 @@ class Protected:
         if self.adaptive:
             lines.append(f"The attacker trained {self.adaptive} shadow models with the same defence.")
         else:
-            enough = search.spent + (1 + LEAST_SHADOWS) * search.cost(taken)
+            enough = search.spent + (1 + MIN_SHADOWS) * search.cost(taken)
             lines.append(
                 "It was NOT attacked by shadow models trained with the same defence, which may show far more: the "
-                f"budget of {self.goal.budget:g}x had no room for {LEAST_SHADOWS}; {enough:.0f}x has."
+                f"budget of {self.goal.budget:g}x had no room for {MIN_SHADOWS}; {enough:.0f}x has."
             )
         if search.skipped:
             lines.append(f"The budget had no room to try {', '.join(dict.fromkeys(search.skipped))}.")
@@ -158,9 +158,9 @@ def run(job, goal, out, *, rebuild=()):
         out: the folder.
         rebuild: lines of the script that make `setting`, `data` and `split` again.
     """
-    if job.split.reference is None or len(job.split.reference[1]) < LEAST_REFERENCE:
+    if job.split.reference is None or len(job.split.reference[1]) < MIN_REFERENCE:
         raise ValueError(
-            f"strengths are chosen on halves of the reference records: the split must have at least {LEAST_REFERENCE}"
+            f"strengths are chosen on halves of the reference records: the split must have at least {MIN_REFERENCE}"
         )
     check_as_written(out, [CARD])
     began = time.perf_counter()
@@ -198,8 +198,8 @@ def _tell(search, advance):
 def _affordable(search):
     """How many shadow models the rest of the budget trains, 0 where too few."""
     left = search.goal.budget - search.spent - 1 - search.cost(search.taken)
-    count = min(MOST_SHADOWS, int(left / max(search.cost(search.taken), 1e-9)))
-    return count if count >= LEAST_SHADOWS else 0
+    count = min(MAX_SHADOWS, int(left / max(search.cost(search.taken), 1e-9)))
+    return count if count >= MIN_SHADOWS else 0
 
 
 def _attacked(job, model, taken, count, *, told):

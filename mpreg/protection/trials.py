@@ -10,7 +10,7 @@ from mpreg.catalogue.setting import validation_part
 from mpreg.recipes.studies.frontier import Point
 from mpreg.recipes.studies.kept import keep, read_kept
 
-LEAST_SHADOWS, MOST_SHADOWS = 4, 16
+MIN_SHADOWS, MAX_SHADOWS = 4, 16
 FIRST_SEED = 9_000  # of shadow models, far from the target's own
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mpreg._validate import brief
+from mpreg._validate import short_repr
 from mpreg.metrics import Estimate
 
 REPORT = "mpreg.report/1"
@@ -14,7 +14,7 @@ class Part(dict):
     """An object of a document; a name that it lacks is told, where a plain dict would say nothing but the name."""
 
     def __missing__(self, name):
-        raise ValueError(f"the document lacks {name!r} where it holds {brief(list(self))}")
+        raise ValueError(f"the document lacks {name!r} where it holds {short_repr(list(self))}")
 
 
 def read(subject):
@@ -33,11 +33,11 @@ def read(subject):
     """
     document = subject.to_dict() if hasattr(subject, "to_dict") else subject
     if not isinstance(document, dict):
-        raise ValueError(f"a page needs a PrivacyReport or a Comparison. Received: {brief(subject)}")
+        raise ValueError(f"a page needs a PrivacyReport or a Comparison. Received: {short_repr(subject)}")
     if document.get("schema") not in (REPORT, COMPARISON, AUDIT):
         raise ValueError(
             f"a document must be of the schema {REPORT}, {COMPARISON} or {AUDIT}. "
-            f"Received: schema={brief(document.get('schema'))}"
+            f"Received: schema={short_repr(document.get('schema'))}"
         )
     return _read(document)
 
@@ -114,7 +114,9 @@ def checked_names(names, classes):
         return [f"class {label}" for label in range(classes)]
     names = [str(name) for name in names]
     if len(names) < classes:
-        raise ValueError(f"there must be a name for each of the {classes} classes. Received: {brief(names)}")
+        raise ValueError(
+            f"there must be a name for each of the {classes} classes. Received: {short_repr(names)}"
+        )
     return names
 
 

@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from mpreg._deprecated import RenamedAttribute
+
 BLOCK = 1024  # records that a signal is computed for at a time
 
 
@@ -42,12 +44,14 @@ class Answers:
         """Log-probability of each record's label, (n,)."""
         return _read_only(self.log_probabilities[np.arange(len(self)), self.labels])
 
-    def know(self, signal):
+    know = RenamedAttribute("compute")
+
+    def compute(self, signal):
         """The values of a signal, a function of `Answers` decorated with `per_record`."""
         if signal not in self._known:
             if len(self) > BLOCK:
                 with ThreadPoolExecutor() as pool:  # NumPy lets others run while it computes
-                    values = np.concatenate(list(pool.map(lambda block: block.know(signal), self._blocks)))
+                    values = np.concatenate(list(pool.map(lambda block: block.compute(signal), self._blocks)))
             else:
                 values = signal(self)
             self._known[signal] = _read_only(values)
@@ -78,9 +82,9 @@ class _Part(Answers):
     def log_probabilities(self):
         return _read_only(self._whole.log_probabilities[self._rows])
 
-    def know(self, signal):
+    def compute(self, signal):
         if signal not in self._known:
-            self._known[signal] = _read_only(self._whole.know(signal)[self._rows])
+            self._known[signal] = _read_only(self._whole.compute(signal)[self._rows])
         return self._known[signal]
 
 
@@ -97,7 +101,7 @@ def per_record(signal):
 
     @functools.wraps(signal)
     def known(answers):
-        return answers.know(signal)
+        return answers.compute(signal)
 
     return known
 

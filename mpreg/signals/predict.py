@@ -5,7 +5,7 @@ import logging
 
 import numpy as np
 
-from mpreg._validate import brief
+from mpreg._validate import short_repr
 from mpreg.classifiers.arrays import only_output
 from mpreg.data import map_arrays, text_as_tensor
 
@@ -71,7 +71,9 @@ def _in_class_order(answers, seen, classes):
             f"Received: shape {answers.shape} for classes of shape {seen.shape}"
         )
     if seen.dtype.kind not in "biuf" or (seen < 0).any() or (seen != np.floor(seen)).any():
-        raise ValueError(f"the model's classes must be class indices 0, 1, 2, ... Received: {brief(seen)}")
+        raise ValueError(
+            f"the model's classes must be class indices 0, 1, 2, ... Received: {short_repr(seen)}"
+        )
     columns = np.zeros((len(answers), max(int(seen.max()) + 1, classes, 2)))
     columns[:, seen.astype(np.int64)] = answers
     return columns

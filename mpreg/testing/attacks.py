@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mpreg._validate import brief
+from mpreg._validate import short_repr
 from mpreg.attacks import NEEDS, Access, Attack, ShadowModels, cross_fit, draw_membership
 from mpreg.attacks.base import PreparedAttack
 from mpreg.evaluation.evaluate import evaluate_predictions
@@ -17,8 +17,8 @@ from mpreg.testing.promises import check_promises, expect
 
 SIDE = 100  # members, and as many non-members
 SHADOWS = 8
-LEAST_AUC = 0.65  # where a model leaks nearly all
-MOST_CHANCE = 0.15  # by how much chance may move an accuracy from .5, with so few records
+MIN_AUC = 0.65  # where a model leaks nearly all
+MAX_CHANCE = 0.15  # by how much chance may move an accuracy from .5, with so few records
 
 
 def check_attack(make):
@@ -42,7 +42,7 @@ def check_attack(make):
     """
     made = make()
     if not isinstance(made, Attack):
-        raise TypeError(f"make must return an mpreg.attacks.Attack. Received: {brief(made)}")
+        raise TypeError(f"make must return an mpreg.attacks.Attack. Received: {short_repr(made)}")
     check_promises(type(made).__name__, PROMISES, Case(make))
 
 
@@ -61,7 +61,7 @@ class Case:
         sides = [(target(x[side]), y[side]) for side in (own, ~own)]
         has = {
             "inputs": (x[own], x[~own]) if "records" in needs else None,
-            "ask": target if "model" in needs else None,
+            "query": target if "model" in needs else None,
             "population": records(SIDE, seed=1) if "population" in needs else None,
             "shadows": shadow_models(x, y) if "shadows" in needs else None,
         }
@@ -82,7 +82,7 @@ def shadow_models(x, y):
         membership,
         np.stack([model(x) for model in models]),
         y,
-        ask=lambda asked: np.stack([model(asked) for model in models]),
+        query=lambda x: np.stack([model(x) for model in models]),
         from_logits=False,
     )
 
@@ -114,7 +114,7 @@ def it_gives_members_the_higher_scores(case):
     """Where a model remembers its members, they get the higher scores and are told from others."""
     found = case.verdicts(case.access())
     area = float(auc(found.member_scores, found.nonmember_scores))
-    expect(area >= LEAST_AUC, f"the area under its ROC curve is {area:.2f}")
+    expect(area >= MIN_AUC, f"the area under its ROC curve is {area:.2f}")
     accuracy = float(balanced_accuracy(found.member_decisions, found.nonmember_decisions))
     expect(accuracy > 0.5, f"its accuracy is {accuracy:.2f}")
 
@@ -123,7 +123,7 @@ def it_finds_nothing_where_nothing_is(case):
     """Where a model gives every record the same answer, it has no advantage."""
     found = case.verdicts(case.access(Guess))
     accuracy = float(balanced_accuracy(found.member_decisions, found.nonmember_decisions))
-    expect(abs(accuracy - 0.5) <= MOST_CHANCE, f"its accuracy is {accuracy:.2f}")
+    expect(abs(accuracy - 0.5) <= MAX_CHANCE, f"its accuracy is {accuracy:.2f}")
 
 
 def it_stands_sure_answers(case):

@@ -1,6 +1,6 @@
 """`check_defence`: training defences and output defences."""
 
-from mpreg._validate import brief
+from mpreg._validate import short_repr
 from mpreg.outputs import OutputDefence
 from mpreg.testing import outputs, training
 from mpreg.testing.material import classifier, records
@@ -42,7 +42,7 @@ def check_defence(make, *, at_zero=None):
     else:
         raise TypeError(
             "make must return a training defence (an mpreg.training.TrainingDefence) or an output defence (an "
-            f"mpreg.outputs.OutputDefence). Received: {brief(made)}"
+            f"mpreg.outputs.OutputDefence). Received: {short_repr(made)}"
         )
     promises = [*room.PROMISES, *([room.at_zero_it_changes_nothing] if at_zero else [])]
     check_promises(type(made).__name__, promises, room.Case(make, at_zero))

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mpreg._validate import brief
+from mpreg._validate import short_repr
 from mpreg.classifiers.last_layer import loss_kind
 from mpreg.classifiers.tensors import count_classes
 from mpreg.data import label_indices
@@ -33,7 +33,7 @@ def pack_labels(teacher_probabilities, y, classes):
     if len(wrong):
         raise ValueError(
             f"teacher_probabilities must be at least 0 and sum to 1. {len(wrong)} rows do not, the first is row "
-            f"{wrong[0]}: {brief(teacher[wrong[0]])}"
+            f"{wrong[0]}: {short_repr(teacher[wrong[0]])}"
         )
     labels = label_indices(y, classes=classes)
     if len(labels) != len(teacher):

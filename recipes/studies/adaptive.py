@@ -20,7 +20,7 @@ from mpreg.recipes.studies.shadows import KeptModels, KeptShadows
 
 SUITES = ("adaptive", "standard")
 SHADOWS = 16
-MOST_CANARIES = 500  # a side, where nothing else is asked for
+MAX_CANARIES = 500  # a side, where nothing else is asked for
 SHARE = 10  # one member in so many becomes a canary, where nothing else is asked for
 FIRST_SEED = 7_000  # of shadow models, far from the targets' own
 STANDARD_ONLY = (
@@ -82,7 +82,7 @@ def _on_canaries(judge, split, attacks, shadows):
     sides = [take(side, own) for side, own in zip((split.members, split.nonmembers), rows, strict=True)]
     alone = mpreg.MembershipSplit(sides[0], split.reference, sides[1], duplicates="allow")
     if shadows is not None:
-        shadows = shadows.of(np.concatenate([rows[0], len(split.members[1]) + rows[1]]))
+        shadows = shadows.subset(np.concatenate([rows[0], len(split.members[1]) + rows[1]]))
     found = judge(alone, attacks=attacks, shadows=shadows, reference=False)
     others = judge(split, attacks="fast", reference=False)
     return dataclasses.replace(others, canaries=CanaryFigures(split.canaries.kind, found))
@@ -163,7 +163,7 @@ def options_of(setting, *, attackers="adaptive", shadows=SHADOWS, canaries=None)
     if isinstance(shadows, bool) or not isinstance(shadows, int) or shadows < 2:
         raise ValueError(f"shadows must be a whole number, at least 2. Received: shadows={shadows!r}")
     if canaries is None:
-        count = min(setting.members // SHARE, MOST_CANARIES)
+        count = min(setting.members // SHARE, MAX_CANARIES)
         canaries = f"{KINDS[0]}:{count}" if count >= 2 else "none"
     if canaries == "none":
         return {"shadows": shadows, "canaries": ""}

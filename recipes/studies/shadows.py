@@ -71,7 +71,7 @@ class KeptShadows:
             membership,
             answers[:, : len(y)],
             y,
-            ask=_Remembered(np.concatenate(digests), answers),
+            query=_Remembered(np.concatenate(digests), answers),
             coarse=any(bool(found["coarse"]) for found in kept),
             seconds=sum(float(found["seconds"]) for found in kept),
             how="one by one, with the same defence",

@@ -9,7 +9,7 @@ from mpreg.attacks.access import Access
 from mpreg.attacks.crossfit import cross_fit
 from mpreg.attacks.gap import GapAttack
 from mpreg.attacks.label_only import LabelOnlyAttack
-from mpreg.data.augmentations import BitFlips, GaussianNoise, ShiftsAndFlips, usual_augmentation
+from mpreg.data.augmentations import BitFlips, GaussianNoise, ShiftsAndFlips, default_augmentation
 from mpreg.signals import read_both
 
 
@@ -30,7 +30,7 @@ def memory(x, y, *, classes=3):
 def access_to(ask, x, y, members, *, read=None):
     read = read or {"from_logits": True}
     answers = read_both((ask(x[:members]), y[:members]), (ask(x[members:]), y[members:]), **read)
-    return Access(*answers, inputs=(x[:members], x[members:]), ask=ask, read=read, seed=0)
+    return Access(*answers, inputs=(x[:members], x[members:]), query=ask, prediction_options=read, seed=0)
 
 
 def records(count=120, *, kind="continuous", seed=0):
@@ -254,7 +254,7 @@ class TestNoise:
     ("kind", "expected"), [("continuous", GaussianNoise), ("binary", BitFlips), ("images", ShiftsAndFlips)]
 )
 def test_the_usual_augmentation_suits_the_records(kind, expected):
-    assert isinstance(usual_augmentation(records(8, kind=kind)[0]), expected)
+    assert isinstance(default_augmentation(records(8, kind=kind)[0]), expected)
 
 
 def test_correctness_is_that_of_the_signals():

@@ -8,8 +8,8 @@ from mpreg import metrics, signals
 from mpreg.attacks.access import Access
 from mpreg.attacks.crossfit import cross_fit
 from mpreg.attacks.instance_threshold import InstanceThresholdAttack
-from mpreg.attacks.likelihood_ratio import FEW, LEAST_SPREAD, LikelihoodRatioAttack
-from mpreg.attacks.relative import SHARES, TEMPERATURES, TRIED_ON, USUAL_SHARE, RelativeAttack
+from mpreg.attacks.likelihood_ratio import FEW, MIN_STD, LikelihoodRatioAttack
+from mpreg.attacks.relative import DEFAULT_SHARE, SHARES, TEMPERATURES, TRIED_ON, RelativeAttack
 from mpreg.attacks.shadow.training import draw_membership
 from mpreg.attacks.threshold import ThresholdAttack
 from mpreg.signals import read_answers
@@ -35,8 +35,8 @@ def answers_of(confidences, labels):
 class Shadows:
     """Shadow models that answer with given confidences, to the pool and to what they are asked."""
 
-    def __init__(self, membership, confidences, labels, *, ask=None):
-        self.membership, self._confidences, self._labels, self._ask = membership, confidences, labels, ask
+    def __init__(self, membership, confidences, labels, *, query=None):
+        self.membership, self._confidences, self._labels, self._query = membership, confidences, labels, query
 
     def __len__(self):
         return len(self.membership)
@@ -45,11 +45,11 @@ class Shadows:
         return answers_of(self._confidences[model], self._labels)
 
     @property
-    def can_be_asked(self):
-        return self._ask is not None
+    def can_be_queried(self):
+        return self._query is not None
 
-    def ask(self, x, labels):
-        for confidences in self._ask(x):
+    def query(self, x, labels):
+        for confidences in self._query(x):
             yield answers_of(confidences, labels)
 
 
@@ -93,9 +93,9 @@ class World:
         m = self.members
         given = {
             "inputs": (self.records[:m], self.records[m:]),
-            "ask": of_target,
+            "query": of_target,
             "shadows": Shadows(
-                self.membership, self.shadows[0], self.labels, ask=of_shadows if askable else None
+                self.membership, self.shadows[0], self.labels, query=of_shadows if askable else None
             ),
             "read": {"from_logits": True},
         }
@@ -233,7 +233,7 @@ class TestLikelihoodRatio:
         world.shadows[0] = np.where(world.membership, 2.0, 1.0)
         world.target[0] = 2.0
         scores = LikelihoodRatioAttack().score_all(world.access())
-        np.testing.assert_allclose(scores, 0.5 * LEAST_SPREAD**-2, rtol=1e-6)
+        np.testing.assert_allclose(scores, 0.5 * MIN_STD**-2, rtol=1e-6)
 
     def test_names_tell_the_variants_apart(self):
         options = [
@@ -324,7 +324,7 @@ class TestRelative:
         expected = RelativeAttack().score_all(world.access())
         for access in (
             world.access(population=population, askable=False),
-            world.access(population=population, ask=None),
+            world.access(population=population, query=None),
         ):
             np.testing.assert_array_equal(RelativeAttack().score_all(access), expected)
 
@@ -415,7 +415,7 @@ def naive_success(world, temperature, share, *, online=False):
 def naive_share(world, temperature=1.0):
     """The share with which the first models are attacked best by the others."""
     found = {share: naive_success(world, temperature, share) for share in SHARES}
-    return USUAL_SHARE if None in found.values() else max(found, key=found.get)
+    return DEFAULT_SHARE if None in found.values() else max(found, key=found.get)
 
 
 class TestInstanceThreshold:

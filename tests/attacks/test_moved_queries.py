@@ -43,7 +43,7 @@ def records():
 
 def access_to(ask, x, y, members):
     answers = read_both((ask(x[:members]), y[:members]), (ask(x[members:]), y[members:]))
-    return Access(*answers, inputs=(x[:members], x[members:]), ask=ask, seed=0)
+    return Access(*answers, inputs=(x[:members], x[members:]), query=ask, seed=0)
 
 
 def auc(scores, members):

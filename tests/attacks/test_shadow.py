@@ -206,12 +206,12 @@ class TestShadowAttack:
                 return np.full((len(x), 2), 0.5)
 
         found = access(shadow_models(models=4))
-        monkeypatch.setattr(shadow, "MOST_ANSWERS", 400)
+        monkeypatch.setattr(shadow, "MAX_ANSWERS", 400)
         ShadowAttack(Spy()).score_all(found)
         assert sum(seen) == 400
         drawn = ShadowAttack().score_all(found)
         np.testing.assert_array_equal(drawn, ShadowAttack().score_all(found))
-        monkeypatch.setattr(shadow, "MOST_ANSWERS", 4 * 180)
+        monkeypatch.setattr(shadow, "MAX_ANSWERS", 4 * 180)
         everything = ShadowAttack().score_all(found)
         assert (drawn != everything).any()
         assert np.corrcoef(drawn, everything)[0, 1] > 0.9

@@ -126,12 +126,12 @@ class TestShadowModels:
             return np.round(probabilities, 1)
 
         shadows = random_shadows()
-        served = shadows.through(halve)
+        served = shadows.with_outputs(halve)
         for index in range(len(shadows)):
             np.testing.assert_allclose(
                 served.answers(index).probabilities, np.round(shadows.predictions[index], 1), atol=1e-7
             )
-        assert served.membership is shadows.membership and not served.can_be_asked
+        assert served.membership is shadows.membership and not served.can_be_queried
 
     def test_logits_are_recognized_for_all_models_alike(self):
         shadows = random_shadows()
@@ -146,10 +146,10 @@ class TestShadowModels:
         shadows = mpreg.ShadowTraining(lambda x, y, seed: LogisticRegression().fit(x, y), count=3).train(
             x, y, membership=draw_membership(3, 90, 40)
         )
-        for answers, own in zip(shadows.ask(x[:7], y[:7]), shadows.predictions, strict=True):
+        for answers, own in zip(shadows.query(x[:7], y[:7]), shadows.predictions, strict=True):
             np.testing.assert_allclose(answers.probabilities, own[:7], rtol=1e-6)
         with pytest.raises(ValueError, match="cannot be queried"):
-            next(random_shadows().ask(x, y))
+            next(random_shadows().query(x, y))
 
 
 class TestTraining:
@@ -286,7 +286,7 @@ class TestEvaluate:
     def test_queries_are_counted(self, split):
         class Curious(Needs):
             def prepare(self, access):
-                access.ask(np.zeros((11, FEATURES), "float32"), np.zeros(11, int))
+                access.query(np.zeros((11, FEATURES), "float32"), np.zeros(11, int))
 
         model = LogisticRegression().fit(*split.members)
         report = mpreg.evaluate(model, split, attacks=[Curious("model")])

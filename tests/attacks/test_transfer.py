@@ -129,7 +129,7 @@ class TestRandomThreshold:
     def found(self, records, ask=None, **options):
         members, nonmembers = sides(**options)
         answers = read_both(members, nonmembers)
-        return Access(*answers, inputs=(records, records), ask=ask or self.target, seed=3)
+        return Access(*answers, inputs=(records, records), query=ask or self.target, seed=3)
 
     @pytest.mark.parametrize("percent", [0, 5, 10, 50, 100])
     def test_the_threshold_is_the_percentile_of_the_random_answers(self, percent):
@@ -200,7 +200,7 @@ GOOD = np.full((4, 3), 1 / 3)
         ),
         (
             lambda: RandomThresholdAttack().score_all(
-                Access(*read_both(*sides()), inputs=(np.array([["a"]]), np.array([["b"]])), ask=len)
+                Access(*read_both(*sides()), inputs=(np.array([["a"]]), np.array([["b"]])), query=len)
             ),
             "records must be one array of numbers",
         ),

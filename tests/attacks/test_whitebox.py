@@ -83,7 +83,7 @@ def test_reading_leaves_the_model_as_it_was_and_does_not_depend_on_the_batch(lea
     before = [w.copy() for w in model.get_weights()]
     choice = Choice(("first",), ("last",), sizes=True)
     whole = read_signals(model, x, y, choice, classes=CLASSES).values
-    monkeypatch.setattr("mpreg.internals.reading.MOST_RECORDS", 7)
+    monkeypatch.setattr("mpreg.internals.reading.MAX_RECORDS", 7)
     parts = read_signals(model, x, y, choice, classes=CLASSES).values
     for name, values in whole.items():
         np.testing.assert_allclose(parts[name], values, atol=1e-4, err_msg=name)

@@ -317,7 +317,7 @@ class TestFiles:
             found = dict(file)
         assert set(found) == set(documented("mpreg.member_scores/1"))
         assert found["schema"] == "mpreg.member_scores/1" and found["prior"] == 0.5
-        member, surest = found["is_member"], audit.report.surest
+        member, surest = found["is_member"], audit.report.best_at_low_fpr
         assert found["attack"] == surest.name and member.sum() == 60 and len(member) == 140
         np.testing.assert_array_equal(found["index"][member], np.arange(60))
         np.testing.assert_array_equal(found["score"][~member], surest.nonmember_scores)

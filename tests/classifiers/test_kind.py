@@ -7,7 +7,7 @@ from support import mlp
 
 import mpreg
 from mpreg.classifiers.arrays import only_output
-from mpreg.classifiers.kind import answers_are_logits, are_logits, told_by_last_layer, trains_on_logits
+from mpreg.classifiers.kind import answers_are_logits, are_logits, logits_by_last_layer, trains_on_logits
 
 BOTH = (answers_are_logits, trains_on_logits)
 PLAIN, OF_LOGITS = (keras.losses.SparseCategoricalCrossentropy(from_logits=which) for which in (False, True))
@@ -184,7 +184,7 @@ class TestOtherUnits:
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_the_last_layer_tells_where_it_can_be_read(name):
-    told = told_by_last_layer(MODELS[name]())
+    told = logits_by_last_layer(MODELS[name]())
     assert told is (False if name in CERTAIN else {"logits": True}.get(name))
 
 
@@ -194,7 +194,7 @@ def test_a_last_layer_that_leaves_answers_as_they_are_tells_nothing():
         mlp(activation="sigmoid"),
         object(),
     ):
-        assert told_by_last_layer(model) is None
+        assert logits_by_last_layer(model) is None
 
 
 def test_the_last_layer_decides_ahead_of_the_looks():

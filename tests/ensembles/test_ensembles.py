@@ -354,7 +354,7 @@ class TestDistillToReference:
                 {"num_reference": 31},
                 "num_reference must be at most the number of reference records, 30. Received: num_reference=31",
             ),
-            ({"num_reference": 0}, "surest must be a whole number, at least 1"),
+            ({"num_reference": 0}, "num_reference must be a whole number, at least 1"),
             ({"distill_epochs": 0}, "distill_epochs must be a whole number, at least 1"),
             ({"temperature": -1.0}, "temperature must be a number above 0"),
         ],

@@ -25,7 +25,7 @@ from mpreg import metrics
 from mpreg.metrics import epsilon
 
 SIMULATIONS = 400
-LEAST_COVERAGE = 0.917
+MIN_COVERAGE = 0.917
 
 ON_SCORES = {
     "roc": {},
@@ -169,7 +169,7 @@ class TestAuc:
     def test_interval_covers(self, shift, members, nonmembers):
         truth = stats.norm.cdf(shift / math.sqrt(2))
         sample = normal_sample(shift, members, nonmembers)
-        assert LEAST_COVERAGE <= coverage(metrics.auc_interval, truth, sample) <= 0.99
+        assert MIN_COVERAGE <= coverage(metrics.auc_interval, truth, sample) <= 0.99
 
 
 class TestAdvantage:
@@ -209,7 +209,7 @@ class TestAdvantage:
     def test_interval_covers(self, shift, members, nonmembers):
         truth = 2 * stats.norm.cdf(shift / 2) - 1
         sample = normal_sample(shift, members, nonmembers)
-        assert coverage(metrics.attack_advantage_interval, truth, sample) >= LEAST_COVERAGE
+        assert coverage(metrics.attack_advantage_interval, truth, sample) >= MIN_COVERAGE
 
     def test_band_covers_between_unequal_distributions(self):
         # The docstring's claim: the error of TPR - FPR stays inside the band at all thresholds at once.
@@ -222,7 +222,7 @@ class TestAdvantage:
             members, nonmembers = np.sort(rng.normal(1, 1, 100)), np.sort(rng.normal(0, 2, 300))
             found = np.searchsorted(nonmembers, grid) / 300 - np.searchsorted(members, grid) / 100
             inside += np.abs(found - truth).max() <= margin
-        assert inside / SIMULATIONS >= LEAST_COVERAGE
+        assert inside / SIMULATIONS >= MIN_COVERAGE
 
 
 class TestTprAtFpr:
@@ -428,9 +428,9 @@ class TestDecisions:
     @pytest.mark.parametrize("rates", [(0.5, 0.5), (0.7, 0.4), (0.98, 0.05), (0.05, 0.001)])
     def test_intervals_cover(self, rates):
         (tpr, fpr), sample = rates, self.sample(*rates, 80, 50)
-        assert coverage(metrics.balanced_accuracy_interval, (tpr + 1 - fpr) / 2, sample) >= LEAST_COVERAGE
+        assert coverage(metrics.balanced_accuracy_interval, (tpr + 1 - fpr) / 2, sample) >= MIN_COVERAGE
         assert coverage(metrics.precision_interval, tpr / (tpr + fpr), sample) >= 0.95
-        assert coverage(metrics.recall_interval, tpr, sample) >= LEAST_COVERAGE
+        assert coverage(metrics.recall_interval, tpr, sample) >= MIN_COVERAGE
 
     @pytest.mark.parametrize("name", ON_DECISIONS)
     def test_zeros_and_ones_pass_for_booleans(self, name):

@@ -19,7 +19,7 @@ from mpreg.metrics import Estimate
 from mpreg.protection import Goal, search, trials
 from mpreg.protection.goal import Rung
 from mpreg.protection.search import climb
-from mpreg.protection.trials import LEAST_SHADOWS, Trial, named
+from mpreg.protection.trials import MIN_SHADOWS, Trial, named
 from mpreg.recipes.studies.frontier import Point
 
 protect = importlib.import_module("mpreg.protection.protect")  # the package has the function under this name
@@ -149,13 +149,13 @@ class TestProtect:
         options = {"max_attack": 0.7, "max_loss": 0.2, "budget": 1000, "epochs": 12, "batch_size": 20}
         with pytest.MonkeyPatch.context() as patch:  # a short ladder, and few shadow models
             patch.setattr(search, "LADDER", (Rung("l2", (0.1,), 1.2),))
-            patch.setattr(protect, "MOST_SHADOWS", LEAST_SHADOWS)
+            patch.setattr(protect, "MAX_SHADOWS", MIN_SHADOWS)
             yield out, options, mpreg.protect(build, leaky_split(), out=out, **options)
 
     def test_the_winner_is_attacked_on_records_that_nothing_was_chosen_by(self, protected):
         _, _, found = protected
         assert found.search.taken.defence != "undefended"
-        assert len(found.report.nonmember_labels) == 100 and found.adaptive == LEAST_SHADOWS
+        assert len(found.report.nonmember_labels) == 100 and found.adaptive == MIN_SHADOWS
         assert any(result.key == "likelihood_ratio" for result in found.report.attacks.values())
         assert list(found.comparison.reports) == ["undefended", found.name]
 

@@ -88,7 +88,7 @@ class Presumptuous(PreparedAttack):
     name = "presumptuous"
 
     def score_all(self, access):
-        return signals.correctness(access.ask(access.records, access.labels))
+        return signals.correctness(access.query(access.records, access.labels))
 
 
 def promises_broken(make):

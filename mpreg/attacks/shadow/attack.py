@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from mpreg import signals
 from mpreg._deprecated import renamed_arguments
-from mpreg._validate import brief, check_count
+from mpreg._validate import check_count, short_repr
 from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
 from mpreg.attacks.shadow.models import ShadowModels
 from mpreg.classifiers.floors import LOWEST_READ
@@ -17,7 +17,7 @@ from mpreg.classifiers.floors import LOWEST_READ
 ENOUGH = 20  # answers of a class on either side, for a classifier of its own: as many as a leaf of its trees
 RANKED = 3  # other classes that a classifier of all classes reads
 TREES = {"max_iter": 40, "max_depth": 3, "max_bins": 64, "early_stopping": False}
-MOST_ANSWERS = 200_000  # of shadow models, to learn from: bounds the memory and time of the fits
+MAX_ANSWERS = 200_000  # of shadow models, to learn from: bounds the memory and time of the fits
 
 
 class ShadowAttack(PreparedAttack):
@@ -69,7 +69,7 @@ class ShadowAttack(PreparedAttack):
         if source is not None and not isinstance(source, ShadowModels):
             raise ValueError(
                 "source must be mpreg.ShadowModels of your own records, as the train method of ShadowFleet and "
-                f"ShadowTraining returns. Received: {brief(source)}"
+                f"ShadowTraining returns. Received: {short_repr(source)}"
             )
         self.classifier = as_classifier(classifier)
         self.source = source
@@ -86,14 +86,14 @@ class ShadowAttack(PreparedAttack):
                 f"the shadow models answer for {classes} classes, the target for {answers.classes}"
             )
         features, labels, membership = _known(shadows, access.seed)
-        learnt = ByClass(self.classifier, seed=access.seed).fit(features, labels, membership)
+        learnt = PerClassAttackModel(self.classifier, seed=access.seed).fit(features, labels, membership)
         return learnt.score(_features(answers), answers.labels)
 
     def __deepcopy__(self, memo):
         return copy.copy(self)  # nothing here is changed by use, and shadow models are large
 
 
-class ByClass:
+class PerClassAttackModel:
     """A membership classifier for each class, and one of all classes for those that have few records.
 
     Args:
@@ -127,10 +127,10 @@ class ByClass:
         return scores
 
     def _learn(self, features, membership):
-        return Judge(self._classifier, seed=self._seed).fit(features, membership)
+        return AttackModel(self._classifier, seed=self._seed).fit(features, membership)
 
 
-class Judge:
+class AttackModel:
     """One membership classifier; its scores are probabilities for even odds beforehand, so one half divides.
 
     Args:
@@ -188,7 +188,7 @@ class NetworkClassifier(BaseEstimator):
     def __init__(self, build_fn, *, epochs=50, batch_size=64):
         if not callable(build_fn) or isinstance(build_fn, type) or hasattr(build_fn, "predict_on_batch"):
             raise ValueError(
-                f"build_fn must be a function that returns a compiled network. Received: {brief(build_fn)}"
+                f"build_fn must be a function that returns a compiled network. Received: {short_repr(build_fn)}"
             )
         check_count("epochs", epochs, 1)
         check_count("batch_size", batch_size, 1)
@@ -240,7 +240,7 @@ def as_classifier(classifier):
         return NetworkClassifier(classifier)
     raise ValueError(
         "classifier must be a scikit-learn classifier with predict_proba, or a function that returns a compiled "
-        f"Keras network. Received: {brief(classifier)}"
+        f"Keras network. Received: {short_repr(classifier)}"
     )
 
 
@@ -248,7 +248,7 @@ def _known(shadows, seed):
     """What to learn from: features, labels and membership of (shadow model, record) pairs."""
     rng = np.random.default_rng(seed)
     features, labels, membership = [], [], []
-    most = max(2, MOST_ANSWERS // len(shadows))
+    most = max(2, MAX_ANSWERS // len(shadows))
     for model, chosen in enumerate(shadows.membership):
         rows = np.arange(len(chosen))
         if len(rows) > most:

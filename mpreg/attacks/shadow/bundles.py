@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from mpreg import signals
-from mpreg._validate import brief, check_count
+from mpreg._validate import check_count, short_repr
 from mpreg.attacks.shadow.attack import member_probability
 from mpreg.data import check_labels, count_labels, label_indices, map_arrays
 
@@ -114,7 +114,8 @@ class AttackModelBundle(BaseEstimator):
         lacking = [label for label, sides in enumerate(present) if sides != {0, 1}]
         if lacking:
             raise ValueError(
-                f"the attack data must hold members (1) and non-members (0) of every class. Classes {brief(lacking)} "
+                f"the attack data must hold members (1) and non-members (0) of every class. Classes "
+                f"{short_repr(lacking)} "
                 "lack a side: give the shadow models more records, or use mpreg.attacks.ShadowAttack, which judges "
                 "such classes by all others"
             )
@@ -196,5 +197,5 @@ def _rows(x, y, rows):
 def _check_function(model_fn):
     if not callable(model_fn) or hasattr(model_fn, "predict_on_batch"):
         raise ValueError(
-            f"model_fn must be a function that returns a fresh model. Received: {brief(model_fn)}"
+            f"model_fn must be a function that returns a fresh model. Received: {short_repr(model_fn)}"
         )

@@ -31,7 +31,7 @@ def shadow_values(access, *signals):
         return np.stack(list(pool.map(of, range(len(access.shadows)))), axis=1)
 
 
-def tame(*values):
+def clip_saturated(*values):
     """The same, with saturated ones a unit beyond the others: they are extreme, but not by 700."""
     usual = np.concatenate([array[np.abs(array) < SATURATED] for array in values])
     low, high = (usual.min(), usual.max()) if len(usual) else (0.0, 0.0)

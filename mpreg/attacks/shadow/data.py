@@ -21,7 +21,7 @@ class Synthetic(NamedTuple):
 
 
 def synthesize(
-    ask, labels, rule, *, confidence=0.2, changes=(128, 1), rejections=10, iterations=1000, seed=0
+    query, labels, rule, *, confidence=0.2, changes=(128, 1), rejections=10, iterations=1000, seed=0
 ):
     """Makes records that the target is sure of, from nothing but its answers.
 
@@ -37,7 +37,7 @@ def synthesize(
     Algorithm 1.
 
     Args:
-        ask: function of records that returns the target's predictions, probabilities or logits (n, classes).
+        query: function of records that returns the target's predictions, probabilities or logits (n, classes).
         labels: class wanted of each record, integers (n,).
         rule: a `Randomize` for the form of the records.
         confidence: probability that the target must exceed for the wanted class (conf_min).
@@ -70,7 +70,7 @@ def synthesize(
         if not len(search.going):
             break
         x = search.candidates
-        predictions = np.asarray(ask(x))
+        predictions = np.asarray(query(x))
         if from_logits is None:  # decided by the first answers, which are those to random records
             from_logits = signals.are_logits([predictions])
         queries += len(x)

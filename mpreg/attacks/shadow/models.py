@@ -5,7 +5,8 @@ import copy
 import numpy as np
 
 from mpreg import signals
-from mpreg._validate import brief
+from mpreg._deprecated import RenamedAttribute, renamed_arguments
+from mpreg._validate import short_repr
 from mpreg.classifiers.arrays import class_probabilities
 from mpreg.data import check_labels, label_indices
 
@@ -22,7 +23,7 @@ class ShadowModels:
         membership: bool (models, records), True where a model was trained on a record.
         predictions: probabilities or logits, (models, records, classes).
         labels: integers (records,) or one-hot (records, classes).
-        ask: function of inputs that returns predictions of all models, (models, n, classes); None where they can
+        query: function of inputs that returns predictions of all models, (models, n, classes); None where they can
             no longer be queried.
         from_logits: whether predictions are logits; None decides by looking.
         coarse: whether predictions may be rounded or cut short, as output defences leave them: rows that are not
@@ -40,13 +41,17 @@ class ShadowModels:
     ```
     """
 
+    ask, of = RenamedAttribute("query"), RenamedAttribute("subset")
+    through, can_be_asked = RenamedAttribute("with_outputs"), RenamedAttribute("can_be_queried")
+
+    @renamed_arguments(ask="query")
     def __init__(
         self,
         membership,
         predictions,
         labels,
         *,
-        ask=None,
+        query=None,
         from_logits=None,
         coarse=False,
         seconds=0.0,
@@ -56,10 +61,10 @@ class ShadowModels:
         self.predictions = np.asarray(predictions)
         self.labels = label_indices(check_labels(labels, "shadow models"))
         self.seconds, self.how = float(seconds), how
-        self._ask = ask
+        self._query = query
         self._check()
         from_logits = signals.are_logits([self.predictions], from_logits=from_logits, coarse=coarse)
-        self._read = {"from_logits": from_logits, "coarse": coarse}
+        self._prediction_options = {"from_logits": from_logits, "coarse": coarse}
 
     def __len__(self):
         return len(self.membership)
@@ -69,30 +74,30 @@ class ShadowModels:
 
     def answers(self, model):
         """`Answers` of one shadow model to the pool; made anew at each call, for all together may be large."""
-        return signals.read_answers(self.predictions[model], self.labels, **self._read)
+        return signals.read_answers(self.predictions[model], self.labels, **self._prediction_options)
 
     @property
-    def can_be_asked(self):
+    def can_be_queried(self):
         """Whether they answer to records outside the pool."""
-        return self._ask is not None
+        return self._query is not None
 
-    def ask(self, x, labels):
+    def query(self, x, labels):
         """`Answers` of each shadow model in turn to other records, such as augmented ones."""
-        if self._ask is None:
+        if self._query is None:
             raise ValueError(
                 "these shadow models cannot be queried: only their answers to the pool are known"
             )
-        for predictions in self._ask(x):
-            yield signals.read_answers(predictions, labels, **self._read)
+        for predictions in self._query(x):
+            yield signals.read_answers(predictions, labels, **self._prediction_options)
 
-    def of(self, rows):
+    def subset(self, rows):
         """These models and the records of the pool in some rows, as `ShadowModels`."""
         part = copy.copy(self)  # not checked again: of few records a model may have seen all or none
         part.membership, part.predictions = self.membership[:, rows], self.predictions[:, rows]
         part.labels = self.labels[rows]
         return part
 
-    def through(self, *outputs):
+    def with_outputs(self, *outputs):
         """These models behind output defences: what an attacker trains who knows that the target is defended.
 
         Args:
@@ -100,19 +105,19 @@ class ShadowModels:
         """
 
         def defend(predictions):
-            answered = class_probabilities(predictions, **self._read).astype(np.float32)
+            answered = class_probabilities(predictions, **self._prediction_options).astype(np.float32)
             for output in outputs:
                 answered = output(answered)
             return np.asarray(answered)
 
-        def ask(x):
-            return np.stack([defend(one) for one in self._ask(x)])
+        def query(x):
+            return np.stack([defend(one) for one in self._query(x)])
 
         return ShadowModels(
             self.membership,
             np.stack([defend(one) for one in self.predictions]),
             self.labels,
-            ask=ask if self._ask else None,
+            query=query if self._query else None,
             from_logits=False,
             coarse=True,
             seconds=self.seconds,
@@ -136,7 +141,9 @@ class ShadowModels:
     def _check(self):
         shape = self.membership.shape
         if self.membership.dtype != bool or len(shape) != 2:
-            raise ValueError(f"membership must be bool (models, records). Received: {brief(self.membership)}")
+            raise ValueError(
+                f"membership must be bool (models, records). Received: {short_repr(self.membership)}"
+            )
         if self.predictions.shape[:2] != shape or self.predictions.ndim not in (2, 3):
             raise ValueError(
                 f"predictions must be (models, records, classes) and fit membership of shape {shape}. "

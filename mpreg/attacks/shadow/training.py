@@ -7,12 +7,12 @@ import numpy as np
 
 from mpreg import signals
 from mpreg._deprecated import RenamedAttribute, renamed_arguments
-from mpreg._validate import brief, check_count
+from mpreg._validate import check_count, short_repr
 from mpreg.attacks.shadow.like_target import read_recipe
 from mpreg.attacks.shadow.models import ShadowModels
 from mpreg.data import label_indices, map_arrays
 
-LEAST_SHARE = 0.25  # of the pool that a shadow model is trained on, and of that it is not trained on
+MIN_SHARE = 0.25  # of the pool that a shadow model is trained on, and of that it is not trained on
 
 
 class ShadowFleet:
@@ -42,7 +42,7 @@ class ShadowFleet:
     def __init__(self, build_fn, *, count=16, epochs, batch_size=32):
         if not callable(build_fn):
             raise ValueError(
-                f"build_fn must be a function that returns a compiled model. Received: {brief(build_fn)}"
+                f"build_fn must be a function that returns a compiled model. Received: {short_repr(build_fn)}"
             )
         check_count("count", count, 2)
         check_count("epochs", epochs, 1)
@@ -81,7 +81,7 @@ class ShadowFleet:
         fleet.fit(x, y, membership=membership, epochs=self.epochs, batch_size=self.batch_size)
         seconds = time.perf_counter() - started
         return ShadowModels(
-            membership, fleet.predict(x), y, ask=fleet.predict, seconds=seconds, how=str(fleet.how)
+            membership, fleet.predict(x), y, query=fleet.predict, seconds=seconds, how=str(fleet.how)
         )
 
 
@@ -110,7 +110,7 @@ class ShadowTraining:
 
     def __init__(self, train, *, count=16):
         if not callable(train):
-            raise ValueError(f"train must be a function (x, y, seed) -> model. Received: {brief(train)}")
+            raise ValueError(f"train must be a function (x, y, seed) -> model. Received: {short_repr(train)}")
         check_count("count", count, 2)
         self._train, self.count = train, count
 
@@ -124,12 +124,12 @@ class ShadowTraining:
             models.append(self._train(part, y[chosen], seed + index))
         seconds = time.perf_counter() - started
 
-        def ask(records):
+        def query(records):
             return np.stack(
                 [np.asarray(signals.predict(model, records, classes=classes)) for model in models]
             )
 
-        return ShadowModels(membership, ask(x), y, ask=ask, seconds=seconds, how="one by one")
+        return ShadowModels(membership, query(x), y, query=query, seconds=seconds, how="one by one")
 
 
 def draw_membership(count, records, members, *, seed=0):
@@ -156,7 +156,7 @@ def draw_membership(count, records, members, *, seed=0):
     """
     check_count("count", count, 2)
     check_count("records", records, 2)
-    least = max(LEAST_SHARE, min(0.5, 2 / count))
+    least = max(MIN_SHARE, min(0.5, 2 / count))
     low = math.ceil(least * records)  # rounded up, so that no record is left out by all
     size = min(max(members, low), max(low, records - low))
     rng = np.random.default_rng(seed)

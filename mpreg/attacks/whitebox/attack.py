@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mpreg._validate import brief, check_count, check_number
+from mpreg._validate import check_count, check_number, short_repr
 from mpreg.attacks.base import Attack
 from mpreg.internals.other_model import OtherModel
 from mpreg.internals.reading import Choice, read_signals
@@ -153,7 +153,7 @@ def _listed(chosen):
         return tuple(chosen)
     if isinstance(chosen, str | int) and not isinstance(chosen, bool):
         return (chosen,)
-    raise ValueError(f"layers must be names or numbers, or a list of them. Received: {brief(chosen)}")
+    raise ValueError(f"layers must be names or numbers, or a list of them. Received: {short_repr(chosen)}")
 
 
 def _name(choice, other, snapshots):

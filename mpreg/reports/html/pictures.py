@@ -8,7 +8,7 @@ from mpreg.reports.html import charts
 from mpreg.reports.html.charts import Chart, Mark
 from mpreg.reports.schema import rates
 
-LEAST_RECORDS = 10  # of a class on either side, for it to be a point
+MIN_RECORDS = 10  # of a class on either side, for it to be a point
 SERIES = 6  # colours and dashes that are told apart
 
 
@@ -91,7 +91,7 @@ def overfitting(models):
     for number, (name, report) in enumerate(models.items()):
         style = f"s{number % SERIES}"
         for row in report.get("per_class", []):
-            if min(row["members"], row["nonmembers"]) >= LEAST_RECORDS:
+            if min(row["members"], row["nonmembers"]) >= MIN_RECORDS:
                 place = row["generalization_gap"], float(row["attack_accuracy"])
                 dots.append((*place, f"class {style}", ""))
         place = report["generalization_gap"], float(report["attack_accuracy"])

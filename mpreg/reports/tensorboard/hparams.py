@@ -7,7 +7,7 @@ import numpy as np
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
-from mpreg._validate import brief
+from mpreg._validate import short_repr
 from mpreg.reports.schema import strongest_of
 from mpreg.reports.tensorboard.report import FOLDER, read_report
 from mpreg.reports.tensorboard.run import Run
@@ -85,7 +85,7 @@ def write_hparams(log_dir, *, hparams, report, choices=None):
 def _infos(hparams, choices):
     if not isinstance(hparams, dict) or not hparams:
         raise ValueError(
-            f"hparams must be a dict of at least one value by name. Received: hparams={brief(hparams)}"
+            f"hparams must be a dict of at least one value by name. Received: hparams={short_repr(hparams)}"
         )
     infos = [api_pb2.HParamInfo(name=name, type=_type(name, value)) for name, value in hparams.items()]
     for info in infos:
@@ -101,4 +101,4 @@ def _type(name, value):
         return api_pb2.DATA_TYPE_FLOAT64
     if isinstance(value, str):
         return api_pb2.DATA_TYPE_STRING
-    raise ValueError(f"a hyperparameter must be a number, text or bool. Received: {name}={brief(value)}")
+    raise ValueError(f"a hyperparameter must be a number, text or bool. Received: {name}={short_repr(value)}")

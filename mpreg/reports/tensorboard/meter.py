@@ -39,7 +39,7 @@ class MeterRun:
         Args:
             epoch: its step.
             figures: numbers by name.
-            sight: a `Sight`, or None where the model's answers could not be read.
+            sight: `EpochScores`, or None where the model's answers could not be read.
         """
         shown = [scalars(figures, DESCRIPTIONS)]
         if sight is not None:

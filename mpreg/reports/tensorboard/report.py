@@ -2,7 +2,7 @@
 
 import os
 
-from mpreg._validate import brief
+from mpreg._validate import short_repr
 from mpreg.reports.markdown import render_markdown
 from mpreg.reports.schema import REPORT, ranked, read
 from mpreg.reports.tensorboard.pictures import roc_pictures
@@ -10,7 +10,7 @@ from mpreg.reports.tensorboard.run import Run
 from mpreg.reports.tensorboard.summaries import attack_scores, image, pr_curve, text, true_class
 
 FOLDER = "report"
-MOST_CURVES = 6
+MAX_CURVES = 6
 
 
 def write_report(log_dir, report, *, scores=None):
@@ -42,7 +42,7 @@ def write_report(log_dir, report, *, scores=None):
         raise TypeError("a document holds no scores of single records: give scores=report.scores too")
     attacks = [attack["name"] for attack in ranked(document)]
     strongest = attacks[0], *scores[attacks[0]]
-    pictures = roc_pictures({name: scores[name] for name in attacks[:MOST_CURVES]})
+    pictures = roc_pictures({name: scores[name] for name in attacks[:MAX_CURVES]})
     summaries = [
         text("report", render_markdown(document)),
         pr_curve(*strongest),
@@ -69,5 +69,5 @@ def read_report(report):
     except ValueError:
         document = {}
     if document.get("schema") != REPORT:
-        raise TypeError(f"report must be an mpreg.PrivacyReport. Received: {brief(report)}")
+        raise TypeError(f"report must be an mpreg.PrivacyReport. Received: {short_repr(report)}")
     return document

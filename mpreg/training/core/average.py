@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-LEAST_EPOCHS = 10  # in fewer, the first epochs would still count for much
+MIN_EPOCHS = 10  # in fewer, the first epochs would still count for much
 HEAD_START = 3  # after t epochs at most t / (t + 3) stays: an epoch counts as the square of its number
 
 

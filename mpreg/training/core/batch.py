@@ -5,7 +5,7 @@ import functools
 import keras
 import tensorflow as tf
 
-from mpreg.classifiers.calling import answers_aside
+from mpreg.classifiers.calling import predict_without_side_effects
 from mpreg.classifiers.kind import trains_on_logits
 from mpreg.classifiers.tensors import count_classes, label_distributions, log_probabilities, one_hot_labels
 
@@ -72,7 +72,7 @@ class Batch:
         """
         if self.inputs is self.x:
             return self.log_probabilities
-        answers = answers_aside(self.target, self.x, training=True)
+        answers = predict_without_side_effects(self.target, self.x, training=True)
         return log_probabilities(answers, from_logits=self.from_logits)
 
     @functools.cached_property

@@ -2,7 +2,7 @@
 
 import keras
 
-from mpreg.classifiers.calling import call_target, knows_training
+from mpreg.classifiers.calling import call_target, takes_training_argument
 
 
 class Wrapper(keras.Model):
@@ -20,7 +20,7 @@ class Wrapper(keras.Model):
         self._only_data = False
         # Keras passes a training mode to a model that takes one, and from there to all layers inside, also to
         # those of a target that takes none. Such a target must be called without one, as by itself.
-        self._call_has_training_arg = knows_training(target)
+        self._call_has_training_arg = takes_training_argument(target)
 
     @property
     def trainable_variables(self):

@@ -7,7 +7,7 @@ from mpreg.training.core.batch import weight_row
 
 MEMORY = 0.95  # of each norm, a step
 FIRST_LOSS, FIRST_GAIN = 0.1, 0.025  # norms of a classifier and an inference network that know nothing yet
-LEAST_GAIN = 1e-6
+MIN_GAIN = 1e-6
 MOST = 200.0  # three times the largest ratio on the bundled data sets
 
 
@@ -29,7 +29,7 @@ class Balance:
     @property
     def ratio(self):
         """The ratio, a scalar tensor, at most 200."""
-        return tf.minimum(self._loss.value / (self._gain.value + LEAST_GAIN), MOST)
+        return tf.minimum(self._loss.value / (self._gain.value + MIN_GAIN), MOST)
 
     def update(self, batch, slopes):
         """Takes in a batch with answers, and the gain's gradient by the members' log-probabilities, (n, classes)."""

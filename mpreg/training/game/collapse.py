@@ -12,8 +12,8 @@ from mpreg.training.game import watchdog
 
 YOUNG = 2  # epochs after the start, or after what was undone, in which all may happen
 YOUNG_STEPS = 30  # so too as long as the batches were fewer
-LEAST_SHARE = 0.5  # of the best accuracy
-LEAST_RISE = 0.1  # of the cross-entropy, in nats, of a target that has never learned anything
+MIN_SHARE = 0.5  # of the best accuracy
+MIN_RISE = 0.1  # of the cross-entropy, in nats, of a target that has never learned anything
 
 
 class MemberTally:
@@ -39,7 +39,7 @@ class MemberTally:
         self._steps.assign_add(1.0)
 
     def read(self):
-        """What was summed, a `Fare`; None of no member."""
+        """What was summed, as `EpochFigures`; None of no member."""
         counts = keras.ops.convert_to_numpy(self._counts)
         members = counts.sum()
         if members == 0:
@@ -49,14 +49,14 @@ class MemberTally:
             float(keras.ops.convert_to_numpy(total)) for total in (self._loss, self._right, self._steps)
         )
         uninformed = float(-np.sum(shares * np.log(shares)))
-        return Fare(loss / members, right / members, uninformed, int(steps))
+        return EpochFigures(loss / members, right / members, uninformed, int(steps))
 
     def reset(self):
         for total in (self._loss, self._right, self._counts, self._steps):
             total.assign(keras.ops.zeros_like(total))
 
 
-class Fare(NamedTuple):
+class EpochFigures(NamedTuple):
     """How a target fared in an epoch.
 
     Attributes:
@@ -113,9 +113,9 @@ class CollapseWatch:
     def _collapsed(self, fare):
         if len(self._since) <= YOUNG or sum(each.steps for each in self._since) < YOUNG_STEPS:
             return False
-        lost = self._best_accuracy >= 0 or fare.loss > self._since[0].loss + LEAST_RISE
+        lost = self._best_accuracy >= 0 or fare.loss > self._since[0].loss + MIN_RISE
         stuck = fare.loss > fare.uninformed and fare.loss >= self._since[-2].loss
-        fallen = fare.accuracy < LEAST_SHARE * self._best_accuracy
+        fallen = fare.accuracy < MIN_SHARE * self._best_accuracy
         return (lost and stuck) or fallen or not math.isfinite(fare.loss)
 
     def _undo(self, optimizer, fare):

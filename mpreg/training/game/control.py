@@ -2,7 +2,7 @@
 
 import keras
 
-from mpreg.training.core.average import LEAST_EPOCHS
+from mpreg.training.core.average import MIN_EPOCHS
 from mpreg.training.game import watchdog
 from mpreg.training.game.collapse import CollapseWatch
 
@@ -56,12 +56,12 @@ class GameControl(keras.callbacks.Callback):
                 game.collapse_reported = True
             watchdog.rewarm(game)
             game.evidence.reset()
-        elif float(game.evidence.steps.numpy()) >= watchdog.LEAST_STEPS:
+        elif float(game.evidence.steps.numpy()) >= watchdog.MIN_STEPS:
             game.evidence.reset()
 
     def on_train_end(self, logs=None):
         average = self.game.average
-        if average is not None and average.epochs >= LEAST_EPOCHS:
+        if average is not None and average.epochs >= MIN_EPOCHS:
             average.put()
 
     @property

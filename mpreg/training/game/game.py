@@ -13,7 +13,7 @@ import math
 import keras
 import tensorflow as tf
 
-from mpreg.classifiers.calling import answers_aside
+from mpreg.classifiers.calling import predict_without_side_effects
 from mpreg.classifiers.tensors import log_probabilities, one_hot_labels
 from mpreg.networks.inference import build_inference_network
 from mpreg.training.core.average import WeightAverage
@@ -155,7 +155,7 @@ class MembershipGame(DefencePart):
         """
         x, y = self.reference.batch(self.step, self.options.seed)
         self.step.assign_add(1)
-        answers = answers_aside(batch.target, x, training=True)
+        answers = predict_without_side_effects(batch.target, x, training=True)
         return [
             log_probabilities(answers, from_logits=batch.from_logits),
             one_hot_labels(y, self.classes),
@@ -165,7 +165,7 @@ class MembershipGame(DefencePart):
         """One step of the inner maximization: descends the cross-entropy of member against reference."""
         size = tf.shape(present)[0]
         with tf.GradientTape() as tape:
-            logits = self._suspect(_joined(members, reference), training=True)
+            logits = self._membership_logits(_joined(members, reference), training=True)
             member_logits, reference_logits = logits[:size], logits[size:]
             loss = -0.5 * (
                 mean_present(tf.math.log_sigmoid(member_logits), present)
@@ -194,7 +194,7 @@ class MembershipGame(DefencePart):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(answers)
             judged = _joined(members, reference) if self.options.reference_gain else members
-            logits = self._suspect(judged, training=False)
+            logits = self._membership_logits(judged, training=False)
             gain = mean_present(tf.math.log_sigmoid(logits[:size]), present)
             if self.options.reference_gain:
                 gain = 0.5 * (gain + tf.reduce_mean(tf.math.log_sigmoid(-logits[size:])))
@@ -202,7 +202,7 @@ class MembershipGame(DefencePart):
         slopes = tape.gradient(scaled, answers, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return gain, [slope / scale for slope in slopes]
 
-    def _suspect(self, answers, *, training):
+    def _membership_logits(self, answers, *, training):
         """The inference network's logits, float32 (n,)."""
         return tf.cast(self.inference_network(answers, training=training)[:, 0], tf.float32)
 

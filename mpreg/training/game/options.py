@@ -4,7 +4,7 @@ import dataclasses
 
 from mpreg._validate import check_count, check_number
 
-USUAL_STRENGTH = 1.7
+DEFAULT_STRENGTH = 1.7
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class GameOptions:
 
     def _checked_weight(self):
         if self.penalty is None:
-            return {"strength": check_strength(USUAL_STRENGTH if self.strength is None else self.strength)}
+            return {"strength": check_strength(DEFAULT_STRENGTH if self.strength is None else self.strength)}
         penalty = check_penalty(self.penalty)
         if self.strength is not None:
             raise ValueError(

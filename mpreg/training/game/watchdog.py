@@ -7,7 +7,7 @@ import tensorflow as tf
 
 BLIND_ADVANTAGE = 0.02  # an inference network below this tells nothing
 PLAIN_AUC = 0.55  # a threshold on one signal above this tells something
-LEAST_STEPS = 50  # a network that has learned for less is young, not collapsed
+MIN_STEPS = 50  # a network that has learned for less is young, not collapsed
 
 
 class BatchEvidence:
@@ -38,7 +38,7 @@ class BatchEvidence:
 def collapsed(evidence):
     """Whether the batches of an epoch show an attacker that is blind where a plain threshold is not."""
     steps = float(evidence.steps.numpy())
-    if steps < LEAST_STEPS:
+    if steps < MIN_STEPS:
         return False
     advantage, auc = float(evidence.advantage.numpy()) / steps, float(evidence.auc.numpy()) / steps
     return advantage < BLIND_ADVANTAGE and auc > PLAIN_AUC

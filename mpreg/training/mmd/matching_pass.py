@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mpreg.classifiers.calling import answers_aside
+from mpreg.classifiers.calling import predict_without_side_effects
 from mpreg.classifiers.tensors import one_hot_labels
 from mpreg.data import map_arrays, take
 from mpreg.training.core.reference import to_tensor
@@ -84,7 +84,9 @@ class SortedBatches:
 def _classes_of(model, classes, x, y):
     """The class of each record, int32 (n,), of labels as fit is given them."""
     first, _ = take((x, y), slice(1))
-    answers = answers_aside(model.target_model, keras.tree.map_structure(to_tensor, first), training=False)
+    answers = predict_without_side_effects(
+        model.target_model, keras.tree.map_structure(to_tensor, first), training=False
+    )
     labels = model.true_labels(tf.convert_to_tensor(y), answers)
     return np.argmax(one_hot_labels(labels, classes), axis=1).astype(np.int32)
 

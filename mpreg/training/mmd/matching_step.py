@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from mpreg.classifiers.calling import answers_aside
+from mpreg.classifiers.calling import predict_without_side_effects
 from mpreg.classifiers.kind import trains_on_logits
 from mpreg.classifiers.tensors import log_probabilities
 from mpreg.training.core.batch import replicas
@@ -70,7 +70,7 @@ class MatchingStep:
         part.discrepancy.update_state(discrepancy)
 
     def _probabilities(self, x):
-        answers = answers_aside(self._target, x, training=False)
+        answers = predict_without_side_effects(self._target, x, training=False)
         return tf.exp(log_probabilities(answers, from_logits=self._from_logits))
 
 

@@ -5,7 +5,7 @@ import warnings
 
 import keras
 
-from mpreg._validate import brief
+from mpreg._validate import short_repr
 
 
 class Copier:
@@ -79,7 +79,7 @@ class Copier:
 def check_model(model):
     """Raises a `ValueError` unless Keras knows a model's graph, and nothing but the graph makes the model."""
     if not isinstance(model, keras.Model):
-        raise ValueError(f"model must be a keras.Model. Received: {brief(model)}")
+        raise ValueError(f"model must be a keras.Model. Received: {short_repr(model)}")
     kind = type(model)
     if not (kind.__module__.startswith("keras.") and kind.__name__ in ("Sequential", "Functional")):
         inner = " Rebuild its target_model, then wrap the result." if hasattr(model, "target_model") else ""
@@ -146,7 +146,7 @@ def compile_alike(copy, model):
     except Exception as error:
         warnings.warn(
             "the rebuilt model is not compiled: what the model was compiled with cannot be copied, because "
-            f"{brief(str(error))} Compile the rebuilt model before training it.",
+            f"{short_repr(str(error))} Compile the rebuilt model before training it.",
             stacklevel=4,
         )
 

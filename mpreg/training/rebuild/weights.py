@@ -4,7 +4,7 @@ import warnings
 
 import keras
 
-from mpreg._validate import brief, check_number
+from mpreg._validate import check_number, short_repr
 from mpreg.training.rebuild.copying import Copier
 
 # All that a layer multiplies its inputs by. An embedding is a kernel of one-hot inputs.
@@ -102,5 +102,5 @@ def _check_replaceable(layer, key, config):
     if not (harmless or (type(present) is keras.regularizers.L1L2 and present.l1 == 0)):
         raise ValueError(
             f"layer {layer.name!r} has a penalty that with_l2 would take away: give the layer L2 or none. "
-            f"Received: {key}={brief(present)}"
+            f"Received: {key}={short_repr(present)}"
         )

@@ -185,10 +185,10 @@ class TestKeptShadows:
         kept = KeptShadows(lambda x, y, seed: Model(), tmp_path, count=2, others=others)
         membership = draw_membership(2, 20, 10)
         models = kept.train(x, y, membership=membership)
-        (first, _) = models.ask(others[::-1], np.zeros(5, int))
+        (first, _) = models.query(others[::-1], np.zeros(5, int))
         np.testing.assert_allclose(np.exp(first.log_probabilities[:, 0]), others[::-1, 0], atol=1e-6)
         with pytest.raises(ValueError, match="5 of 5 records are new to the shadow models"):
-            list(models.ask(others + 1, np.zeros(5, int)))
+            list(models.query(others + 1, np.zeros(5, int)))
 
     @pytest.mark.parametrize("change", ["stamp", "seed", "labels", "membership"])
     def test_files_of_something_else_are_made_anew(self, tmp_path, change):

@@ -9,7 +9,7 @@ RECORDS = 16  # in a look
 TOLERANCE = 1e-3
 
 
-class LossLook:
+class LossCheck:
     """Stops a step in whose batch the loss mixes the records.
 
     At the first step of each `fit` and every thousandth, of up to 16 records the first and the last must have the same
@@ -20,7 +20,7 @@ class LossLook:
         with tf.init_scope():
             self._seen = tf.Variable(0, dtype=tf.int64, trainable=False, name="losses_seen")
 
-    def look_again(self):
+    def check_again(self):
         """Has the next batch looked at, whatever came before."""
         with tf.init_scope():
             self._seen.assign((self._seen + EVERY - 1) // EVERY * EVERY)
