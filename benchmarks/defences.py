@@ -34,7 +34,7 @@ def main(argv=None):
     """Runs the benchmark; returns the process's exit status."""
     options = _parser().parse_args(argv)
     rounds = options.rounds or (1 if options.quick else 3)
-    setting = setting_of(SETTINGS, options.dataset).but(epochs=2 if options.quick else None)
+    setting = setting_of(SETTINGS, options.dataset).replace(epochs=2 if options.quick else None)
     names = [name for name in DEFENCES if not options.quick or name in QUICK]
     result = {
         "machine": machine("tensorflow", "keras"),

@@ -33,7 +33,7 @@ PUBLISHED = {"loss threshold": (0.0, 59.4), "shadow": (0.3, 59.6), "likelihood r
 
 SETTINGS = {
     "location30": LOCATION30_WITH_DROPOUT,
-    "cifar10": CIFAR10.but(reference=1_000),
+    "cifar10": CIFAR10.replace(reference=1_000),
 }
 
 
@@ -67,14 +67,14 @@ def run(dataset="location30", *, shadows=16, members=None, epochs=None, out=None
     Raises:
         ValueError: an unknown data set.
     """
-    setting = setting_of(SETTINGS, dataset).but(members=members, nonmembers=members, epochs=epochs)
+    setting = setting_of(SETTINGS, dataset).replace(members=members, nonmembers=members, epochs=epochs)
     out = Path(out) if out else Path("mpreg-carlini2022") / setting.name
     data, split = setting.draw(seed)
     console.print(f"{data.description}\n{split}")
     with progress_bar("training the target", setting.epochs) as advance:
         target = train_undefended(setting, data, split, seed=seed, callbacks=[EpochBar(advance)])
     fleet = mpreg.ShadowFleet(
-        lambda: setting.compiled(setting.fresh(data)),
+        lambda: setting.compile(setting.build_model(data)),
         count=shadows,
         epochs=setting.epochs,
         batch_size=setting.batch_size,

@@ -48,9 +48,9 @@ PUBLISHED = {
 
 
 SETTINGS = {
-    "digits": DIGITS.but(members=1_000, reference=300, network="tanh_mlp", epochs=60, batch_size=32),
-    "location30": LOCATION30.but(network="tanh_mlp", epochs=60, batch_size=64),
-    "cifar10": CIFAR10.but(members=8_000, nonmembers=8_000, network="tanh_cnn", epochs=20, batch_size=64),
+    "digits": DIGITS.replace(members=1_000, reference=300, network="tanh_mlp", epochs=60, batch_size=32),
+    "location30": LOCATION30.replace(network="tanh_mlp", epochs=60, batch_size=64),
+    "cifar10": CIFAR10.replace(members=8_000, nonmembers=8_000, network="tanh_cnn", epochs=20, batch_size=64),
 }
 
 
@@ -99,7 +99,7 @@ def run(
     Raises:
         ValueError: an unknown data set.
     """
-    setting = setting_of(SETTINGS, dataset).but(members=members, epochs=epochs)
+    setting = setting_of(SETTINGS, dataset).replace(members=members, epochs=epochs)
     private = private or PRIVATE.get(setting.name, USUAL)
     private = dataclasses.replace(
         private, epochs=epochs or private.epochs, batch_size=min(private.batch_size, setting.members)
@@ -138,14 +138,14 @@ def train_row(name, budget, setting, private, data, split, *, canaries, seed):
 
 def train_private(name, budget, setting, private, data, split, *, seed):
     """A `DPSGD`, trained on the members at the row's epsilon."""
-    target = setting.target(data, seed)
+    target = setting.build_model(data, seed)
     clip = {"l2_norm_clip": private.l2_norm_clip, "delta": DELTA}
     if name == HIGH_ACCURACY:
         model = mpreg.DPSGD(target, noise_multiplier=LITTLE_NOISE, **clip)
     else:
         plan = {"examples": setting.members, "batch_size": private.batch_size, "epochs": private.epochs}
         model = mpreg.DPSGD.for_budget(target, epsilon=budget, **plan, **clip)
-    private.compiled(model)
+    private.compile(model)
     model.fit(
         mpreg.poisson_batches(*split.members, batch_size=private.batch_size),
         epochs=private.epochs,
@@ -156,15 +156,15 @@ def train_private(name, budget, setting, private, data, split, *, seed):
 
 def audit(noise, setting, private, data, split, *, canaries, seed):
     """The audit of a training with this noise; without any, neither clips it nor is it other than plain training."""
-    target = setting.target(data, seed)
+    target = setting.build_model(data, seed)
     if noise:
         model = mpreg.DPSGD(target, noise_multiplier=noise, l2_norm_clip=private.l2_norm_clip, delta=DELTA)
         size, epochs = private.batch_size, private.epochs
-        private.compiled(model)
+        private.compile(model)
     else:
         model = mpreg.DPSGD(target, noise_multiplier=0.0, l2_norm_clip=float("inf"), delta=DELTA)
         size, epochs = setting.batch_size, setting.epochs
-        setting.compiled(model)
+        setting.compile(model)
     return mpreg.audit_dp(model, split.members, batch_size=size, epochs=epochs, canaries=canaries, seed=seed)
 
 

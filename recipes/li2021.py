@@ -43,7 +43,7 @@ DEFENCES = {
 class SteppedSetting(Setting):
     """A `Setting` of SGD with momentum .9, the rate a tenth after half of the epochs and after three quarters."""
 
-    def compiled(self, model):
+    def compile(self, model):
         steps = self.epochs * -(-self.members // self.batch_size)
         rates = [self.learning_rate * share for share in (1.0, 0.1, 0.01)]
         rate = keras.optimizers.schedules.PiecewiseConstantDecay([steps // 2, 3 * steps // 4], rates)
@@ -54,7 +54,7 @@ class SteppedSetting(Setting):
 
 SETTINGS = {
     # not in the paper: a minute
-    "location30": LOCATION30.but(network="small_mlp", epochs=60, batch_size=100),
+    "location30": LOCATION30.replace(network="small_mlp", epochs=60, batch_size=100),
     "cifar10": SteppedSetting(
         dataset="cifar10",
         members=800,
@@ -84,7 +84,7 @@ def run(dataset="location30", *, members=None, epochs=None, out=None, seed=0):
     Raises:
         ValueError: an unknown data set.
     """
-    setting = setting_of(SETTINGS, dataset).but(members=members, reference=members, epochs=epochs)
+    setting = setting_of(SETTINGS, dataset).replace(members=members, reference=members, epochs=epochs)
     out = Path(out) if out else Path("mpreg-li2021") / setting.name
     data, split = setting.draw(seed)
     split = blendable(split)
@@ -113,11 +113,11 @@ def blendable(split):
 def train(setting, data, split, defence, *, seed, callbacks):
     """A classifier trained plainly, or with the options of `MixUpMMD` given as `defence`."""
     keras.utils.set_random_seed(seed)
-    target = setting.target(data, seed)
+    target = setting.build_model(data, seed)
     model = target
     if defence is not None:
         model = MixUpMMD(target, split.reference if defence["mmd_weight"] else None, seed=seed, **defence)
-    setting.compiled(model).fit(
+    setting.compile(model).fit(
         *split.members, batch_size=setting.batch_size, epochs=setting.epochs, verbose=0, callbacks=callbacks
     )
     return target

@@ -101,7 +101,7 @@ def published_training(name, setting, *, epochs=None, penalty=None):
 def train_as_published(setting, data, split, training, *, seed, advance):
     """Trains as a `PublishedTraining` says; returns the classifier."""
     keras.utils.set_random_seed(seed)
-    target = setting.target(data, seed)
+    target = setting.build_model(data, seed)
     if training.weight_decay:
         target = mpreg.with_l2(target, training.weight_decay / 2)
     train_published(
@@ -145,11 +145,11 @@ def run(dataset="location30", *, schedule="ours", members=None, epochs=None, pen
     setting = setting_of(SETTINGS, dataset)
     if schedule not in ("ours", "published"):
         raise ValueError(f'schedule must be "ours" or "published". Received: {schedule!r}')
-    setting = setting.but(members=members, reference=members)
+    setting = setting.replace(members=members, reference=members)
     if schedule == "published":
         training = published_training(dataset, setting, epochs=epochs, penalty=penalty)
         epochs, penalty = training.epochs, training.penalty
-    setting = setting.but(epochs=epochs, penalty=penalty)
+    setting = setting.replace(epochs=epochs, penalty=penalty)
     out = Path(out) if out else Path("mpreg-nasr2018") / f"{dataset}-{schedule}"
     data, split = setting.draw(seed)
     console.print(f"{data.description}\n{split}")

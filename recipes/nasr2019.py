@@ -130,14 +130,14 @@ def run(dataset="location30", *, members=None, epochs=None, snapshots=True, out=
     Raises:
         ValueError: an unknown data set.
     """
-    setting = setting_of(SETTINGS, dataset).but(members=members, nonmembers=members, epochs=epochs)
+    setting = setting_of(SETTINGS, dataset).replace(members=members, nonmembers=members, epochs=epochs)
     out = Path(out) if out else Path("mpreg-nasr2019") / dataset
     data, split = setting.draw(seed)
     console.print(f"{data.description}\n{split}")
     found, header = {"access": {}, "snapshots": {}}, ["network", "training", "test", *ATTACKS, "published"]
     rows = []
     for name, network in NETWORKS[dataset].items():
-        report = _by_access(setting.but(network=network), data, split, name, seed=seed)
+        report = _by_access(setting.replace(network=network), data, split, name, seed=seed)
         found["access"][name] = report.to_dict()
         published = PUBLISHED.get(name)
         rows.append(
@@ -166,7 +166,7 @@ def run(dataset="location30", *, members=None, epochs=None, snapshots=True, out=
 
 
 def _by_access(setting, data, split, name, *, seed):
-    model = setting.compiled(setting.target(data, seed))
+    model = setting.compile(setting.build_model(data, seed))
     with progress_bar(f"training {name}", setting.epochs) as advance:
         fit = {"batch_size": setting.batch_size, "epochs": setting.epochs, "verbose": 0}
         model.fit(*split.members, **fit, callbacks=[EpochBar(advance)])
@@ -178,7 +178,7 @@ def _by_snapshots(setting, data, split, epochs_of, *, seed):
     """The figures by epochs, and the table's rows: one training is watched, and attacked as each row says."""
     last = max(max(epochs) for epochs in epochs_of)
     recorder = SnapshotRecorder({epoch for epochs in epochs_of for epoch in epochs})
-    model = setting.compiled(setting.target(data, seed))
+    model = setting.compile(setting.build_model(data, seed))
     with progress_bar("training under watch", last) as advance:
         fit = {"batch_size": setting.batch_size, "epochs": last, "verbose": 0}
         model.fit(*split.members, **fit, callbacks=[recorder, EpochBar(advance)])

@@ -73,12 +73,12 @@ class Task:
 
 def plainly(task):
     """A classifier, trained."""
-    return task.fit(task.target())
+    return task.fit(task.build_model())
 
 
 def with_dropout(task):
     """The same with dropout on its inputs and before its last layer."""
-    return task.fit(mpreg.with_dropout(task.target(), DROPOUT, inputs=True))
+    return task.fit(mpreg.with_dropout(task.build_model(), DROPOUT, inputs=True))
 
 
 DEFENCES = {"dropout": with_dropout, "stacking": lambda task: stacking(task, None)}
@@ -121,7 +121,7 @@ def run(datasets=("digits", "location30", "purchase100-like"), *, epochs=None, o
     tasks, defended = {}, {name: {} for name in DEFENCES}
     with progress_bar("training", (1 + len(DEFENCES)) * len(datasets)) as advance:
         for name in datasets:
-            setting = SETTINGS[name].but(epochs=epochs)
+            setting = SETTINGS[name].replace(epochs=epochs)
             tasks[name] = prepare(setting, plainly, seed=seed)
             advance(name)
             for defence, train in DEFENCES.items():

@@ -77,7 +77,7 @@ def run(dataset="location30", *, rows=tuple(ROWS), shadows=8, epochs=None, out=N
     Raises:
         ValueError: an unknown data set.
     """
-    setting = setting_of(SETTINGS, dataset).but(epochs=epochs)
+    setting = setting_of(SETTINGS, dataset).replace(epochs=epochs)
     chosen = {name: ROWS[name] for name in ROWS if name in {"none", *rows}}
     out = Path(out) if out else Path("mpreg-shokri2017") / setting.name
     data, split = setting.draw(seed)
@@ -110,8 +110,8 @@ def train(setting, data, split, penalty, *, shadows, seed):
     """A target and its shadow models, all with the same L2."""
 
     def build():
-        model = setting.fresh(data)
-        return setting.compiled(mpreg.with_l2(model, penalty) if penalty else model)
+        model = setting.build_model(data)
+        return setting.compile(mpreg.with_l2(model, penalty) if penalty else model)
 
     keras.utils.set_random_seed(seed)
     target = build()

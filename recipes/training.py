@@ -9,7 +9,7 @@ from mpreg.callbacks import PrivacyMeter
 def train_undefended(setting, data, split, *, seed, callbacks=()):
     """Plain training; returns the classifier."""
     keras.utils.set_random_seed(seed)
-    model = setting.target(data, seed)
+    model = setting.build_model(data, seed)
     _fit(model, setting, split, callbacks)
     return model
 
@@ -17,13 +17,15 @@ def train_undefended(setting, data, split, *, seed, callbacks=()):
 def train_defended(setting, data, split, *, seed, callbacks=(), **game):
     """Adversarial regularization, with options of `AdversarialRegularization`; returns the classifier."""
     keras.utils.set_random_seed(seed)
-    model = mpreg.AdversarialRegularization(setting.target(data, seed), split.reference, seed=seed, **game)
+    model = mpreg.AdversarialRegularization(
+        setting.build_model(data, seed), split.reference, seed=seed, **game
+    )
     _fit(model, setting, split, callbacks)
     return model.target_model
 
 
 def _fit(model, setting, split, callbacks):
-    setting.compiled(model).fit(
+    setting.compile(model).fit(
         *split.members,
         batch_size=setting.batch_size,
         epochs=setting.epochs,

@@ -8,8 +8,9 @@ import keras
 import numpy as np
 
 import mpreg
+from mpreg._deprecated import RenamedAttribute
 from mpreg.catalogue.registries import DEFENCES
-from mpreg.catalogue.screening import How, train_on_kept
+from mpreg.catalogue.screening import ScreeningOptions, train_on_kept
 from mpreg.data import map_arrays
 
 ANY = "*"
@@ -38,23 +39,25 @@ class Task:
         except ValueError:
             return {}
 
-    def target(self):
-        """A fresh classifier, the same at each call."""
-        return self.setting.target(self.data, self.seed)
+    target = RenamedAttribute("build_model")
+
+    def build_model(self):
+        """Returns an untrained classifier, the same at each call."""
+        return self.setting.build_model(self.data, self.seed)
 
     def build(self):
-        """A fresh classifier, compiled, with weights of its own at each call."""
-        return self.setting.compiled(self.setting.fresh(self.data))
+        """Returns an untrained, compiled classifier, with weights of its own at each call."""
+        return self.setting.compile(self.setting.build_model(self.data))
 
     def build_student(self):
-        """The same, taught at a third of the rate."""
-        slow = self.setting.but(learning_rate=self.setting.learning_rate / 3)
-        return slow.compiled(slow.fresh(self.data))
+        """Returns the same as `build` with a third of the learning rate."""
+        slow = self.setting.replace(learning_rate=self.setting.learning_rate / 3)
+        return slow.compile(slow.build_model(self.data))
 
     def fit(self, model, *, epochs=None, callbacks=(), **options):
         """Trains a classifier or its wrapper on the members; returns it."""
         x, y = self.split.members
-        self.setting.compiled(model).fit(
+        self.setting.compile(model).fit(
             map_arrays(_as_floats, x),
             y,
             batch_size=self.setting.batch_size,
@@ -69,12 +72,12 @@ class Task:
         """A clean classifier that was trained inside a wrapper, or without one."""
         if wrap is None:
             return self.trained_anew() if self.undefended is None else self.undefended(self)
-        model = self.fit(wrap(self.target()))
+        model = self.fit(wrap(self.build_model()))
         return getattr(model, "target_model", model)
 
     def trained_anew(self):
         """The classifier of plain training."""
-        return self.fit(self.target())
+        return self.fit(self.build_model())
 
 
 def _as_floats(array):
@@ -102,7 +105,7 @@ class Defence:
     Example:
     ```python
     def clipped(task, norm):
-        return task.fit(with_clipped_weights(task.target(), norm))
+        return task.fit(with_clipped_weights(task.build_model(), norm))
 
     mpreg.catalogue.register(
         Defence(name="clipped", build=clipped, source="us", knob="norm", strengths=(2.0, 1.0), usual={"*": 1.0})
@@ -130,7 +133,7 @@ class Defence:
         return self.usual.get(dataset, self.usual.get(ANY))
 
     def screened(self, **options):
-        """The same after screening, a `Defence` named `screened-...`; options as those of `catalogue.screening.How`.
+        """Returns this defence after screening, named `screened-...`; `options` are those of `ScreeningOptions`.
 
         Raises:
             ValueError: a defence with a guarantee, which does not survive screening.
@@ -148,7 +151,7 @@ class Defence:
         return dataclasses.replace(
             self,
             name=f"{SCREENED}{self.name}",
-            build=functools.partial(train_on_kept, self.build, How(**options)),
+            build=functools.partial(train_on_kept, self.build, ScreeningOptions(**options)),
             source=f"{self.source}, after screening",
         )
 

@@ -12,10 +12,10 @@ def undefended(task, _):
 def early_stopping(task, share):
     """Stops where the loss on reference records is least, or after a share of the epochs."""
     if share is not None:
-        return task.fit(task.target(), epochs=max(1, round(share * task.setting.epochs)))
+        return task.fit(task.build_model(), epochs=max(1, round(share * task.setting.epochs)))
     patience = max(3, task.setting.epochs // 5)
     stop = keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True)
-    return task.fit(task.target(), callbacks=[stop], validation_data=task.split.reference)
+    return task.fit(task.build_model(), callbacks=[stop], validation_data=task.split.reference)
 
 
 FAMILY = (

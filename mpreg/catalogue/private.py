@@ -26,8 +26,8 @@ class Private:
     batch_size: int
     epochs: int
 
-    def compiled(self, model):
-        """The private model, ready to be trained."""
+    def compile(self, model):
+        """Compiles the private model with the optimizer of these options, and returns it."""
         model.compile(keras.optimizers.SGD(self.learning_rate, 0.9), "sparse_categorical_crossentropy")
         return model
 
@@ -55,7 +55,7 @@ def private(task, epsilon):
     size = min(len(y), how.batch_size)
     image = len(task.data.features.shape) == 4
     model = mpreg.DPSGD.for_budget(
-        task.setting.but(network="tanh_cnn" if image else "tanh_mlp").target(task.data, task.seed),
+        task.setting.replace(network="tanh_cnn" if image else "tanh_mlp").build_model(task.data, task.seed),
         epsilon=epsilon,
         delta=DELTA,
         examples=len(y),
@@ -64,7 +64,7 @@ def private(task, epsilon):
         l2_norm_clip=how.l2_norm_clip,
     )
     batches = mpreg.poisson_batches(x, y, batch_size=size)
-    how.compiled(model).fit(batches, epochs=how.epochs, verbose=0, callbacks=list(task.callbacks))
+    how.compile(model).fit(batches, epochs=how.epochs, verbose=0, callbacks=list(task.callbacks))
     return model.target_model
 
 

@@ -8,11 +8,11 @@ from mpreg.catalogue.tuned import CHOSEN
 
 
 def l2(task, weight):
-    return task.fit(mpreg.with_l2(task.target(), weight))
+    return task.fit(mpreg.with_l2(task.build_model(), weight))
 
 
 def dropout(task, rate):
-    return task.fit(mpreg.with_dropout(task.target(), rate, seed=task.seed))
+    return task.fit(mpreg.with_dropout(task.build_model(), rate, seed=task.seed))
 
 
 def label_smoothing(task, smoothing):

@@ -20,7 +20,7 @@ SHARE_OF_IMAGES = 0.15
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class How:
+class ScreeningOptions:
     """How records are screened ahead of a defence.
 
     Tables are scored by a logistic regression, images by the setting's own network, trained for few epochs. Classes

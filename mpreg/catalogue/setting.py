@@ -7,6 +7,7 @@ from collections.abc import Callable
 import keras
 
 from mpreg import datasets
+from mpreg._deprecated import RenamedAttribute
 from mpreg.catalogue.networks import network_of
 from mpreg.catalogue.trained_by import TrainedBy
 from mpreg.data import MembershipSplit, take
@@ -35,9 +36,12 @@ class Setting:
         dataset="digits", members=400, reference=400, network="small_mlp", learning_rate=1e-3, epochs=30
     )
     data, split = setting.draw(seed=0)
-    model = setting.compiled(setting.target(data, seed=0))
+    model = setting.compile(setting.build_model(data, seed=0))
     ```
     """
+
+    target, fresh = RenamedAttribute("build_model"), RenamedAttribute("build_model")
+    but, compiled = RenamedAttribute("replace"), RenamedAttribute("compile")
 
     name: str = ""
     dataset: str
@@ -54,8 +58,8 @@ class Setting:
     def __post_init__(self):
         object.__setattr__(self, "name", self.name or self.dataset)
 
-    def but(self, **changes):
-        """A copy with some values changed; None keeps the value."""
+    def replace(self, **changes):
+        """Returns a copy with some values changed; None keeps the value."""
         return dataclasses.replace(
             self, **{name: value for name, value in changes.items() if value is not None}
         )
@@ -85,22 +89,19 @@ class Setting:
         roles = {"members": self.members, "reference": self.reference, "nonmembers": self.nonmembers}
         return draw_rows(data.features, data.labels, **roles, seed=seed, duplicates="drop")
 
-    def target(self, data, seed):
-        """A fresh classifier for the data."""
+    def build_model(self, data, seed=None):
+        """Returns an untrained classifier for the data; None draws a seed of its own, which follows Python's."""
+        seed = random.randrange(2**31) if seed is None else seed
         return network_of(self.network)(data.features.shape[1:], data.classes, seed)
 
-    def compiled(self, model):
-        """The classifier, ready to be trained."""
+    def compile(self, model):
+        """Compiles the classifier with the setting's optimizer and loss, and returns it."""
         if self.trained_by is None:
             optimizer, loss = keras.optimizers.Adam(self.learning_rate), "sparse_categorical_crossentropy"
         else:
-            optimizer, loss = self.trained_by.fresh(self.learning_rate)
+            optimizer, loss = self.trained_by.optimizer_and_loss(self.learning_rate)
         model.compile(optimizer, loss, metrics=["accuracy"])
         return model
-
-    def fresh(self, data):
-        """A classifier with weights of its own at each call, which follow Keras' global seed."""
-        return self.target(data, random.randrange(2**31))
 
 
 def validation_part(split):

@@ -101,7 +101,7 @@ class OwnData:
             return suited_to(data), None
         network = SavedNetwork(path=str(self.model), digest=digest_of_file(self.model))
         network(data.features.shape[1:], data.classes, 0)  # one that does not fit is refused now
-        return network, TrainedBy.read(_loaded(network))
+        return network, TrainedBy.from_model(_loaded(network))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -141,7 +141,7 @@ def _loaded(network):
             f"{len(model.outputs)} outputs. Such a model is audited by its predictions: --member-predictions"
         )
     if not getattr(model, "compiled", False):
-        model.compile("adam", TrainedBy.read(model).loss)
+        model.compile("adam", TrainedBy.from_model(model).loss)
     return model
 
 

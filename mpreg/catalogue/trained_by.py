@@ -25,7 +25,7 @@ class TrainedBy:
     from_logits: bool = False
 
     @classmethod
-    def read(cls, model):
+    def from_model(cls, model):
         """How a Keras model was compiled; one that was not is trained by Adam, and answers with probabilities.
 
         Labels are class indices here, so a loss of one-hot labels becomes that of indices.
@@ -61,8 +61,8 @@ class TrainedBy:
         """Of the optimizer."""
         return json.loads(self.optimizer)["config"]["learning_rate"]
 
-    def fresh(self, learning_rate):
-        """A fresh optimizer at a learning rate, and the loss."""
+    def optimizer_and_loss(self, learning_rate):
+        """Returns a new optimizer at a learning rate, and the loss."""
         optimizer = keras.optimizers.deserialize(json.loads(self.optimizer))
         optimizer.learning_rate = learning_rate
         kind = (

@@ -237,7 +237,7 @@ def setting_of_function(build_fn, split, *, epochs, batch_size):
     data = Dataset(
         name="own", features=x, labels=labels, classes=count_labels(y), description="records in memory"
     )
-    trained_by = TrainedBy.read(build_fn())
+    trained_by = TrainedBy.from_model(build_fn())
     setting = Setting(
         dataset="own",
         members=len(labels),

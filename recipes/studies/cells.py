@@ -71,7 +71,7 @@ class Cell:
     @property
     def setting(self):
         """The `Setting`, with the cell's own epochs."""
-        return setting_of(SETTINGS, self.dataset).but(epochs=self.epochs)
+        return setting_of(SETTINGS, self.dataset).replace(epochs=self.epochs)
 
     @property
     def suite(self):

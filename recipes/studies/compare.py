@@ -53,7 +53,7 @@ def run(
         ValueError: an unknown data set, defence or attack, or shadow models or canaries that are none.
     """
     wanted = chosen(defences)
-    setting = setting_of(SETTINGS, dataset).but(epochs=epochs)
+    setting = setting_of(SETTINGS, dataset).replace(epochs=epochs)
     judges = options_of(setting, attackers=suite, shadows=shadows, canaries=canaries)
     cells = [Cell(dataset, each.name, seed, None, epochs, False, tuple(attacks), **judges) for each in wanted]
     attacks_of(cells[0].suite)  # an unknown one is refused before hours are spent,

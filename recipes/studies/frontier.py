@@ -136,7 +136,7 @@ def run(
     """
     wanted = chosen(defences)
     check_count("points", points, 1)
-    setting = setting_of(SETTINGS, dataset).but(epochs=epochs)
+    setting = setting_of(SETTINGS, dataset).replace(epochs=epochs)
     judges = options_of(setting, attackers=suite, shadows=shadows, canaries=canaries)
     cells = [
         Cell(dataset, defence.name, seed, strength, epochs, validation, tuple(attacks), **judges)

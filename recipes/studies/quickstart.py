@@ -14,7 +14,7 @@ from mpreg.recipes.writing import console, print_table, write_comparison
 SETTINGS = {
     setting.dataset: setting
     for setting in (
-        DIGITS.but(members=100, reference=700, epochs=60, batch_size=32),
+        DIGITS.replace(members=100, reference=700, epochs=60, batch_size=32),
         LOCATION30,
         PURCHASE100_LIKE,
     )
@@ -40,7 +40,7 @@ def run(dataset="digits", *, out=None, seed=0, strength=None, penalty=None, epoc
     Raises:
         ValueError: a data set that has no setting here; a strength beside a penalty.
     """
-    setting = setting_of(SETTINGS, dataset).but(epochs=epochs)
+    setting = setting_of(SETTINGS, dataset).replace(epochs=epochs)
     if strength is None and penalty is None:
         strength = defence_of("advreg").strength_for(dataset)
     game = mpreg.training.GameOptions(strength=strength, penalty=penalty)

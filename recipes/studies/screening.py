@@ -9,7 +9,7 @@ import mpreg
 from mpreg._files import write_all, write_json
 from mpreg._text import percent
 from mpreg.catalogue import SETTINGS, Task, setting_of
-from mpreg.catalogue.screening import How, screened_rows
+from mpreg.catalogue.screening import ScreeningOptions, screened_rows
 from mpreg.data.canaries import KINDS
 from mpreg.recipes import options
 from mpreg.recipes.writing import console, print_table
@@ -55,7 +55,7 @@ def run(*, dataset="location30", seed=0, out=None):
 
 
 def _figures(task, split, kind):
-    screening = How().screening(task)
+    screening = ScreeningOptions().screening(task)
     began = time.process_time()
     left_out = screened_rows(screening, task.split.members, left_out=True)
     seconds = time.process_time() - began

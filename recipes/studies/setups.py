@@ -61,7 +61,7 @@ def run(
     """
     for count in (shadows, *counts):
         check_count("shadows", count, 4)
-    setting = setting_of(SETTINGS, dataset).but(
+    setting = setting_of(SETTINGS, dataset).replace(
         members=members, reference=members, nonmembers=members, epochs=epochs
     )
     out = Path(out) if out else Path("mpreg-setups") / dataset
@@ -101,7 +101,7 @@ def run(
 
 def _trained(setting, data, split, seed, callbacks=()):
     keras.utils.set_random_seed(seed)
-    model = setting.compiled(setting.target(data, seed))
+    model = setting.compile(setting.build_model(data, seed))
     fit = {"batch_size": setting.batch_size, "epochs": setting.epochs, "verbose": 0}
     model.fit(*split.members, **fit, callbacks=list(callbacks))
     return model
@@ -125,7 +125,7 @@ def _setups(setting, data, split, shadows, seed):
 
 
 def _of_size(setting, data, size, seed):
-    smaller = setting.but(members=size)
+    smaller = setting.replace(members=size)
     split = smaller.draw(seed)[1]
     model = _trained(smaller, data, split, seed)
     report = mpreg.evaluate(model, split, attacks=["standard", "white_box"], seed=seed, reference=False)
@@ -147,7 +147,7 @@ def _by_shadows(setting, data, split, counts, seed):
 
 def _fleet(setting, data, count):
     options = {"epochs": setting.epochs, "batch_size": setting.batch_size}
-    return mpreg.ShadowFleet(lambda: setting.compiled(setting.fresh(data)), count=count, **options)
+    return mpreg.ShadowFleet(lambda: setting.compile(setting.build_model(data)), count=count, **options)
 
 
 def _figures(found):

@@ -97,7 +97,7 @@ class World:
             "shadows": Shadows(
                 self.membership, self.shadows[0], self.labels, query=of_shadows if askable else None
             ),
-            "read": {"from_logits": True},
+            "prediction_options": {"from_logits": True},
         }
         return Access(
             answers_of(self.target[0, :m], self.labels[:m]),

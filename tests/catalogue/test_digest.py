@@ -136,7 +136,7 @@ def test_circles_end():
 def test_every_defence_and_setting_of_ours_has_its_own():
     digests = [digest_of(name, defence.build, Task) for name, defence in DEFENCES.items()]
     assert len(set(digests)) == len(digests)
-    settings = [digest_of(SETTINGS["digits"].but(epochs=epochs)) for epochs in (1, 2)]
+    settings = [digest_of(SETTINGS["digits"].replace(epochs=epochs)) for epochs in (1, 2)]
     assert settings[0] != settings[1]
 
 

@@ -184,12 +184,12 @@ class TestDataSets:
 class TestNetworks:
     def test_a_setting_takes_a_network_by_name(self):
         catalogue.register(Network(name="own", build=lambda shape, classes, seed: (shape, classes, seed)))
-        setting = SETTINGS["digits"].but(network="own")
-        assert setting.target(datasets.load("digits"), 5) == ((64,), 10, 5)
+        setting = SETTINGS["digits"].replace(network="own")
+        assert setting.build_model(datasets.load("digits"), 5) == ((64,), 10, 5)
 
     def test_an_unknown_one_is_quoted(self):
         with pytest.raises(ValueError, match="network must be one of .*small_mlp.*Received: 'none'"):
-            SETTINGS["digits"].but(network="none").target(datasets.load("digits"), 0)
+            SETTINGS["digits"].replace(network="none").build_model(datasets.load("digits"), 0)
 
 
 def test_a_setting_is_known_by_its_data_set_where_it_has_no_name():

@@ -52,7 +52,7 @@ def test_images_are_scored_by_the_network_of_the_setting():
     kept, _ = defence.train(setting, data, split, seed=5)
 
     def build():
-        return setting.compiled(setting.fresh(data))
+        return setting.compile(setting.build_model(data))
 
     scorer = mpreg.FleetScorer(build, epochs=3, batch_size=40, seed=5)
     screening = mpreg.Screening(scorer=scorer, share=0.2, most_of_a_class=0.3, folds=2, seed=5)

@@ -107,7 +107,7 @@ class TestModel:
         loss = keras.losses.CategoricalCrossentropy(from_logits=True)
         path = saved(tmp_path / "m.keras", model, keras.optimizers.SGD(0.25, momentum=0.5), loss)
         setting = load_plugin(own(people, model=path, epochs=1))
-        fresh = setting.compiled(setting.target(setting.draw(0)[0], 3))
+        fresh = setting.compile(setting.build_model(setting.draw(0)[0], 3))
         assert (float(fresh.optimizer.learning_rate), fresh.optimizer.momentum) == (0.25, 0.5)
         assert isinstance(fresh.loss, keras.losses.SparseCategoricalCrossentropy) and fresh.loss.from_logits
         assert [layer.units for layer in fresh.layers] == [4, 2]
@@ -124,21 +124,21 @@ class TestModel:
         model = classifier()
         if compiled:
             model.compile(*compiled)
-        read = TrainedBy.read(model)
+        read = TrainedBy.from_model(model)
         assert (read.loss, read.from_logits) == ("sparse_categorical_crossentropy", False)
         assert read.learning_rate == pytest.approx(1e-3)
         keras.optimizers.Adam()  # names count up, and are no part of how a model is trained
-        assert TrainedBy.read(model) == read
+        assert TrainedBy.from_model(model) == read
         again = classifier()
         if compiled:
             again.compile(*compiled)
-        assert TrainedBy.read(again) == read
+        assert TrainedBy.from_model(again) == read
 
     def test_a_schedule_gives_its_first_rate(self):
         model = classifier()
         schedule = keras.optimizers.schedules.ExponentialDecay(0.5, 10, 0.1)
         model.compile(keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy")
-        assert TrainedBy.read(model).learning_rate == 0.5
+        assert TrainedBy.from_model(model).learning_rate == 0.5
 
     @pytest.mark.parametrize(
         ("model", "compiled", "message"),

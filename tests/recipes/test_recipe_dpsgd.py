@@ -8,7 +8,7 @@ from mpreg.catalogue.private import Private
 from mpreg.catalogue.settings import DIGITS
 from mpreg.recipes import dpsgd
 
-TINY = DIGITS.but(
+TINY = DIGITS.replace(
     members=60, reference=0, nonmembers=60, network="tanh_mlp", learning_rate=1e-2, epochs=2, batch_size=30
 )
 

@@ -12,7 +12,7 @@ from mpreg.catalogue.settings import DIGITS
 from mpreg.cli import main
 from mpreg.recipes import li2021
 
-SMALL = DIGITS.but(
+SMALL = DIGITS.replace(
     members=64, reference=64, nonmembers=64, network="tanh_mlp", learning_rate=1e-2, epochs=2, batch_size=32
 )
 
@@ -57,7 +57,7 @@ def test_the_rate_falls_to_a_tenth_twice():
     setting = li2021.SteppedSetting(
         dataset="digits", members=90, reference=0, network=None, learning_rate=0.1, epochs=8, batch_size=20
     )
-    rate = setting.compiled(mlp()).optimizer._learning_rate
+    rate = setting.compile(mlp()).optimizer._learning_rate
     # 5 steps an epoch.
     assert [round(float(rate(step)), 6) for step in (0, 20, 21, 30, 31, 39)] == [
         0.1,

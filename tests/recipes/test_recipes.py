@@ -13,7 +13,7 @@ from mpreg.recipes import carlini2022, salem2019, shokri2017
 
 
 def small(recipe, **options):
-    return DIGITS.but(
+    return DIGITS.replace(
         network="relu_mlp" if recipe is salem2019 else "tanh_mlp",
         epochs=2,
         batch_size=32,  # of whole batches alone, which are traced once

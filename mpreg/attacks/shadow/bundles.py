@@ -115,8 +115,7 @@ class AttackModelBundle(BaseEstimator):
         if lacking:
             raise ValueError(
                 f"the attack data must hold members (1) and non-members (0) of every class. Classes "
-                f"{short_repr(lacking)} "
-                "lack a side: give the shadow models more records, or use mpreg.attacks.ShadowAttack, which judges "
+                f"{short_repr(lacking)} lack a side: give the shadow models more records, or use mpreg.attacks.ShadowAttack, which judges "
                 "such classes by all others"
             )
         self.attack_models_ = [

@@ -46,7 +46,7 @@ def remember(task, strength):
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """Digits with few records, classifiers of no training time, and of the strong suite one with shadow models."""
-    tiny = SETTINGS["digits"].but(members=60, reference=40, nonmembers=60, epochs=1)
+    tiny = SETTINGS["digits"].replace(members=60, reference=40, nonmembers=60, epochs=1)
     monkeypatch.setitem(SETTINGS, "digits", tiny)
     monkeypatch.setattr(keras.backend, "clear_session", lambda: None)  # collects garbage for a second
     monkeypatch.setattr(
@@ -225,7 +225,7 @@ class TestOptions:
         [(1_500, "mislabelled:150"), (10_000, "mislabelled:500"), (400, "mislabelled:40"), (15, "")],
     )
     def test_a_tenth_of_the_members_become_canaries(self, members, expected):
-        found = adaptive.options_of(SETTINGS["digits"].but(members=members))
+        found = adaptive.options_of(SETTINGS["digits"].replace(members=members))
         assert found == {"shadows": 16, "canaries": expected}
 
     def test_the_quick_way_and_none(self):

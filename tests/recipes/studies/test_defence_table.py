@@ -18,7 +18,7 @@ from mpreg.recipes.studies.cells import Cell
 def small(monkeypatch):
     """Digits with few records; data set and split are real."""
     monkeypatch.setitem(
-        SETTINGS, "digits", SETTINGS["digits"].but(members=60, reference=60, nonmembers=60, epochs=2)
+        SETTINGS, "digits", SETTINGS["digits"].replace(members=60, reference=60, nonmembers=60, epochs=2)
     )
 
 

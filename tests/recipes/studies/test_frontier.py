@@ -122,7 +122,7 @@ class TestASweep:
     @classmethod
     def sweep(cls, tmp_path_factory):
         out = tmp_path_factory.mktemp("frontier")
-        tiny = DIGITS.but(
+        tiny = DIGITS.replace(
             members=60, reference=60, nonmembers=60, network="tanh_mlp", epochs=2, batch_size=32
         )
         trained = []

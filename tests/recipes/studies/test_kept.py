@@ -38,7 +38,7 @@ def change_reference():
 
 
 def change_setting():
-    SETTINGS["digits"] = SETTINGS["digits"].but(members=50)
+    SETTINGS["digits"] = SETTINGS["digits"].replace(members=50)
 
 
 def change_network():

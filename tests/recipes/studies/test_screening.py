@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from mpreg.catalogue import Task, setting_of
 from mpreg.catalogue.registries import SETTINGS
-from mpreg.catalogue.screening import How, screened_rows
+from mpreg.catalogue.screening import ScreeningOptions, screened_rows
 from mpreg.recipes.studies import screening
 
 
@@ -22,7 +22,7 @@ def test_canaries_are_left_out_more_often_than_others_and_clean_members_by_class
         assert row["most_of_a_class"] <= 0.3
     setting = setting_of(SETTINGS, "digits")
     data, split = setting.draw(0)
-    kept = screened_rows(How().screening(Task(setting, data, split, 0)), split.members)
+    kept = screened_rows(ScreeningOptions().screening(Task(setting, data, split, 0)), split.members)
     left_out = found["clean"]["left_out"]
     assert left_out == 400 - len(kept)
     assert clean["others_left_out"] == left_out / 400
