@@ -186,7 +186,7 @@ def attack_data():
         ),
         (
             lambda: AttackModelBundle(tree, 3).fit(attack_data()[0], np.arange(12) % 3 == 1),
-            r"members \(1\) and non-members \(0\) of every class. Classes \[0, 1, 2\] lack a side",
+            r"members \(1\) and non-members \(0\) of every class. Classes \[0, 1, 2\] lack one of them",
         ),
     ],
 )

@@ -114,9 +114,9 @@ class AttackModelBundle(BaseEstimator):
         lacking = [label for label, sides in enumerate(present) if sides != {0, 1}]
         if lacking:
             raise ValueError(
-                f"the attack data must hold members (1) and non-members (0) of every class. Classes "
-                f"{short_repr(lacking)} lack a side: give the shadow models more records, or use mpreg.attacks.ShadowAttack, which judges "
-                "such classes by all others"
+                "the attack data must hold members (1) and non-members (0) of every class. Classes "
+                f"{short_repr(lacking)} lack one of them: give the shadow models more records, or use "
+                "mpreg.attacks.ShadowAttack, which judges such classes by all others"
             )
         self.attack_models_ = [
             _fitted(self.model_fn(), predictions[labels == label], y[labels == label], fit_kwargs)
