@@ -164,7 +164,7 @@ class AdversarialTraining(GameControl):
                 self.model, x, y, sample_weight, loss=self.model.loss, from_logits=self._from_logits
             )
             batch.answers = y_pred
-            loss = self.game.charge(batch, loss)
+            loss = self.game.penalize(batch, loss)
         return loss
 
     def _guard(self, train_function):

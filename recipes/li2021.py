@@ -125,7 +125,7 @@ def train(setting, data, split, defence, *, seed, callbacks):
 
 def rows_of(reports):
     """Header and rows: accuracy, the strongest attack on members, and the strongest on reference records."""
-    header = ["", "training", "test", "gap", "strongest attack", "gap bound", "attack on the reference"]
+    header = ["", "training", "test", "gap", "strongest attack", "gap attack", "attack on the reference"]
     rows = [
         [
             name,

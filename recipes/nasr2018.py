@@ -179,15 +179,15 @@ def run(dataset="location30", *, schedule="ours", members=None, epochs=None, pen
 
 
 def beside_published(comparison, published):
-    """Header and rows: measured figures, the gap bound of each, and the published figures with theirs."""
+    """Header and rows: measured figures, the gap attack of each, and the published figures with theirs."""
     header = [
         "",
         "training",
         "test",
         "strongest attack",
-        "gap bound",
+        "gap attack",
         "published: train/test/attack",
-        "gap bound",
+        "gap attack",
     ]
     rows = []
     for name, report in comparison.reports.items():

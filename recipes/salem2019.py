@@ -180,7 +180,7 @@ def adversaries(tasks):
                 percent(task.report.gap_bound),
             ]
         )
-    header = ["target", "training / test", "adversary 1", "adversary 2", "adversary 3", "gap bound"]
+    header = ["target", "training / test", "adversary 1", "adversary 2", "adversary 3", "gap attack"]
     return header, rows
 
 

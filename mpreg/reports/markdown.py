@@ -32,7 +32,7 @@ def comparison_rows(subject):
         "test accuracy",
         "attack accuracy",
         "strongest attack",
-        "gap bound",
+        "gap attack",
     ]
     further = {"attack on reference": attack_on_reference, "attack on canaries": attack_on_canaries}
     held = ("reference", "canaries")
@@ -100,7 +100,7 @@ def _report(report):
     headline = (
         f"**Strongest attack: {report['strongest_attack']}, "
         f"accuracy {percent_with_interval(report['attack_accuracy'])}** "
-        f"(guessing: 50.0 %; gap bound: {percent(report['gap_bound'])}). Training accuracy "
+        f"(guessing: 50.0 %; gap attack: {percent(report['gap_bound'])}). Training accuracy "
         f"{percent_with_interval(report['train_accuracy'])} on {report['members']:,} members, test accuracy "
         f"{percent_with_interval(report['test_accuracy'])} on {report['nonmembers']:,} non-members."
     )

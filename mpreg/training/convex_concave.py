@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from mpreg._validate import check_number
-from mpreg.training.core.batch import add_charge, mean_present, presence
+from mpreg.training.core.batch import add_penalty, mean_present, presence
 from mpreg.training.core.defence import TrainingDefence
 from mpreg.training.core.part import LABELS, MIXTURES, REPLACE, DefencePart
 
@@ -59,10 +59,10 @@ class ConcaveTerm(DefencePart):
         check_number("scale", scale, above=0)
         self.alpha, self.scale = float(alpha), float(scale)
 
-    def charge(self, batch, loss):
+    def penalize(self, batch, loss):
         true = tf.reduce_sum(tf.exp(batch.log_probabilities) * batch.one_hot, axis=-1)
         concave = mean_present(tf.exp(true), presence(batch.weights, true))
-        return add_charge(self.scale * self.alpha * loss, -self.scale * (1 - self.alpha) * concave)
+        return add_penalty(self.scale * self.alpha * loss, -self.scale * (1 - self.alpha) * concave)
 
     def get_config(self):
         return {**super().get_config(), "alpha": self.alpha, "scale": self.scale}

@@ -78,7 +78,7 @@ class Relaxation(DefencePart):
     def control(self, members):
         return keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: self.epochs.assign_add(1))
 
-    def charge(self, batch, loss):
+    def penalize(self, batch, loss):
         if plain_reduction(batch) not in MEANS:
             raise ValueError(
                 "the level of RelaxLoss is that of a mean over records, so the reduction of the loss must be one of "

@@ -103,7 +103,7 @@ def overfitting(models):
     inside = (0.5 + ends / 2 >= y.low) & (0.5 + ends / 2 <= y.high)
     marks = [
         Mark(charts.line(x([x.low, x.high]), y([0.5, 0.5])), "guess", "guessing"),
-        Mark(charts.line(x(ends[inside]), y(0.5 + ends[inside] / 2)), "bound", "gap bound: .5 + gap / 2"),
+        Mark(charts.line(x(ends[inside]), y(0.5 + ends[inside] / 2)), "bound", "gap attack: .5 + gap / 2"),
     ]
     points = [
         (round(float(x(gap)), 1), round(float(y(accuracy)), 1), style, label)

@@ -108,11 +108,11 @@ def finite_weights(sample_weight):
     )
 
 
-def add_charge(loss, charge):
-    """A loss and what a part charges beside it, each replica its share, in the type that the loss has."""
-    return loss + tf.cast(charge / replicas(), loss.dtype)
+def add_penalty(loss, penalty):
+    """Adds a penalty to a loss, in the type of the loss; each replica adds its share."""
+    return loss + tf.cast(penalty / replicas(), loss.dtype)
 
 
 def replicas():
-    """Devices that share a batch. Keras sums their gradients, so each charges its share of a mean."""
+    """Devices that share a batch. Keras sums their gradients, so each adds its share of a mean penalty."""
     return tf.distribute.get_strategy().num_replicas_in_sync

@@ -107,7 +107,7 @@ class TrainingDefence(Wrapper):
             part.relabel(batch)
         loss = self._loss_of(batch)
         for part in self._acting():
-            loss = part.charge(batch, loss)
+            loss = part.penalize(batch, loss)
         losses = [loss, *(self._aggregate_additional_loss(each) for each in self.losses)]
         return ops.sum(losses) if len(losses) > 1 else loss
 

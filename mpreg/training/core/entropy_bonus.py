@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from mpreg._validate import check_number
-from mpreg.training.core.batch import add_charge, mean_present, presence
+from mpreg.training.core.batch import add_penalty, mean_present, presence
 from mpreg.training.core.part import DefencePart
 
 
@@ -20,10 +20,10 @@ class EntropyBonus(DefencePart):
         super().__init__(**{"name": "entropy_bonus", **kwargs})
         self.strength = self.state("strength", weight)
 
-    def charge(self, batch, loss):
+    def penalize(self, batch, loss):
         logs = batch.log_probabilities
         entropy = -tf.reduce_sum(tf.exp(logs) * logs, axis=-1)
-        return add_charge(loss, -self.strength * mean_present(entropy, presence(batch.weights, logs)))
+        return add_penalty(loss, -self.strength * mean_present(entropy, presence(batch.weights, logs)))
 
     def get_config(self):
         return {**super().get_config(), "weight": float(self.strength.numpy())}

@@ -45,7 +45,7 @@ class DefencePart(keras.layers.Layer):
     def relabel(self, batch):
         """After the forward pass: may set `batch.labels`."""
 
-    def charge(self, batch, loss):
+    def penalize(self, batch, loss):
         """The loss that the target descends, of the batch and the loss so far, without regularizers of weights."""
         return loss
 

@@ -17,7 +17,7 @@ from mpreg.classifiers.calling import predict_without_side_effects
 from mpreg.classifiers.tensors import log_probabilities, one_hot_labels
 from mpreg.networks.inference import build_inference_network
 from mpreg.training.core.average import WeightAverage
-from mpreg.training.core.batch import add_charge, mean_present, replicas
+from mpreg.training.core.batch import add_penalty, mean_present, replicas
 from mpreg.training.core.part import DefencePart
 from mpreg.training.core.reference import ArrayReference, DatasetReference, open_reference
 from mpreg.training.game import collapse, watchdog
@@ -124,7 +124,7 @@ class MembershipGame(DefencePart):
     def control(self, members):
         return GameControl(self)
 
-    def charge(self, batch, loss):
+    def penalize(self, batch, loss):
         """Trains the inference network on this batch, then charges the target `penalty * gain`.
 
         The members are judged as they are, by their true labels, whatever else the target is trained on.
@@ -145,7 +145,7 @@ class MembershipGame(DefencePart):
             slopes, (members[0], reference[0]), (known[0], seen[0]), strict=True
         ):
             gain += tf.reduce_sum(slope * (answers - stopped))
-        return add_charge(loss, self.charging * self.penalty * gain)
+        return add_penalty(loss, self.charging * self.penalty * gain)
 
     def _read_reference(self, batch):
         """Scores a reference batch as the members were scored, leaving no trace in the target.
