@@ -406,7 +406,7 @@ def test_loss_weights_are_refused_where_they_would_be_passed_over():
 class HalfLoss(DefencePart):
     """Charges half of the loss."""
 
-    def charge(self, batch, loss):
+    def penalize(self, batch, loss):
         return 0.5 * loss
 
 
