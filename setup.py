@@ -1,6 +1,6 @@
 """Where the packages lie: top-level `callbacks/` and `recipes/` install as `mpreg.callbacks` and `mpreg.recipes`.
 
-All else is in `pyproject.toml`.
+All else is in `pyproject.toml`: what is needed (tensorflow, keras, dp-accounting), and extras (tensorflow-privacy).
 """
 
 from setuptools import find_packages, setup

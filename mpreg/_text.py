@@ -1,5 +1,6 @@
 """Numbers, tables and names as text."""
 
+import html
 import re
 import unicodedata
 
@@ -48,6 +49,20 @@ def markdown_table(header, rows):
     """A Markdown table; bars and line breaks inside a cell cannot break it."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def html_table(header, rows):
+    """An HTML table; its cells are text, whatever they hold."""
+    head = "".join(f'<th scope="col">{html.escape(visible_text(cell))}</th>' for cell in header)
+    body = "".join(
+        f"<tr>{''.join(f'<td>{html.escape(visible_text(cell))}</td>' for cell in row)}</tr>" for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def html_lines(text):
+    """Text of several lines as HTML that keeps them."""
+    return f'<pre style="white-space: pre-wrap">{html.escape(str(text))}</pre>'
 
 
 def plain_markdown(text):

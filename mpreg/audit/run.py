@@ -19,6 +19,7 @@ from mpreg.reports.html import TITLE, render_html
 from mpreg.reports.impact import assessment
 from mpreg.reports.kept import DPIA_FILES, REPORT_FILES
 from mpreg.reports.markdown import render_markdown
+from mpreg.reports.notebook import notebook_html
 from mpreg.reports.schema import AUDIT, checked_names, read
 from mpreg.reports.words import headline
 
@@ -86,6 +87,9 @@ class Audit:
     def to_markdown(self):
         """The report as Markdown, with the limits and the files."""
         return render_markdown(self)
+
+    def _repr_html_(self):
+        return notebook_html(self)
 
     def files(self, *, dpia=None):
         """The contents of the folder by file name, text or bytes.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mpreg._text import markdown_table, percent, plain_markdown
+from mpreg._text import html_table, markdown_table, percent, plain_markdown
 from mpreg._validate import short_repr
 
 MAX_VALUES = 200  # of a column: beyond, each stands for a few records and the table tells nothing
@@ -66,12 +66,9 @@ class ScreeningReport:
     def to_html(self):
         """A sentence and a table, for a page."""
         header, *rows = self._table()
-        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
-        body = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-        return (
-            f"<p>{html.escape(self._sentence())}</p>"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        )
+        return f"<p>{html.escape(self._sentence())}</p>{html_table(header, rows)}"
+
+    _repr_html_ = to_html
 
     def __str__(self):
         lines = self._table()

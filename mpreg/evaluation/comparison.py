@@ -6,6 +6,7 @@ from mpreg._files import write_json
 from mpreg._validate import short_repr
 from mpreg.evaluation.report import PrivacyReport
 from mpreg.reports.markdown import comparison_rows, render_markdown
+from mpreg.reports.notebook import notebook_html
 from mpreg.reports.schema import COMPARISON
 
 
@@ -29,6 +30,31 @@ class Comparison:
     def to_markdown(self):
         """The table "training / test / attack accuracy, without / with defence" as Markdown."""
         return render_markdown(self.figures())
+
+    def plot_roc(self):
+        """The ROC of each model's strongest attack, linear and log-log, as a matplotlib `Figure`."""
+        from mpreg.reports.figures import plot_roc  # matplotlib is not needed before
+
+        return plot_roc(self)
+
+    def plot_histograms(self):
+        """What members and non-members look like to an attacker, a panel a model, as a matplotlib `Figure`."""
+        from mpreg.reports.figures import plot_histograms
+
+        return plot_histograms(self)
+
+    def plot_frontier(self):
+        """Test accuracy against the strongest attack, a point a model, and the front of those that no other beats.
+
+        Example:
+        ```python
+        figure = comparison.plot_frontier()  # a matplotlib Figure, which a notebook shows
+        figure.savefig("frontier.png")
+        ```
+        """
+        from mpreg.reports.frontier import plot_frontier
+
+        return plot_frontier(self)
 
     def to_html(self, path, **options):
         """Writes the comparison as one self-contained page; options as for `mpreg.reports.html.render_html`."""
@@ -61,6 +87,9 @@ class Comparison:
     def to_json(self, path=None):
         """The comparison as JSON text, also written to `path` if given."""
         return write_json(self.to_dict(), path)
+
+    def _repr_html_(self):
+        return notebook_html(self.figures())
 
     def __str__(self):
         return self.to_markdown()

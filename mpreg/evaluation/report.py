@@ -14,6 +14,7 @@ from mpreg.evaluation.details import details
 from mpreg.evaluation.member_risk import member_risk
 from mpreg.metrics import Estimate
 from mpreg.reports.markdown import render_markdown
+from mpreg.reports.notebook import notebook_html
 from mpreg.reports.schema import REPORT
 
 
@@ -188,6 +189,21 @@ class PrivacyReport:
     def to_markdown(self):
         """The report as Markdown: the headline, then a row an attack, strongest first."""
         return render_markdown(self.figures())
+
+    def plot_roc(self):
+        """The ROC of the strongest attacks, linear and log-log, as a matplotlib `Figure`."""
+        from mpreg.reports.figures import plot_attacks  # matplotlib is not needed before
+
+        return plot_attacks(self)
+
+    def plot_histograms(self):
+        """What members and non-members look like to an attacker, as a matplotlib `Figure`."""
+        from mpreg.reports.figures import plot_histograms
+
+        return plot_histograms(self)
+
+    def _repr_html_(self):
+        return notebook_html(self.figures())
 
     def __str__(self):
         return self.to_markdown()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from mpreg._text import html_table, percent
 from mpreg._validate import check_count
 from mpreg.classifiers.calling import call_target
 from mpreg.data import check_pair, take
@@ -95,6 +96,14 @@ class Federation:
         self._gradient = tf.function(self._mean_gradient, reduce_retracing=True)
         sizes = np.array([len(y) for _, y in self.participants], np.float64)
         self.shares = sizes / sizes.sum()
+
+    def _repr_html_(self):
+        rows = [
+            [number, f"{len(y):,}", percent(share)]
+            for number, ((_, y), share) in enumerate(zip(self.participants, self.shares, strict=True))
+        ]
+        done = f"{self.algorithm}, {self.rounds} rounds done, {self.local_epochs} local epochs"
+        return f"<p>{done}</p>{html_table(['participant', 'records', 'weight'], rows)}"
 
     def run(self, rounds, *, server=None):
         """Carries out rounds, on from those before; returns the model, which has the server's weights.

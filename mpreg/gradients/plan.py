@@ -2,12 +2,14 @@
 
 import dataclasses
 import functools
+import html
 import warnings
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from mpreg._text import html_table
 from mpreg.gradients.leaves import all_layers, twice_owned, weight_owners
 from mpreg.gradients.mapped import LOOPED, VECTORIZED, LayerAlone, quiet_conversion
 from mpreg.gradients.mixing import EVERY, MixingCheck
@@ -98,26 +100,36 @@ class ClippingPlan:
         ]
 
     def __str__(self):
-        names = ("layer", "type", "parameters", "how", "why")
-        lines = [names, *([str(row[name]) for name in names] for row in self.rows)]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
+        lines = self._table()
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         text = "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
             for line in lines
         )
-        trial = (
+        return f"{text}\n{self._trial()}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        header, *rows = self._table()
+        return f"{html_table(header, rows)}<p>{html.escape(self._trial())}</p>"
+
+    def _table(self):
+        names = ("layer", "type", "parameters", "how", "why")
+        return [names, *([str(row[name]) for name in names] for row in self.rows)]
+
+    def _trial(self):
+        text = (
             f"Tried out against one backward pass a record, on {RECORDS} made-up records."
             if self.tried
             else "Not tried out: no made-up records had a gradient."
         )
         if not self.whole:
-            trial += (
+            text += (
                 f" The first batch of a fit and every {EVERY}th are looked at too. That records never mix, for inputs "
                 "unlike those, no trial can show."
             )
-        return f"{text}\n{trial}"
-
-    __repr__ = __str__
+        return text
 
     def backward(self, run, copies):
         """Runs the model once, forwards and backwards.

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from mpreg._text import html_lines
 from mpreg._validate import check_count, check_fraction
 from mpreg.classifiers.calling import call_target
 from mpreg.data import check_pair, flatten, map_arrays
@@ -76,6 +77,9 @@ class DPAudit:
             f"guesses about {self.canaries} canaries were right, by somebody who sees {SEES[self.adversary]}; at least "
             f"{self.any_mechanism:.4g} whatever the mechanism).{noise} {verdict}"
         )
+
+    def _repr_html_(self):
+        return html_lines(self)
 
 
 def audit_dp(

@@ -2,10 +2,14 @@
 
 import textwrap
 
+from mpreg._text import html_lines
 from mpreg.private.accounting import publishes, spent
 from mpreg.private.mechanism import tensorflow_privacy
 
 WIDTH = 100
+NOTHING = (
+    "No private training step has been taken: nothing of the records has been used, and nothing is claimed."
+)
 DRAWN = {
     "poisson": "each of {examples} records was in each batch with probability {batch_size} / {examples}, independently "
     "(Poisson sampling), and the epsilon counts with amplification by sampling",
@@ -44,10 +48,17 @@ START = (
 )
 
 
+class Statement(str):
+    """Text that a notebook shows with its lines."""
+
+    def _repr_html_(self):
+        return html_lines(self)
+
+
 def write_statement(model, history, delta):
-    """The statement on a `DPSGD` model with a history of segments, at a delta."""
+    """The `Statement` on a `DPSGD` model with a history of segments, at a delta."""
     if not history:
-        return "No private training step has been taken: nothing of the records has been used, and nothing is claimed."
+        return Statement(NOTHING)
     cost = spent(history, delta)
     pld = "left out, as it says nothing at this size" if cost.pld is None else f"{cost.pld:.4g}"
     paragraphs = [
@@ -59,7 +70,7 @@ def write_statement(model, history, delta):
     text += "\n\nThis rests on:\n" + "\n".join(_item(line) for line in _assumptions(history, delta))
     text += "\n\nSteps:\n" + "\n".join(_item(line) for line in _steps(history))
     theirs = tensorflow_privacy_statement(history, delta)
-    return f"{text}\n\nIn the words of tensorflow-privacy:\n\n{theirs}" if theirs else text
+    return Statement(f"{text}\n\nIn the words of tensorflow-privacy:\n\n{theirs}" if theirs else text)
 
 
 def _warnings(model, history, delta):

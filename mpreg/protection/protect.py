@@ -8,7 +8,7 @@ import keras
 
 import mpreg
 from mpreg._files import check_as_written
-from mpreg._text import percent, percent_with_interval
+from mpreg._text import html_lines, percent, percent_with_interval
 from mpreg._validate import check_count
 from mpreg.catalogue import Setting, defence_of
 from mpreg.catalogue.trained_by import TrainedBy
@@ -21,6 +21,7 @@ from mpreg.protection.trials import FIRST_SEED, MAX_SHADOWS, MIN_SHADOWS, Job
 from mpreg.protection.writing import CARD, write
 from mpreg.recipes.studies.shadows import KeptShadows
 from mpreg.recipes.writing import console
+from mpreg.reports.notebook import notebook_html
 
 MIN_REFERENCE = 20  # records, of which half are chosen by
 
@@ -98,6 +99,9 @@ class Protected:
         if search.skipped:
             lines.append(f"The budget had no room to try {', '.join(dict.fromkeys(search.skipped))}.")
         return "\n".join(lines)
+
+    def _repr_html_(self):
+        return f"{notebook_html(self.comparison)}{html_lines(self.why)}"
 
 
 def protect(

@@ -1,49 +1,65 @@
-"""Pictures of a comparison: ROC curves and histograms, as PNG."""
+"""Pictures of a comparison: ROC curves and histograms, as matplotlib figures and as PNG."""
+
+import io
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from mpreg._text import figure_text
-from mpreg.reports.schema import models_of, ranked, rates, read, strongest_of
+from mpreg.reports.schema import CURVES, models_of, ranked, rates, read, strongest_of
 
 LOWEST_RATE = 1e-3
 
 
-def plot_roc(subject, path):
-    """The ROC of each report's strongest attack, linear and log-log, written to `path`.
+class Picture(Figure):
+    """A matplotlib `Figure` that a notebook shows of its own accord, whether pyplot was imported or not."""
+
+    def _repr_png_(self):
+        file = io.BytesIO()
+        self.savefig(file, format="png")
+        return file.getvalue()
+
+
+def plot_roc(subject, path=None):
+    """The ROC of each report's strongest attack, linear and log-log.
 
     The log-log half is where a few records that leak for certain show up (Carlini et al., S&P 2022, section III).
 
     Args:
         subject: a document of `docs/report-schema.md`, or what gives one by `to_dict()`, such as a `Comparison`.
-        path: the PNG to write.
+        path: the PNG to write; None writes nothing.
+
+    Returns:
+        The matplotlib `Figure`, which no global state knows of.
     """
     found = {name: strongest_of(report) for name, report in models_of(read(subject)).items()}
     curves = {
         f"{name}: {attack['name']}, AUC {float(attack['auc']):.3f}": attack["roc"]
         for name, attack in found.items()
     }
-    _draw_curves(curves, path, title="Strongest attack")
+    return _draw_curves(curves, path, title="Strongest attack")
 
 
-def plot_attacks(subject, path, *, attacks=None):
-    """The ROC of several attacks on one model, linear and log-log, written to `path`.
+def plot_attacks(subject, path=None, *, attacks=None):
+    """The ROC of several attacks on one model, linear and log-log; it returns as `plot_roc` does.
 
     Args:
         subject: a report, as for `plot_roc`.
-        path: the PNG to write.
-        attacks: names of its attacks, in the order of the legend; None draws all, strongest first.
+        path: as for `plot_roc`.
+        attacks: names of its attacks, in the order of the legend; None draws the five strongest.
     """
     report = read(subject)
     if attacks is None:
-        attacks = [attack["name"] for attack in ranked(report)]
+        attacks = [attack["name"] for attack in ranked(report)[:CURVES]]
     found = [report["attacks"][name] for name in attacks]
     curves = {f"{attack['name']}, AUC {float(attack['auc']):.3f}": attack["roc"] for attack in found}
-    _draw_curves(curves, path, title=f"{report['members']:,} members, {report['nonmembers']:,} non-members")
+    return _draw_curves(
+        curves, path, title=f"{report['members']:,} members, {report['nonmembers']:,} non-members"
+    )
 
 
 def _draw_curves(curves, path, *, title):
-    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    figure = Picture(figsize=(10, 4.6), layout="constrained")
     linear, logarithmic = figure.subplots(1, 2)
     for label, curve in curves.items():
         for axes in (linear, logarithmic):
@@ -56,11 +72,11 @@ def _draw_curves(curves, path, *, title):
     linear.set(xlim=(0, 1), ylim=(0, 1), title=title)
     logarithmic.set(title="The same, log-log")
     linear.legend(loc="lower right", fontsize="small")
-    figure.savefig(path, dpi=120)
+    return saved(figure, path)
 
 
-def plot_histograms(subject, path):
-    """What members and non-members look like to an attacker, a panel for each report, written to `path`.
+def plot_histograms(subject, path=None):
+    """What members and non-members look like to an attacker, a panel for each report; it returns as `plot_roc` does.
 
     It is the probability of the true class, which people know, or, where no attack looked at that, the membership
     probability that the strongest attack's scores stand for.
@@ -69,7 +85,7 @@ def plot_histograms(subject, path):
         subject, path: as for `plot_roc`.
     """
     models = models_of(read(subject))
-    figure = Figure(figsize=(4.8 * len(models), 3.8), layout="constrained")
+    figure = Picture(figsize=(4.8 * len(models), 3.8), layout="constrained")
     panels = figure.subplots(1, len(models), sharey=True, squeeze=False)[0]
     for axes, (name, report) in zip(panels, models.items(), strict=True):
         found, label = report["true_class_probability"], "probability of the true class"
@@ -83,4 +99,11 @@ def plot_histograms(subject, path):
         axes.set(title=figure_text(title), xlabel=figure_text(label))
         axes.legend(fontsize="small")
     panels[0].set_ylabel("share of records")
-    figure.savefig(path, dpi=120)
+    return saved(figure, path)
+
+
+def saved(figure, path=None):
+    """The figure, written as PNG to `path` unless that is None."""
+    if path is not None:
+        figure.savefig(path, dpi=120)
+    return figure

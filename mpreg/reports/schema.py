@@ -8,6 +8,7 @@ from mpreg.metrics import Estimate
 REPORT = "mpreg.report/1"
 COMPARISON = "mpreg.comparison/1"
 AUDIT = "mpreg.audit/1"
+CURVES = 5  # attacks on one model in one picture
 
 
 class Part(dict):

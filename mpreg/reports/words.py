@@ -89,6 +89,27 @@ def few_but_certain(report, fpr=0.01):
     return None
 
 
+def of_front(names):
+    """Which models no other beats, in one sentence.
+
+    Args:
+        names: of these, by rising test accuracy.
+    """
+    if len(names) == 1:
+        return f"“{names[0]}” beats all others: none is as accurate or gives away as little."
+    return f"No other beats these, each at its accuracy: {', '.join(f'“{name}”' for name in names)}."
+
+
+def why_not_certain():
+    """Why a record that no non-member looks like may have a middling probability, in two sentences."""
+    return (
+        "It is read off a curve that only rises with the score, fitted on other records and with one made-up "
+        "non-member above all of them. Where few members score so high, the made-up one counts for much: a probability "
+        "far below 100 % beside no non-member that looks like the record means that there is little evidence, not that "
+        "it speaks against membership."
+    )
+
+
 def canaries(found):
     """What figures on canaries mean for the most exposed person, in a few sentences.
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 import keras
 import numpy as np
-from matplotlib.figure import Figure
 
 from mpreg._files import write_json
 from mpreg._text import markdown_table, percent, percent_with_interval
@@ -24,12 +23,13 @@ from mpreg.recipes.studies.adaptive import SHADOWS, announced, attack_with_canar
 from mpreg.recipes.studies.cells import Cell
 from mpreg.recipes.studies.kept import keep, read_kept
 from mpreg.recipes.writing import console, print_table
+from mpreg.reports.front import Spot, on_front
+from mpreg.reports.frontier import draw_frontier
 from mpreg.reports.tensorboard import write_hparams, write_report
 
 SCHEMA = "mpreg.frontier/1"
 UNDEFENDED = "undefended"
 FPR = "0.01"
-SHOWN = 0.5  # of the best test accuracy
 NOTE = "95 % intervals; guessing is 50 %. ● on the frontier: no other is as accurate and leaks as little."
 
 
@@ -230,11 +230,7 @@ def frontier_of(points):
 
     One beats another if it is at least as accurate and its attack at most as accurate, and better in one of both.
     """
-    kept = []
-    for point in sorted(points, key=lambda point: (-point.place[0], point.place[1])):
-        if not kept or point.place[1] < kept[-1].place[1] or point.place == kept[-1].place:
-            kept.append(point)
-    return kept[::-1]
+    return [points[number] for number in on_front([point.place for point in points])]
 
 
 def choice_of(points):
@@ -284,37 +280,11 @@ def write(points, out, *, title, notes, choice=None):
 
 def plot(points, path, *, title):
     """Test accuracy against the strongest attack's accuracy, a line a defence, over the frontier, to `path`."""
-    figure = Figure(figsize=(9, 5.4), layout="constrained")
-    axes = figure.subplots()
-    best = np.array([point.place for point in frontier_of(points)])
-    axes.step(*best.T, where="pre", color="0.85", linewidth=9, zorder=0, label="frontier")
-    for number, name in enumerate(dict.fromkeys(point.defence for point in points)):
-        _plot_defence(axes, name, [point for point in points if point.defence == name], number)
-    # Broken classifiers, which guess, are in the table; here they would press the others together.
-    shown = [point.place[0] for point in points if point.place[0] >= SHOWN * best[-1, 0]]
-    margin = 0.05 * (max(shown) - min(shown)) + 0.005
-    axes.set_xlim(min(shown) - margin, max(shown) + margin)
-    hidden = len(points) - len(shown)
-    title += f" ({hidden} below {100 * SHOWN * best[-1, 0]:.0f} % test accuracy not shown)" * bool(hidden)
-    axes.axhline(0.5, color="gray", linestyle=":", label="guessing (no gap)")
-    axes.set(xlabel="test accuracy", ylabel="accuracy of the strongest attack, 95 % interval", title=title)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(lambda rate, _: f"{100 * rate:.0f} %")
-    figure.legend(loc="outside right upper", fontsize="small")
-    figure.savefig(path, dpi=120)
-
-
-def _plot_defence(axes, name, points, number):
-    test, attack = np.array([point.place for point in points]).T
-    reach = np.abs([point.given_away.interval for point in points] - attack[:, None]).T
-    if name == UNDEFENDED:
-        style = {"fmt": "*", "markersize": 15, "color": "black", "zorder": 5}
-    else:
-        style = {"fmt": f"{'osD^v'[number // 10 % 5]}-", "markersize": 5}
-    axes.errorbar(test, attack, reach, capsize=2, elinewidth=0.7, label=name, **style)
-    if points[-1].strength is not None:  # the strongest, so that one sees which way a line runs
-        said = f"{points[-1].strength:g}"
-        axes.annotate(said, points[-1].place, (5, 4), textcoords="offset points", fontsize="small")
+    lines = {}
+    for point in points:
+        note = "" if point.strength is None else f"{point.strength:g}"
+        lines.setdefault(point.defence, []).append(Spot(point.test_accuracy, point.given_away, note))
+    draw_frontier(lines, path, title=title)
 
 
 @click.command(help=__doc__)

@@ -281,7 +281,8 @@ class TestWrong:
         document = kept(subjects["audit"])
         page, bad = render_html(document), render_html(poisoned(document))
         assert re.findall(r"<(\w+)", bad) == re.findall(r"<(\w+)", page)
-        assert "<script" not in bad and "49" not in re.findall(r"img src=x&gt;([^<]*)", bad)
+        assert bad.count("<script") == 1 and "<script>x" not in bad  # the page's own
+        assert "49" not in re.findall(r"img src=x&gt;([^<]*)", bad)
         paper = assessment(poisoned(document)).to_html()
         assert "<script" not in paper and "<img" not in paper
 

@@ -1,7 +1,9 @@
 """The page: what it says is what the report holds, names stay text, and curves are those of the scores."""
 
+import base64
 import collections
 import dataclasses
+import hashlib
 import re
 from html.parser import HTMLParser
 
@@ -18,7 +20,9 @@ from mpreg.evaluation.details import unusual
 from mpreg.evaluation.records import ClassLeakage
 from mpreg.metrics import shapes
 from mpreg.reports import words
+from mpreg.reports.front import Spot, on_front
 from mpreg.reports.html import charts, pictures, render_html, write_html
+from mpreg.reports.impact import assessment
 from mpreg.reports.schema import by_risk, read
 
 HOSTILE = (
@@ -67,7 +71,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in ("style", "script"):
             self.text.append(data)
 
     @property
@@ -95,9 +99,13 @@ class TestPage:
         for subject in (report, comparison):
             html = render_html(subject)
             page = Page(html)
-            assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
+            assert not {"link", "img", "iframe", "object", "form"} & set(page.tags)
             names = {name for name, _ in page.attributes}
-            assert not {"src", "href", "srcset", "action"} & names
+            assert not {"src", "srcset", "action", "style"} & names
+            ids = [value for name, value in page.attributes if name == "id"]
+            assert len(ids) == len(set(ids))
+            linked = {value for name, value in page.attributes if name == "href"}
+            assert linked and linked <= {f"#{value}" for value in ids}  # to parts of the page alone
             assert not any(name.startswith("on") for name in names)
             assert (
                 "url(" not in html
@@ -105,7 +113,18 @@ class TestPage:
                 and "http://" not in html
                 and "https://" not in html
             )
-            assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in page.attributes
+
+    def test_its_policy_allows_its_own_style_and_script_and_no_others(self, report):
+        """By their digests as they stand on the page: a browser takes no others, not even from the page."""
+        paper = assessment(report).to_html()
+        for html, parts in ((render_html(report), ("style", "script")), (paper, ("style",))):
+            allowed = "default-src 'none'"
+            for part in parts:
+                (text,) = re.findall(f"<{part}>(.*?)</{part}>", html, re.DOTALL)
+                digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+                allowed += f"; {part}-src 'sha256-{digest}'"
+            assert ("content", f"{allowed}; base-uri 'none'; form-action 'none'") in Page(html).attributes
+        assert "<script" not in paper
 
     def test_every_attack_is_there_with_its_interval(self, report, page):
         for result in report.attacks.values():
@@ -338,10 +357,98 @@ class TestCurves:
 
     def test_overfitting_puts_the_gap_attack_on_its_line(self, report):
         on_line = dataclasses.replace(report, attack_accuracy=metrics.Estimate(report.gap_bound, 0, 1))
-        chart = pictures.overfitting({"m": read({**on_line.to_dict(), "per_class": []})})
-        ((x, y, _, label),) = chart.points
+        chart = pictures.overfitting({"m": read({**on_line.to_dict(), "per_class": []})}, [])
+        (dot,) = chart.points
         line = vertices(chart.marks[1].path)
-        assert label == "m" and np.interp(x, line[:, 0], line[:, 1]) == pytest.approx(y, abs=0.3)
+        assert dot.label == "m" and np.interp(dot.x, line[:, 0], line[:, 1]) == pytest.approx(dot.y, abs=0.3)
+
+    def test_the_front_passes_through_those_that_no_other_beats(self):
+        def spot(test, attack):
+            rates = [metrics.Estimate(rate, rate - 0.02, rate + 0.02) for rate in (test, attack)]
+            return Spot(*rates)
+
+        spots = {"a": spot(0.6, 0.9), "b": spot(0.55, 0.6), "worse": spot(0.5, 0.7), "c": spot(0.4, 0.52)}
+        chart = pictures.front(spots)
+        (path,) = (mark.path for mark in chart.marks if mark.style == "front")
+        at = {dot.name: [dot.x, dot.y] for dot in chart.points}
+        corners = vertices(path).tolist()
+        assert all(at[name] in corners for name in "abc") and at["worse"] not in corners
+        assert corners[0] == [charts.LEFT, at["c"][1]]
+        assert [dot.sign for dot in chart.points] == ["1", "2", "3", "4"]
+        # Between two, whoever wants more accuracy than the one has must take the other.
+        assert [y for x, y in corners if at["c"][0] <= x < at["b"][0]] == [at["c"][1], at["b"][1]]
+
+
+class TestFront:
+    @pytest.mark.parametrize("seed", range(20))
+    def test_those_on_it_are_beaten_by_none_and_all_others_are(self, seed):
+        rng = np.random.default_rng(seed)
+        places = [tuple(place) for place in rng.integers(0, 6, (12, 2)).tolist()]  # with ties
+
+        def beats(one, other):
+            return one[0] >= other[0] and one[1] <= other[1] and one != other
+
+        unbeaten = [n for n, place in enumerate(places) if not any(beats(other, place) for other in places)]
+        found = on_front(places)
+        assert sorted(found) == unbeaten
+        assert [places[number][0] for number in found] == sorted(places[number][0] for number in found)
+
+
+class TestReading:
+    """What helps whoever does not see the page, has no script, or reads on a phone."""
+
+    def test_every_table_has_a_caption_and_every_heading_says_what_it_heads(self, report, comparison):
+        for html in (render_html(report), render_html(comparison), assessment(report).to_html()):
+            page = Page(html)
+            assert page.tags["caption"] == page.tags["table"] > 0
+            scopes = [value for name, value in page.attributes if name == "scope"]
+            assert len(scopes) == page.tags["th"] and set(scopes) == {"col", "row"}
+
+    def test_every_part_can_be_reached_from_the_contents(self, comparison):
+        html = render_html(comparison)
+        linked = re.findall(r'<a href="#([^"]+)">', html)
+        parts = set(re.findall(r'<(?:section|details class="model"|div) id="([^"]+)"', html)) - {"headline"}
+        assert linked and set(linked) == parts and "model-2" in parts
+
+    def test_what_is_said_of_each_of_several_models_is_folded(self, report, comparison):
+        assert len(re.findall(r'<details class="model" id="model-\d">', render_html(comparison))) == 2
+        assert "<details" not in render_html(report)
+
+    def test_pictures_have_titles_on_both_axes(self, comparison):
+        html = render_html(comparison)
+        pictures_there = html.count('role="img"')
+        assert html.count('<text class="axis"') == 2 * pictures_there > 8
+        assert html.count('transform="rotate(-90)"') == pictures_there
+
+    def test_numbers_are_sorted_by_their_values(self, report):
+        html = render_html(report)
+        for result in report.attacks.values():
+            assert f'data-value="{float(result.auc):.6g}"' in html
+            assert f'data-value="{float(result.accuracy):.6g}"' in html
+
+    def test_nothing_is_said_of_files_where_there_are_none(self, report):
+        text = Page(render_html(report)).words
+        assert "file" not in text.replace("Where the figures come from", "")
+        assert "impact assessment" not in text
+        files = [{"role": "members", "file": "a.npz", "records": 9, "bytes": 1, "sha256": "0" * 64}]
+        audit = {"schema": "mpreg.audit/1", "report": report.to_dict(), "files": files}
+        assert "Rows of the file of members" in Page(render_html(audit)).words
+
+    def test_a_probability_far_from_one_is_explained_where_exposed_members_are_listed(self, report):
+        assert words.why_not_certain() in Page(render_html(report)).words
+
+    def test_the_report_and_the_assessment_have_titles_of_their_own(self, report):
+        titles = [
+            re.search("<title>(.*)</title>", html)[1]
+            for html in (render_html(report, title="A"), assessment(report, title="A").to_html())
+        ]
+        assert titles[0] == "A – Membership privacy report"
+        assert titles[1].startswith("A – Data protection impact assessment")
+
+    def test_a_note_on_all_models_stands_once(self, report):
+        noted = dataclasses.replace(report, notes=("few records",))
+        text = Page(render_html(mpreg.compare({"a": noted, "b": noted, "c": report}))).words
+        assert text.count("few records") == 1 and "a, b: few records" in text
 
 
 class TestFiles:

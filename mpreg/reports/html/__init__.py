@@ -1,4 +1,4 @@
-"""The report and the impact assessment as pages: one file each, no network, no script."""
+"""The report and the impact assessment as pages: one file each, no network."""
 
 from mpreg.reports.html.page import TITLE as TITLE
 from mpreg.reports.html.page import render_html as render_html

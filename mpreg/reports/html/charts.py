@@ -1,12 +1,12 @@
-"""Charts as geometry: scales, paths and ticks in a box of 360 by 250, which the templates draw as SVG."""
+"""Charts as geometry: scales, paths and ticks in a box of 374 by 250, which the templates draw as SVG."""
 
 import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
-WIDTH, HEIGHT = 360, 250
-LEFT, RIGHT, TOP, BOTTOM = 50, 341, 10, 212
+WIDTH, HEIGHT = 374, 250
+LEFT, RIGHT, TOP, BOTTOM = 64, 355, 10, 212
 GRAIN = 0.25  # points of a curve nearer to one another than this, in both directions, are drawn as one
 
 
@@ -18,6 +18,7 @@ class Scale:
         low, high: the range; values outside are drawn at its ends.
         start, end: positions of the two.
         log: whether equal ratios take equal room.
+        share: whether its values are shares, which are shown in percent.
     """
 
     low: float
@@ -25,6 +26,7 @@ class Scale:
     start: float
     end: float
     log: bool = False
+    share: bool = False
 
     def __call__(self, values):
         values = np.clip(values, self.low, self.high)
@@ -33,10 +35,20 @@ class Scale:
             values, low, high = np.log10(values), math.log10(low), math.log10(high)
         return self.start + (values - low) / (high - low) * (self.end - self.start)
 
-    def ticks(self, text=None):
+    def ticks(self):
         """`(position, text)` of about five round values."""
         values = _decades(self.low, self.high) if self.log else _round_values(self.low, self.high)
-        return [(round(float(self(value)), 1), (text or _short)(value)) for value in values]
+        return [(round(float(self(value)), 1), self.text(value)) for value in values]
+
+    def text(self, value):
+        """A value as a tick shows it."""
+        return f"{100 * value:g} %" if self.share else f"{value:g}"
+
+    @property
+    def told(self):
+        """For the script of the page, which reads values off positions: its fields in one line."""
+        kind = f"{'log' if self.log else 'linear'} {'share' if self.share else 'number'}"
+        return f"{self.low:.12g} {self.high:.12g} {self.start:g} {self.end:g} {kind}"
 
 
 @dataclass(frozen=True)
@@ -49,26 +61,44 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Dot:
+    """A dot and the style that draws it.
+
+    Attributes:
+        x, y: its position.
+        style: of the dot.
+        name: whose it is, for whoever points at it.
+        label: in the legend; such dots are large.
+        sign: written into it, and ahead of its label.
+    """
+
+    x: float
+    y: float
+    style: str
+    name: str
+    label: str = ""
+    sign: str = ""
+
+
+@dataclass(frozen=True)
 class Chart:
     """Everything a template needs to draw a chart.
 
     Attributes:
         title: what it shows, also for readers who do not see it.
         x_label, y_label: of the axes.
-        x_ticks, y_ticks: `(position, text)`.
+        x, y: their `Scale`s.
         marks: `Mark`s, drawn in order.
-        points: `(x, y, style, label)` of dots.
-        note: what a reader must know.
+        points: `Dot`s, drawn over them.
     """
 
     title: str
     x_label: str
     y_label: str
-    x_ticks: list
-    y_ticks: list
+    x: Scale
+    y: Scale
     marks: list = field(default_factory=list)
     points: list = field(default_factory=list)
-    note: str = ""
 
     @property
     def legend(self):
@@ -77,14 +107,14 @@ class Chart:
         return [item for item in dict.fromkeys(drawn) if item[1]]
 
 
-def across(low, high, *, log=False):
+def across(low, high, *, log=False, share=False):
     """The scale of a horizontal axis."""
-    return Scale(low, high, LEFT, RIGHT, log)
+    return Scale(low, high, LEFT, RIGHT, log, share)
 
 
-def upward(low, high, *, log=False):
+def upward(low, high, *, log=False, share=False):
     """The scale of a vertical axis."""
-    return Scale(low, high, BOTTOM, TOP, log)
+    return Scale(low, high, BOTTOM, TOP, log, share)
 
 
 def line(x, y):
@@ -134,7 +164,3 @@ def _round_values(low, high):
 def _decades(low, high):
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     return [10.0**power for power in range(first, last + 1)]
-
-
-def _short(value):
-    return f"{value:g}"

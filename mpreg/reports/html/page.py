@@ -1,4 +1,4 @@
-"""A report, a comparison or an audit as one page that needs no network and no script."""
+"""A report, a comparison or an audit as one page that needs no network, and can be read without its script."""
 
 from pathlib import Path
 
@@ -47,9 +47,11 @@ def render_html(subject, *, title=None, class_names=None, provenance=None, gradi
     models = models_of(document)
     names = class_names_of(models, document.get("class_names") if class_names is None else class_names)
     kept = {name: document[name] for name in ("made", "command") if document.get(name)}
+    shown = sections.page(models, differences=document.get("differences", {}), class_names=names)
     return rendered(
         "report.html",
-        **sections.page(models, differences=document.get("differences", {}), class_names=names),
+        **shown,
+        contents=sections.contents(shown, gates=bool(document.get("gates"))),
         norms=sections.norms(_by_model(document, models, gradient_norms)),
         title=title or document.get("title") or TITLE,
         provenance={**kept, **(provenance or {})},

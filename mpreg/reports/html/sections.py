@@ -1,12 +1,13 @@
 """What stands in a report, section by section, as plain values for the template."""
 
 from mpreg.reports import words
+from mpreg.reports.front import on_front, spots_of
 from mpreg.reports.html import pictures
 from mpreg.reports.markdown import access_rows
-from mpreg.reports.schema import by_risk, ranked, strongest_of, worse_of
+from mpreg.reports.schema import CURVES, by_risk, ranked, strongest_of, worse_of
 
 LISTED = 12  # classes shown before the reader asks for all
-CURVES = 5  # attacks in one picture
+FEW = 3  # models whose every picture is shown unfolded
 
 
 def page(models, *, differences, class_names):
@@ -17,9 +18,13 @@ def page(models, *, differences, class_names):
         differences: of each model but the first from the first, by name.
         class_names: a name for each class.
     """
+    spots = spots_of(models)
     return {
         "models": models,
         "several": len(models) > 1,
+        "many": len(models) > FEW,
+        "front": pictures.front(spots) if len(models) > 1 else None,
+        "front_names": [list(spots)[number] for number in on_front([spot.place for spot in spots.values()])],
         "words": words,
         "worse": {name: worse_of(report) for name, report in models.items()},
         "differences": _differences(models, differences),
@@ -34,9 +39,30 @@ def page(models, *, differences, class_names):
         "roc": _roc(models),
         "answers": _answer_charts(models),
         "risk": _risk_charts(models),
-        "overfitting": pictures.overfitting(models),
+        "overfitting": pictures.overfitting(models, class_names),
         "notes": _notes(models),
     }
+
+
+def contents(shown, *, gates):
+    """The contents of the page: `(anchor, words)` of each part that there is.
+
+    Args:
+        shown: as `page` gives it.
+        gates: whether limits were set.
+    """
+    parts = {
+        "gates": ("Limits", gates),
+        "accuracy": ("Accuracy and attack", True),
+        "front": ("Privacy against utility", shown["front"]),
+        "roc": ("ROC curves", shown["roc"]),
+        "histograms": ("Histograms", shown["answers"] or shown["risk"]),
+        "overfitting": ("Overfitting", True),
+    }
+    for number, name in enumerate(shown["models"], 1):
+        parts[f"model-{number}"] = (name if shown["several"] else "Every attack, classes and records", True)
+    parts |= {"method": ("How this was measured", True), "provenance": ("Where the figures come from", True)}
+    return [(anchor, words) for anchor, (words, there) in parts.items() if there]
 
 
 def norms(by_model):
@@ -63,6 +89,7 @@ def _record_rows(report, class_names):
             **row,
             "name": class_names[row["label"]],
             "alike": f"{row['alike']:,} of {report['nonmembers']:,}",
+            "look_alikes": row["alike"],
             "tied": f"{row['tied']:,} others" if row.get("tied") else "-",
         }
         for row in report.get("most_vulnerable", [])
@@ -124,10 +151,11 @@ def _norm_chart(name, found, *, several):
 
 
 def _notes(models):
-    """What readers must know, each said once."""
-    found = []
+    """What readers must know, each said once, of whichever models it holds for."""
+    found = {}
     for name, report in models.items():
-        prefix = f"{name}: " if len(models) > 1 else ""
         for note in (*report["notes"], *(note for attack in ranked(report) for note in attack["notes"])):
-            found.append(prefix + note)
-    return list(dict.fromkeys(found))
+            found.setdefault(note, {})[name] = None
+    return [
+        note if len(names) == len(models) else f"{', '.join(names)}: {note}" for note, names in found.items()
+    ]

@@ -1,0 +1,50 @@
+"""Privacy against utility: where models stand, and which of them no other beats."""
+
+from dataclasses import dataclass
+
+from mpreg.metrics import Estimate
+from mpreg.reports.schema import worse_of
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A model in the picture.
+
+    Attributes:
+        test: its test accuracy.
+        attack: the highest accuracy of any attack, on members or on reference records.
+        note: beside it, where it is the last of its line.
+    """
+
+    test: Estimate
+    attack: Estimate
+    note: str = ""
+
+    @property
+    def place(self):
+        """Both as numbers."""
+        return float(self.test), float(self.attack)
+
+
+def on_front(places):
+    """Which of several places no other beats: their numbers, by rising test accuracy.
+
+    One beats another if it is at least as accurate and its attack at most as accurate, and better in one of both.
+
+    Args:
+        places: pairs of test accuracy and attack accuracy.
+    """
+    kept = []
+    for number in sorted(range(len(places)), key=lambda number: (-places[number][0], places[number][1])):
+        best = places[kept[-1]] if kept else None
+        if best is None or places[number][1] < best[1] or places[number] == best:
+            kept.append(number)
+    return kept[::-1]
+
+
+def spots_of(models):
+    """The `Spot` of each report, by name; reference records count where they are told apart better than members."""
+    return {
+        name: Spot(report["test_accuracy"], worse_of(report)["attack_accuracy"])
+        for name, report in models.items()
+    }
