@@ -15,11 +15,11 @@ from mpreg.catalogue.trained_by import TrainedBy
 from mpreg.data import count_labels, label_indices
 from mpreg.datasets import Dataset
 from mpreg.progress import progress_bar
+from mpreg.protection.attacker import MAX_SHADOWS, MIN_SHADOWS, attacked
 from mpreg.protection.goal import Goal
 from mpreg.protection.search import climb
-from mpreg.protection.trials import FIRST_SEED, MAX_SHADOWS, MIN_SHADOWS, Job
+from mpreg.protection.trials import Job
 from mpreg.protection.writing import CARD, write
-from mpreg.recipes.studies.shadows import KeptShadows
 from mpreg.recipes.writing import console
 from mpreg.reports.notebook import notebook_html
 
@@ -80,7 +80,8 @@ class Protected:
             f"The goal: {self.goal}.",
             f"Taken: {taken.name}. Of the {len(search.trials)} trainings that were tried, from cheap to dear, it "
             f"{'is the first that ' if search.met else ''}{verb} the goal on validation halves of the reference "
-            f"records (attack {percent_with_interval(taken.point.given_away)}, and a standard error for the choice; "
+            f"records (attack {percent_with_interval(taken.point.given_away)}, and a standard error for the choice, "
+            f"{f'with {taken.adaptive}' if taken.adaptive else 'without'} shadow models; "
             f"test accuracy {percent(float(taken.point.test_accuracy))}).",
             f"The goal is {'met' if self.met else 'NOT met'} on the non-members, by which nothing was chosen: attack "
             f"{percent_with_interval(self.attack)}, {100 * abs(self.loss):.1f} points of test accuracy "
@@ -169,17 +170,34 @@ def run(job, goal, out, *, rebuild=()):
     check_as_written(out, [CARD])
     began = time.perf_counter()
     with progress_bar("protecting", round(10 * goal.budget)) as advance:
-        search = climb(job, goal, told=lambda search: _tell(search, advance))
-        taken = search.taken
-        advance(f"training {taken.name}", 0)
-        plain = job.train("undefended", None, job.split)
-        reports = {"undefended": mpreg.evaluate(plain, job.split, seed=job.seed)}
-        model = (
-            plain if taken.defence == "undefended" else job.train(taken.defence, taken.strength, job.split)
+        search = climb(
+            job,
+            goal,
+            told=lambda search, trial: _tell(search, trial, advance),
+            busy=lambda words: advance(words, 0),
         )
+        taken, plain_trial = search.taken, search.trials[0]
+        advance("training undefended", 0)
+        plain = job.train("undefended", None, job.split)
         count = _affordable(search)
-        report = _attacked(
-            job, model, taken, count, told=lambda words: advance(words, round(10 * search.cost(taken)))
+        model, reports = plain, {}
+        if taken.defence != "undefended":
+            # By the shadow models that it was judged by before: they know of all records.
+            reports["undefended"] = attacked(
+                job, plain, "undefended", None, plain_trial.adaptive, validation=False
+            )
+            advance(f"training {taken.name}", 0)
+            model = job.train(taken.defence, taken.strength, job.split)
+        else:
+            reports["undefended"] = mpreg.evaluate(plain, job.split, seed=job.seed)
+        report = attacked(
+            job,
+            model,
+            taken.defence,
+            taken.strength,
+            count,
+            validation=False,
+            told=lambda words: advance(words, round(10 * search.cost(taken))),
         )
     name = taken.name if taken.defence != "undefended" else "undefended, attacked adaptively"
     comparison = mpreg.compare({**reports, name: report})
@@ -188,44 +206,25 @@ def run(job, goal, out, *, rebuild=()):
     return found
 
 
-def _tell(search, advance):
-    trial, left = search.trials[-1], search.goal.budget - search.spent
-    point = trial.point
-    advance(trial.name, round(10 * search.cost(trial)))
+def _tell(search, trial, advance):
+    left = search.goal.budget - search.spent
+    point, spent = trial.point, trial.shadow_seconds if trial.adaptive else trial.seconds
+    advance(trial.name, round(10 * spent / search.plain_seconds))
+    by = f" by {trial.adaptive} shadow models" if trial.adaptive else ""
     console.print(
-        f"{trial.name}: test {percent(float(point.test_accuracy))}, attack {percent_with_interval(point.given_away)}; "
-        f"{search.spent:.1f}x of {search.goal.budget:g}x, at most {left * search.plain_seconds:.0f} s of training left",
+        f"{trial.name}: test {percent(float(point.test_accuracy))}, attack {percent_with_interval(point.given_away)}"
+        f"{by}; {search.spent:.1f}x of {search.goal.budget:g}x, at most {left * search.plain_seconds:.0f} s of "
+        "training left",
         soft_wrap=True,
     )
 
 
 def _affordable(search):
     """How many shadow models the rest of the budget trains, 0 where too few."""
-    left = search.goal.budget - search.spent - 1 - search.cost(search.taken)
-    count = min(MAX_SHADOWS, int(left / max(search.cost(search.taken), 1e-9)))
-    return count if count >= MIN_SHADOWS else 0
-
-
-def _attacked(job, model, taken, count, *, told):
-    defence = defence_of(taken.defence)
-    options = {"reference": defence.consumes_reference, "seed": job.seed}
-    if not count:
-        return mpreg.evaluate(model, job.split, **options)
-    split = job.split
-
-    def train(x, y, seed):
-        known = mpreg.MembershipSplit((x, y), split.reference, split.nonmembers, duplicates="allow")
-        return job.train(taken.defence, taken.strength, known, seed=FIRST_SEED + seed)
-
-    shadows = KeptShadows(
-        train,
-        job.steps / "shadows" / taken.name.replace(" ", "_"),
-        count=count,
-        stamp=str(job.stamp(taken.defence, taken.strength)),
-        others=split.reference[0],
-        said=told,
-    )
-    return mpreg.evaluate(model, split, attacks="strong", shadows=shadows, **options)
+    taken, cost = search.taken, max(search.cost(search.taken), 1e-9)
+    reused = 0 if defence_of(taken.defence).consumes_reference else taken.adaptive
+    count = min(MAX_SHADOWS, reused + int((search.goal.budget - search.spent - 1 - cost) / cost))
+    return max(count, reused) if count >= MIN_SHADOWS else reused
 
 
 def setting_of_function(build_fn, split, *, epochs, batch_size):

@@ -1,6 +1,7 @@
 """`protect`: what it takes, that it says so where nothing meets the goal, what it writes, and that it goes on."""
 
 import csv
+import dataclasses
 import importlib
 import json
 import runpy
@@ -16,10 +17,11 @@ from support.registries import forgetting
 import mpreg
 from mpreg.cli import main
 from mpreg.metrics import Estimate
-from mpreg.protection import Goal, search, trials
+from mpreg.protection import Goal, attacker, search, trials
+from mpreg.protection.attacker import MIN_SHADOWS
 from mpreg.protection.goal import Rung
 from mpreg.protection.search import climb
-from mpreg.protection.trials import MIN_SHADOWS, Trial, named
+from mpreg.protection.trials import Trial, named
 from mpreg.recipes.studies.frontier import Point
 
 protect = importlib.import_module("mpreg.protection.protect")  # the package has the function under this name
@@ -63,7 +65,16 @@ def figures(monkeypatch):
             defence, strength, test, attack, **dict(zip(("seconds", "reference"), more, strict=False))
         )
 
+    def checked(job, trial, count, *, told):
+        """As it was without shadow models, but for what stands under its name and a plus."""
+        attack = known.get(f"{trial.name}+", (trial.attack,))[0]
+        found = tried(job, trial.defence, trial.strength)
+        point = dataclasses.replace(found.point, attack_accuracy=Estimate(attack, attack, attack))
+        asked[-1] += "+"
+        return dataclasses.replace(found, point=point, adaptive=count, shadow_seconds=count * trial.seconds)
+
     monkeypatch.setattr(search, "tried", tried)
+    monkeypatch.setattr(search, "checked", checked)
     return known, asked
 
 
@@ -80,12 +91,33 @@ class TestSearch:
             "early-stopping 0.15",
             "l2 0.001",
             "l2 0.003",
+            "l2 0.003+",
         ]
 
     def test_one_that_needs_no_defence_gets_none(self, figures):
         known, asked = figures
         known["undefended"] = (0.80, 0.55)
-        assert climb(None, Goal()).taken.defence == "undefended" and asked == ["undefended"]
+        found = climb(None, Goal())
+        assert found.taken.defence == "undefended" and found.taken.adaptive == MIN_SHADOWS
+        assert asked == ["undefended", "undefended+"]
+
+    def test_what_shadow_models_see_through_is_passed_over(self, figures):
+        known, asked = figures
+        known |= {"undefended": (0.80, 0.55), "undefended+": (0.70,), "early-stopping": (0.80, 0.54)}
+        found = climb(None, Goal(max_attack=0.60))
+        assert found.taken.name == "early-stopping" and found.met
+        assert asked == ["undefended", "undefended+", "early-stopping", "early-stopping+"]
+
+    def test_the_nearest_is_told_by_shadow_models_too(self, figures):
+        known, _ = figures
+        known |= {"l2 0.01": (0.80, 0.62), "l2 0.01+": (0.88,), "l2 0.003": (0.80, 0.64)}
+        found = climb(None, Goal(max_attack=0.60, budget=100))
+        assert found.taken.name == "l2 0.003" and found.taken.adaptive and not found.met
+
+    def test_a_budget_without_room_for_shadow_models_takes_what_the_standard_attacks_say(self, figures):
+        known, asked = figures
+        known["undefended"] = (0.80, 0.55)
+        assert not climb(None, Goal(budget=3)).taken.adaptive and asked == ["undefended"]
 
     def test_the_nearest_is_taken_where_none_meets_the_goal(self, figures):
         known, _ = figures
@@ -150,6 +182,7 @@ class TestProtect:
         with pytest.MonkeyPatch.context() as patch:  # a short ladder, and few shadow models
             patch.setattr(search, "LADDER", (Rung("l2", (0.1,), 1.2),))
             patch.setattr(protect, "MAX_SHADOWS", MIN_SHADOWS)
+            patch.setattr(attacker, "MAX_SHADOWS", MIN_SHADOWS)
             yield out, options, mpreg.protect(build, leaky_split(), out=out, **options)
 
     def test_the_winner_is_attacked_on_records_that_nothing_was_chosen_by(self, protected):
@@ -189,7 +222,7 @@ class TestProtect:
     @pytest.mark.slow
     def test_it_goes_on_where_it_was(self, protected, monkeypatch):
         out, options, found = protected
-        monkeypatch.setattr(trials, "validation_part", lambda split: pytest.fail("trained a trial anew"))
+        monkeypatch.setattr(trials, "attacked", lambda *_, **__: pytest.fail("attacked a trial anew"))
         again = mpreg.protect(build, leaky_split(), out=out, **options)
         assert again.name == found.name and float(again.attack) == float(found.attack)
 
