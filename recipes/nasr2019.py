@@ -7,6 +7,7 @@ Source: "Comprehensive Privacy Analysis of Deep Learning: Passive and Active Whi
 Centralized and Federated Learning", S&P 2019; the published figures are those of the authors' slides.
 """
 
+import functools
 from pathlib import Path
 
 import click
@@ -19,9 +20,12 @@ from mpreg._text import markdown_table, percent_with_interval
 from mpreg.attacks import TrajectoryAttack, WhiteBoxAttack
 from mpreg.callbacks import SnapshotRecorder
 from mpreg.catalogue import Setting, images, setting_of, table
+from mpreg.internals import Snapshots
+from mpreg.metrics import Estimate
 from mpreg.networks import location_mlp
 from mpreg.progress import progress_bar
 from mpreg.recipes import options
+from mpreg.recipes.studies.kept import keep, read_kept, stamp_of_training
 from mpreg.recipes.training import EpochBar
 from mpreg.recipes.writing import console, print_table
 
@@ -43,6 +47,7 @@ ATTACKS = {
     "white-box, gradients": {"layers_to_exploit": (-3, -2, -1), "gradients_to_exploit": (-1,)},
     "white-box, sizes": {},
 }
+TOGETHER = {"white-box": "white-box, all epochs", "trajectory": "loss trajectory"}
 
 
 def alexnet_like(*, input_shape, classes, seed):
@@ -116,6 +121,8 @@ SETTINGS = {
 def run(dataset="location30", *, members=None, epochs=None, snapshots=True, out=None, seed=0):
     """Rebuilds both tables for one data set, prints them beside the published ones and writes them to a folder.
 
+    Rows are kept in its folder `rows` as they are made: a run that was stopped goes on there.
+
     Args:
         dataset: `"cifar10"`, with three networks, or `"location30"` or `"digits"`, with one.
         members: members, and as many non-members; None is 1,500.
@@ -134,28 +141,38 @@ def run(dataset="location30", *, members=None, epochs=None, snapshots=True, out=
     out = Path(out) if out else Path("mpreg-nasr2019") / dataset
     data, split = setting.draw(seed)
     console.print(f"{data.description}\n{split}")
-    found, header = {"access": {}, "snapshots": {}}, ["network", "training", "test", *ATTACKS, "published"]
-    rows = []
-    for name, network in NETWORKS[dataset].items():
-        report = _by_access(setting.replace(network=network), data, split, name, seed=seed)
-        found["access"][name] = report.to_dict()
-        published = PUBLISHED.get(name)
-        rows.append(
-            [
-                name,
-                percent_with_interval(report.train_accuracy),
-                percent_with_interval(report.test_accuracy),
-                *(percent_with_interval(report.attacks[attack].accuracy) for attack in ATTACKS),
-                " / ".join(f"{figure:g}" for figure in published) if published else "-",
-            ]
-        )
+    found = {
+        "access": {
+            name: _by_access(setting.replace(network=network), data, split, name, out / "rows", seed=seed)
+            for name, network in NETWORKS[dataset].items()
+        },
+        "snapshots": _by_snapshots(setting, data, split, out / "rows", seed=seed) if snapshots else {},
+    }
+    rows = [
+        [
+            name,
+            _said(report["train_accuracy"]),
+            _said(report["test_accuracy"]),
+            *(_figures(report["attacks"][attack]) for attack in ("trained", *ATTACKS)),
+            " / ".join(f"{figure:g}" for figure in PUBLISHED[name]) if name in PUBLISHED else "-",
+        ]
+        for name, report in found["access"].items()
+    ]
+    header = ["network", "training", "test", "trained on answers", *ATTACKS, "published"]
     tables = [("What the attacker reads", header, rows)]
     if snapshots:
-        epochs_of = [tuple(epochs) for epochs in PUBLISHED_SNAPSHOTS]
-        found["snapshots"], rows = _by_snapshots(setting, data, split, epochs_of, seed=seed)
-        tables.append(
-            ("Snapshots read together", ["epochs", "white-box", "loss trajectory", "published"], rows)
-        )
+        rows = [
+            [
+                epochs,
+                *(_figures(report["attacks"][attack]) for attack in ("trained", *TOGETHER.values())),
+                f"{published:g}",
+            ]
+            for (epochs, report), published in zip(
+                found["snapshots"].items(), PUBLISHED_SNAPSHOTS.values(), strict=True
+            )
+        ]
+        header = ["epochs", "trained on the last one's answers", *TOGETHER.values(), "published"]
+        tables.append(("Snapshots read together", header, rows))
     for title, header, rows in tables:
         print_table(f"{title}: {dataset}", header, rows)
     text = "\n\n".join(f"## {title}\n\n{markdown_table(header, rows)}" for title, header, rows in tables)
@@ -165,33 +182,63 @@ def run(dataset="location30", *, members=None, epochs=None, snapshots=True, out=
     return found
 
 
-def _by_access(setting, data, split, name, *, seed):
-    model = setting.compile(setting.build_model(data, seed))
-    with progress_bar(f"training {name}", setting.epochs) as advance:
-        fit = {"batch_size": setting.batch_size, "epochs": setting.epochs, "verbose": 0}
-        model.fit(*split.members, **fit, callbacks=[EpochBar(advance)])
-    attacks = [WhiteBoxAttack(**options, name=attack) for attack, options in ATTACKS.items()]
-    return mpreg.evaluate(model, split, attacks=["standard", *attacks], seed=seed)
+def _said(estimate):
+    return percent_with_interval(Estimate.from_dict(estimate))
 
 
-def _by_snapshots(setting, data, split, epochs_of, *, seed):
-    """The figures by epochs, and the table's rows: one training is watched, and attacked as each row says."""
-    last = max(max(epochs) for epochs in epochs_of)
-    recorder = SnapshotRecorder({epoch for epochs in epochs_of for epoch in epochs})
+def _figures(attack):
+    return f"{_said(attack['accuracy'])}, AUC {attack['auc']['value']:.3f}"
+
+
+def _kept(path, stamp, make):
+    """The document of a report, from its file or made now."""
+    return read_kept(path, stamp) or keep(path, make().to_dict(), stamp)
+
+
+def _by_access(setting, data, split, name, folder, *, seed):
+    """The report on a network, attacked by all of `ATTACKS`."""
+
+    def make():
+        model = setting.compile(setting.build_model(data, seed))
+        with progress_bar(f"training {name}", setting.epochs) as advance:
+            fit = {"batch_size": setting.batch_size, "epochs": setting.epochs, "verbose": 0}
+            model.fit(*split.members, **fit, callbacks=[EpochBar(advance)])
+        attacks = [WhiteBoxAttack(**options, name=attack) for attack, options in ATTACKS.items()]
+        return mpreg.evaluate(model, split, attacks=["standard", *attacks], seed=seed)
+
+    return _kept(folder / f"{name}.json", stamp_of_training(setting, ATTACKS, seed), make)
+
+
+def _by_snapshots(setting, data, split, folder, *, seed):
+    """The reports by epochs: one training is watched, its snapshots kept, and attacked as each row says."""
+    wanted = sorted({epoch for epochs in PUBLISHED_SNAPSHOTS for epoch in epochs})
+    stamp = stamp_of_training(setting.replace(epochs=wanted[-1]), wanted, seed)
     model = setting.compile(setting.build_model(data, seed))
-    with progress_bar("training under watch", last) as advance:
-        fit = {"batch_size": setting.batch_size, "epochs": last, "verbose": 0}
-        model.fit(*split.members, **fit, callbacks=[recorder, EpochBar(advance)])
-    found, rows = {}, []
-    for epochs in epochs_of:
-        chosen = recorder.snapshots[epochs]
-        attacks = [WhiteBoxAttack(snapshots=chosen, name="white-box"), TrajectoryAttack(chosen)]
-        report = mpreg.evaluate(model, split, attacks=attacks, seed=seed)
-        accuracies = [report.attacks[attack.name].accuracy for attack in attacks]
-        found[", ".join(map(str, epochs))] = report.to_dict()
-        published = f"{PUBLISHED_SNAPSHOTS.get(epochs, '-')}"
-        rows.append([", ".join(map(str, epochs)), *map(percent_with_interval, accuracies), published])
-    return found, rows
+
+    def watched():
+        folder_of = folder / f"snapshots-{stamp['digest']}"
+        if set(Snapshots(folder_of).epochs) != set(wanted):
+            with progress_bar("training under watch", wanted[-1]) as advance:
+                fit = {"batch_size": setting.batch_size, "epochs": wanted[-1], "verbose": 0}
+                watch = [SnapshotRecorder(wanted, folder=folder_of), EpochBar(advance)]
+                model.fit(*split.members, **fit, callbacks=watch)
+        kept = Snapshots(folder_of)
+        return kept
+
+    def make(epochs):
+        chosen = watched()[epochs]
+        model.set_weights(chosen.weights(epochs[-1]))
+        trajectory = TrajectoryAttack(chosen)
+        trajectory.name = TOGETHER["trajectory"]
+        attacks = ["standard", WhiteBoxAttack(snapshots=chosen, name=TOGETHER["white-box"]), trajectory]
+        return mpreg.evaluate(model, split, attacks=attacks, seed=seed)
+
+    found = {}
+    for epochs in PUBLISHED_SNAPSHOTS:
+        said = ", ".join(map(str, epochs))
+        path = folder / f"epochs-{'-'.join(map(str, epochs))}.json"
+        found[said] = _kept(path, {**stamp, "epochs": said}, functools.partial(make, epochs))
+    return found
 
 
 @click.command(help=__doc__.partition("\n")[0])

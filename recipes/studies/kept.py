@@ -23,10 +23,15 @@ def stamp_of(defence, setting, *, strength=None, attacks=()):
     """
     strength = defence.strength_for(setting.dataset) if strength is None else strength
     of_defence = (defence.name, defence.build, Task, defence.consumes_reference, strength)
+    return stamp_of_training(setting, of_defence, tuple(attacks))
+
+
+def stamp_of_training(setting, *things):
+    """As `stamp_of`, of a `Setting` and of whatever else figures follow from."""
     of_setting = (setting, network_of(setting.network), loader_of(setting.dataset))
     return {
         "made_by": f"mpreg {mpreg.__version__} on Python {'.'.join(platform.python_version_tuple()[:2])}",
-        "digest": digest_of(of_defence, of_setting, tuple(attacks)),
+        "digest": digest_of(of_setting, *things),
     }
 
 
