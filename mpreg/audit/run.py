@@ -191,7 +191,7 @@ def audit_model(
         data, rows: in place of these, one data file, and the `split.npz` that tells whose role its rows have.
         own: options of `mpreg.datasets.OwnFile` for files other than `.npz`. A table is encoded as the `encoding` says,
             a path, or `encoding.json` beside the model; without one it must hold numbers, which stay as they are.
-        attacks: `"fast"`, `"standard"` or `"strong"`.
+        attacks: `"fast"`, `"standard"`, `"strong"` or `"whitebox"`.
         shadows: for `"strong"`, `(count, epochs, batch_size)` of shadow models, which are trained like the model.
         from_logits, seed: as for `evaluate`.
         allow_duplicates: whether equal records may stand on two sides, where distinct people have them.

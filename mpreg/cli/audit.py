@@ -8,7 +8,8 @@ import click
 from mpreg.cli.start_up import import_tensorflow
 from mpreg.recipes import own_data
 
-ATTACKS = ("fast", "standard", "strong")
+ATTACKS = ("fast", "standard", "strong", "whitebox")
+OF_A_MODEL_ALONE = ("strong", "whitebox")
 ABOVE_LIMIT = 1
 _OF_A_MODEL = ("reference", "allow_duplicates", "label", "drop", "encoding")
 _FILE = click.Path(exists=True, dir_okay=False)
@@ -31,7 +32,13 @@ _DATA = click.Path(exists=True)
 )
 @click.option("--member-predictions", type=_FILE, help=".npz with predictions and labels, instead of MODEL.")
 @click.option("--nonmember-predictions", type=_FILE, help="The same for records it was not trained on.")
-@click.option("--attacks", type=click.Choice(ATTACKS), default="standard", show_default=True)
+@click.option(
+    "--attacks",
+    type=click.Choice(ATTACKS),
+    default="standard",
+    show_default=True,
+    help="strong: of who trains shadow models; whitebox: of who holds MODEL itself.",
+)
 @click.option(
     "--strong", is_flag=True, help="As --attacks strong: trains shadow models, with --shadow-epochs."
 )
@@ -120,8 +127,10 @@ def _audit(
     inputs = [model, *by_predictions, class_names, *(records[name] for name in files)]
     audits.check_folder(out, inputs, dpia=dpia)
     if model is None:
-        if options["attacks"] == "strong" or any(records[name] for name in _OF_A_MODEL):
-            raise click.UsageError("--reference, --strong and --allow-duplicates need MODEL and its records")
+        if options["attacks"] in OF_A_MODEL_ALONE or any(records[name] for name in _OF_A_MODEL):
+            raise click.UsageError(
+                "--reference, --strong, --attacks whitebox and --allow-duplicates need MODEL and its records"
+            )
         found = audits.audit_predictions(*by_predictions, coarse=coarse, **options)
     elif coarse:
         raise click.UsageError("--coarse is for predictions: what MODEL ends in is known")

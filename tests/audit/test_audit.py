@@ -509,6 +509,13 @@ class TestModels:
         assert found.report.cost["shadow_models"] == 4
         assert "4 shadow models" in found.files()["report.html"]
 
+    @pytest.mark.slow  # a cross-fitted white-box attack
+    def test_attacks_of_who_holds_the_model(self, saved):
+        _, path, files, _ = saved
+        audit = audit_model(path, files["members"], files["nonmembers"], attacks="whitebox")
+        assert {"white-box", "gradient norm threshold"} <= set(audit.report.attacks)
+        assert "white-box" in audit.files(dpia={})["dpia.md"]
+
     def test_a_model_saved_without_its_optimizer_has_no_shadows(self, saved, tmp_path):
         files = saved[2]
         mlp().save(tmp_path / "bare.keras")

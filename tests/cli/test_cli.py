@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 import mpreg
-from mpreg.cli import main
+from mpreg.attacks.suites import SUITES
+from mpreg.cli import audit, main
 from mpreg.recipes import RECIPES
 from mpreg.recipes.studies.quickstart import SETTINGS
 
@@ -229,6 +230,9 @@ class TestStandardError:
 
 
 class TestAudit:
+    def test_it_offers_every_suite(self):
+        assert set(audit.ATTACKS) == set(SUITES) > set(audit.OF_A_MODEL_ALONE)
+
     def test_it_leaves_a_report_and_ends_with_0(self, files, tmp_path):
         done = run("audit", *files, "--attacks", "fast", "--out", tmp_path / "new", "--title", "My model")
         assert done.exit_code == 0, done.output
@@ -291,6 +295,7 @@ class TestAudit:
             (["--member-predictions", "FILE", "--nonmember-predictions", "missing.npz"], "does not exist"),
             (["FILE", "--members", "FILE", "--nonmembers", "FILE", "--strong"], "say --shadow-epochs"),
             (["BOTH", "--strong"], "need MODEL and its records"),
+            (["BOTH", "--attacks", "whitebox"], "need MODEL and its records"),
             (["BOTH", "--reference", "FILE"], "need MODEL and its records"),
             (["BOTH", "--fail-above", "auc=0.6"], "a limit must be FIGURE=NUMBER"),
             (["BOTH", "--dpia", "--epsilon", "-1"], "epsilon must be above 0"),

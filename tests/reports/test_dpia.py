@@ -140,6 +140,11 @@ class TestAssessment:
         norms = GradientNorms(np.arange(1.0, 20), np.arange(5.0, 30))
         assert f"AUC of {norms.auc:.3f}" in text_of(assessment(report, title="T", gradient_norms=norms))
         assert "AUC of" not in text_of(document)
+        held = dataclasses.replace(report.attacks["gap"], name="by the weights", level="white box")
+        both = dataclasses.replace(report, attacks={**report.attacks, held.name: held})
+        text = text_of(assessment(both, title="T", gradient_norms=norms))
+        assert "Yes: by the weights. The norm of each" in text
+        assert f"Yes: {', '.join(report.attacks)}." in text  # of the answers alone
 
     def test_defences_that_were_considered_stand_with_their_cost(self, report):
         defended = dataclasses.replace(report_on(margins=(2.5, 2.4), seed=1), reference=report_on(seed=2))

@@ -32,12 +32,15 @@ def threat():
 
 
 def access(report, norms, note):
-    names = ", ".join(report["attacks"])
-    white = (
-        f"Measured in part: the norm of each record's gradient tells members apart with an AUC of {norms['auc']:.3f} "
-        f"(guessing: 0.500)."
+    levels = report.get("access", ())
+    held = [name for level in levels if level["level"] == "white box" for name in level["tried"]]
+    names = ", ".join(name for name in report["attacks"] if name not in held)
+    white = f"Yes: {', '.join(held)}. " if held else "Measured in part: " if norms is not None else ""
+    white += (
+        f"{'T' if held else 't'}he norm of each record's gradient tells members apart with an AUC of "
+        f"{norms['auc']:.3f} (guessing: 0.500)."
         if norms is not None
-        else "Not measured here."
+        else "Not measured here." * (not held)
     ) + (f" {note}" if note else "")
     return Section(
         "3.1 What the attacker can reach",
