@@ -1,7 +1,6 @@
 """The `mpreg` command, one file a command. A new one is a file here and its name in `COMMANDS`."""
 
 import importlib
-import os
 
 import click
 
@@ -18,8 +17,6 @@ def main():
 
     Ends with 0; with 2 if what it was given is wrong, with 3 if it failed itself.
     """
-    # A command's output is its own, not TensorFlow's.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 for name in COMMANDS:

@@ -23,6 +23,8 @@ class CommandGroup(click.Group):
     """
 
     def main(self, *args, **kwargs):
+        # A command's output is its own, not TensorFlow's; here, because completion never comes to the command itself.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         for stream in (sys.stdout, sys.stderr):
             # A sign that a terminal cannot show becomes a question mark, and no failure. Files are UTF-8 all the same.
             if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):

@@ -3,6 +3,7 @@
 import importlib
 
 import click
+from click.shell_completion import CompletionItem
 
 from mpreg.cli.start_up import import_tensorflow
 from mpreg.recipes import RECIPES
@@ -19,6 +20,15 @@ class Recipes(click.Group):
             return None
         import_tensorflow()
         return importlib.import_module(RECIPES[name][0]).command
+
+    def shell_complete(self, context, incomplete):
+        # From the list too, for who presses a key does not wait for TensorFlow.
+        names = [
+            CompletionItem(name, help=RECIPES[name][1])
+            for name in self.list_commands(context)
+            if name.startswith(incomplete)
+        ]
+        return names + click.Command.shell_complete(self, context, incomplete)
 
     def format_commands(self, context, formatter):
         # From the list, because the recipes themselves import TensorFlow.
