@@ -2,9 +2,12 @@
 
 import shlex
 import sys
+import time
+from pathlib import Path
 
 import click
 
+from mpreg._files import check_outputs, write_all
 from mpreg.cli.start_up import import_tensorflow
 from mpreg.recipes import own_data
 
@@ -55,6 +58,7 @@ _DATA = click.Path(exists=True)
 @click.option(
     "--fail-above", multiple=True, metavar="FIGURE=LIMIT", help="End with 1 if a figure is above a limit."
 )
+@click.option("--junit", type=click.Path(dir_okay=False), help="File for these limits as JUnit, a test each.")
 @click.option("--dpia", is_flag=True, help="Write a data protection impact assessment too.")
 @click.option("--epsilon", type=float, help="Epsilon that the training guarantees, for the assessment.")
 @click.option("--delta", type=float, help="Delta of that guarantee; 0 only where it states 0.")
@@ -99,14 +103,19 @@ def _audit(
     delta,
     seed,
     out,
+    junit,
     **records,
 ):
     """The `Audit` that the options ask for, and the paths of what it wrote."""
+    began = time.perf_counter()
+    if junit and not fail_above:
+        raise click.UsageError("--junit writes limits: say --fail-above too")
     if model is not None:
         import_tensorflow()
     from mpreg.audit import run as audits
     from mpreg.audit.files import read_class_names
     from mpreg.audit.gate import parse_limit
+    from mpreg.audit.junit import junit_text
     from mpreg.reports.impact.person import check_guarantee
 
     options = {
@@ -126,6 +135,8 @@ def _audit(
     files = (*audits.ROLES, "data", "rows", "encoding")
     inputs = [model, *by_predictions, class_names, *(records[name] for name in files)]
     audits.check_folder(out, inputs, dpia=dpia)
+    if junit:
+        check_outputs(Path(junit).parent, [Path(junit).name], inputs)
     if model is None:
         if options["attacks"] in OF_A_MODEL_ALONE or any(records[name] for name in _OF_A_MODEL):
             raise click.UsageError(
@@ -147,7 +158,11 @@ def _audit(
             allow_duplicates=records["allow_duplicates"],
             **options,
         )
-    return found, found.write(out, dpia={"epsilon": epsilon, "delta": delta} if dpia else None)
+    paths = found.write(out, dpia={"epsilon": epsilon, "delta": delta} if dpia else None)
+    if junit:
+        content = junit_text(found, seconds=time.perf_counter() - began)
+        paths += write_all(Path(junit).parent, {Path(junit).name: content})
+    return found, paths
 
 
 def _check_way(model, predictions, records):
