@@ -9,8 +9,8 @@ def run_in_flower(federation, rounds, *, server=None):
 
     Flower's server asks each participant in turn, in this process, and its strategy `FedAvg` averages what comes back;
     attackers act in the strategy, where a server that is not honest would. After each round the weights are those of
-    `Federation.run`, up to rounding. Needs `pip install "mpreg[flower]"`, on Python
-    3.12 or newer.
+    `Federation.run`, up to rounding. Needs `pip install "mpreg[flower]"`, which does not
+    go with `mpreg[tensorflow-privacy]`.
 
     Source: Beutel et al., "Flower: A Friendly Federated Learning Framework", 2020.
 
@@ -37,7 +37,7 @@ def run_in_flower(federation, rounds, *, server=None):
         from flwr.server.server import Server as FlowerServer
     except ImportError as error:
         raise ImportError(
-            'Flower is not installed. Use: pip install "mpreg[flower]", on Python 3.12 or newer'
+            'Flower is not installed. Use: pip install "mpreg[flower]", without tensorflow-privacy'
         ) from error
     servers = [] if server is None else server if isinstance(server, list | tuple) else [server]
     strategy, proxy = _classes()

@@ -1,6 +1,9 @@
 """Flower's rounds against those of the simulator; skipped where Flower is not installed."""
 
+import re
 import sys
+import types
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -51,3 +54,27 @@ def test_where_flower_is_not_installed_or_cannot_do_it_that_is_said(monkeypatch)
     monkeypatch.setitem(sys.modules, "flwr.server.server", None)
     with pytest.raises(ImportError, match=r"pip install \"mpreg\[flower\]\""):
         run_in_flower(federation()[0], 1)
+
+
+def test_the_quickstart_runs_in_flower(monkeypatch, tmp_path):
+    """The examples of the page one after the other, those that need Flower too; then the strategy of a user's own."""
+    pytest.importorskip("flwr")
+    from flwr.common import Code, FitRes, Status, ndarrays_to_parameters
+
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "federate.md").read_text("utf-8")
+    names = {}
+    for snippet in re.findall(r"^```(?:python|py)\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
+        exec(compile(snippet, "federate.md", "exec"), names)
+    assert names["federation"].rounds == 10  # five of the simulator, five of Flower
+    strategy, weights = names["Watched"](), names["model"].get_weights()
+    for number in (1, 2):
+        sent = [[number * part for part in weights], [3 * part for part in weights]]
+        results = [
+            (types.SimpleNamespace(cid=cid), FitRes(Status(Code.OK, ""), ndarrays_to_parameters(own), 10, {}))
+            for cid, own in zip("ba", sent[::-1], strict=True)
+        ]
+        mean, _ = strategy.aggregate_fit(number, results, [])
+        assert mean is not None
+    kept = strategy.watch.snapshots
+    np.testing.assert_allclose(kept.weights(2)[0], 2 * weights[0], rtol=1e-6)
