@@ -483,3 +483,54 @@ class TestReport:
         done = run("report", file, *options, "--out", tmp_path / "new")
         assert done.exit_code == 2 and message in " ".join(done.output.split())
         assert not (tmp_path / "new").exists()
+
+
+class TestCompletion:
+    """The shell asks the command itself, as `_MPREG_COMPLETE=bash_source mpreg` has it do."""
+
+    def completed(self, words, capsys, monkeypatch):
+        monkeypatch.setenv("_MPREG_COMPLETE", "bash_complete")
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(len(words.split(" ")) - 1))
+        with pytest.raises(SystemExit):
+            main.main([], prog_name="mpreg")
+        return [line.partition(",")[2] for line in capsys.readouterr().out.splitlines()]
+
+    @pytest.mark.parametrize(
+        ("words", "expected"),
+        [
+            ("mpreg a", ["audit"]),
+            ("mpreg recipe nasr", ["nasr2018", "nasr2019"]),
+            ("mpreg audit --jun", ["--junit"]),
+            ("mpreg audit --attacks s", ["standard", "strong"]),
+            ("mpreg recipe --h", ["--help"]),
+        ],
+    )
+    def test_words_are_completed(self, words, expected, capsys, monkeypatch):
+        assert self.completed(words, capsys, monkeypatch) == expected
+
+    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+    def test_each_shell_gets_its_script(self, shell, capsys, monkeypatch):
+        monkeypatch.setenv("_MPREG_COMPLETE", f"{shell}_source")
+        if shell == "bash":  # which version of it is installed is none of this test's business
+            monkeypatch.setattr("click.shell_completion.BashComplete._check_version", lambda *_: None)
+        with pytest.raises(SystemExit):
+            main.main([], prog_name="mpreg")
+        assert "_MPREG_COMPLETE" in capsys.readouterr().out
+
+    def test_recipes_are_completed_without_tensorflow(self):
+        code = (
+            "import sys; from mpreg.cli import main\n"
+            "try: main.main([], prog_name='mpreg')\n"
+            "finally: print([name for name in ('tensorflow', 'keras', 'numpy') if name in sys.modules])"
+        )
+        asked = {"_MPREG_COMPLETE": "bash_complete", "COMP_WORDS": "mpreg recipe n", "COMP_CWORD": "2"}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **asked},
+            timeout=60,
+        )
+        assert done.stdout.splitlines()[-1] == "[]" and "nasr2018" in done.stdout, done.stderr
