@@ -1,6 +1,7 @@
 """The min-max game inside an unmodified model, for the length of one `fit`."""
 
 import inspect
+from typing import Any
 
 import tensorflow as tf
 
@@ -42,19 +43,19 @@ class AdversarialTraining(GameControl):
 
     def __init__(
         self,
-        reference,
+        reference: Any,
         *,
-        strength=GameOptions.strength,
-        penalty=GameOptions.penalty,
-        reference_gain=GameOptions.reference_gain,
-        averaging=GameOptions.averaging,
-        inference_network=GameOptions.inference_network,
-        attack_steps=GameOptions.attack_steps,
-        attack_optimizer=GameOptions.attack_optimizer,
-        warmup_epochs=GameOptions.warmup_epochs,
-        reference_batch_size=GameOptions.reference_batch_size,
-        from_logits=None,
-        seed=GameOptions.seed,
+        strength: float | None = GameOptions.strength,
+        penalty: float | None = GameOptions.penalty,
+        reference_gain: bool = GameOptions.reference_gain,
+        averaging: Any = GameOptions.averaging,
+        inference_network: Any = GameOptions.inference_network,
+        attack_steps: int = GameOptions.attack_steps,
+        attack_optimizer: Any = GameOptions.attack_optimizer,
+        warmup_epochs: int = GameOptions.warmup_epochs,
+        reference_batch_size: int = GameOptions.reference_batch_size,
+        from_logits: bool | None = None,
+        seed: int = GameOptions.seed,
     ):
         super().__init__(game=None)
         self._reference = reference

@@ -56,7 +56,14 @@ class Backup(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, backup_dir, *, save_freq="epoch", double_checkpoint=False, delete_checkpoint=True):
+    def __init__(
+        self,
+        backup_dir: str | os.PathLike[str],
+        *,
+        save_freq: str | int = "epoch",
+        double_checkpoint: bool = False,
+        delete_checkpoint: bool = True,
+    ):
         super().__init__()
         if not backup_dir:
             raise ValueError(f"backup_dir must be the path of a folder. Received: backup_dir={backup_dir!r}")
@@ -80,8 +87,8 @@ class Backup(keras.callbacks.Callback):
         for folder in reversed(self._backups()):
             try:
                 return self._restore(folder)
-            except (OSError, KeyError, ValueError, EOFError) as error:
-                failed = failed or (folder, error)
+            except (OSError, KeyError, ValueError, EOFError) as fault:
+                failed = failed or (folder, fault)
         if failed:
             folder, error = failed
             raise ValueError(

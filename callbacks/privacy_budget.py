@@ -29,7 +29,7 @@ class PrivacyBudget(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, *, epsilon, delta):
+    def __init__(self, *, epsilon: float, delta: float):
         super().__init__()
         check_epsilon(epsilon)
         check_delta(delta)

@@ -3,6 +3,7 @@
 import os
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -78,7 +79,15 @@ class PrivacyMeter(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, split, *, every=1, attacks="fast", records=None, log_dir=None, from_logits=None, seed=0
+        self,
+        split: MembershipSplit,
+        *,
+        every: int = 1,
+        attacks: Any = "fast",
+        records: int | None = None,
+        log_dir: str | os.PathLike[str] | None = None,
+        from_logits: bool | None = None,
+        seed: int = 0,
     ):
         super().__init__()
         if not isinstance(split, MembershipSplit):
@@ -91,7 +100,7 @@ class PrivacyMeter(keras.callbacks.Callback):
         self.every = every
         self.seed = seed
         self.from_logits = from_logits
-        self.costs = []
+        self.costs: list[float] = []
         self._attacks = suite(attacks)
         for attack in self._attacks:
             if attack.needs:
@@ -107,11 +116,11 @@ class PrivacyMeter(keras.callbacks.Callback):
         self._log_dir = log_dir
         self._board = None
         self._last = None
-        self._sight = None
+        self._sight: EpochScores | None = None
         self._judged = None
 
     @property
-    def cost(self):
+    def cost(self) -> float:
         """Its time as a share of the epoch's: the median so far, the first measurement (which compiles) left out."""
         return float(np.median(self.costs[1:] or self.costs)) if self.costs else 0.0
 
@@ -163,7 +172,7 @@ class PrivacyMeter(keras.callbacks.Callback):
             self._board.close()
             self._board = None
 
-    def measure(self):
+    def measure(self) -> dict[str, float]:
         """The figures for the model as it is now, a dict of floats."""
         self._sight = None
         predictions = [self._predict(x) for x, _ in self._sides]

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -64,7 +65,7 @@ class PrivacyTarget(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, records, *, attack_accuracy=0.60, from_logits=None):
+    def __init__(self, records: Any, *, attack_accuracy: float = 0.60, from_logits: bool | None = None):
         super().__init__()
         self.attack_accuracy = check_number("attack_accuracy", attack_accuracy, above=0.5, below=1)
         self.from_logits = from_logits

@@ -1,5 +1,8 @@
 """Snapshots of a training: what somebody has who watches it, such as the server of a federation."""
 
+import os
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -36,7 +39,9 @@ class SnapshotRecorder(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, epochs=None, *, records=None, folder=None):
+    def __init__(
+        self, epochs: Any = None, *, records: Any = None, folder: str | os.PathLike[str] | None = None
+    ):
         super().__init__()
         if epochs is not None:
             if not hasattr(epochs, "__iter__") or isinstance(epochs, str):
@@ -44,7 +49,8 @@ class SnapshotRecorder(keras.callbacks.Callback):
             epochs = {check_count("epochs", int(e) if isinstance(e, np.integer) else e, 1) for e in epochs}
         if records is not None and folder is not None:
             raise ValueError(f"answers to records are kept in memory. Remove folder={folder!r}, or records")
-        self.epochs, self.answers = epochs, {}
+        self.epochs: set[int] | None = epochs
+        self.answers: dict[int, Any] = {}
         self.records = None if records is None else check_pair(records, "records")
         self.snapshots = Snapshots(folder)
 

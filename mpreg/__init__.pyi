@@ -50,7 +50,7 @@ from mpreg.outputs.topk import TopK as TopK
 from mpreg.private import DPSGD as DPSGD
 from mpreg.private import audit_dp as audit_dp
 from mpreg.private import poisson_batches as poisson_batches
-from mpreg.protection import protect as protect
+from mpreg.protection.protect import protect as protect
 from mpreg.training import HAMP as HAMP
 from mpreg.training import AdversarialRegularization as AdversarialRegularization
 from mpreg.training import ConfidencePenalty as ConfidencePenalty

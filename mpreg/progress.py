@@ -8,7 +8,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-_shown = []  # bars on the terminal, at most one: what runs inside what a bar counts shows none
+_shown: list[object] = []  # bars on the terminal, at most one: what runs inside what a bar counts shows none
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ Centralized and Federated Learning", S&P 2019; the published figures are those o
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import click
 import keras
@@ -91,7 +92,7 @@ def densenet_like(*, input_shape, classes, seed):
     return keras.Model(inputs, layers.Dense(classes, "softmax")(layers.Flatten()(tensor)))
 
 
-CIFAR10 = {
+CIFAR10: dict[str, Any] = {
     "dataset": "cifar10",
     "members": 1500,
     "reference": 2,

@@ -9,7 +9,7 @@ Source: "ML-Leaks: Model and Data Independent Membership Inference Attacks and D
 NDSS 2019, sections III to VI.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -68,7 +68,7 @@ class Task:
     target: keras.Model
     split: mpreg.MembershipSplit
     attack: TransferAttack
-    report: mpreg.PrivacyReport = field(default=None)
+    report: mpreg.PrivacyReport | None = None
 
 
 def plainly(task):

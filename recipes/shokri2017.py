@@ -9,6 +9,7 @@ published figures are those of the seed's slides.
 """
 
 from pathlib import Path
+from typing import Any
 
 import click
 import keras
@@ -40,7 +41,10 @@ ROWS = {
 }
 
 
-COMMON = {"network": "tanh_mlp", "learning_rate": 1e-3}  # the paper's: one hidden layer of 128 tanh units
+COMMON: dict[str, Any] = {
+    "network": "tanh_mlp",
+    "learning_rate": 1e-3,
+}  # the paper's: one hidden layer of 128 tanh units
 SETTINGS = {
     "location30": Setting(
         dataset="location30",

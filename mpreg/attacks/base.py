@@ -51,7 +51,7 @@ class Attack(ABC):
     threat_model: str | None = None
     threshold: float
     learns = True
-    needs = frozenset()
+    needs: frozenset[str] = frozenset()
 
     def prepare(self, access):
         """Looks at what the attacker has beyond the answers: an `Access` with all that `needs` names.

@@ -48,7 +48,7 @@ class LikelihoodRatioAttack(PreparedAttack):
 
     threat_model = TRAINS_ALIKE
 
-    def __init__(self, *, online=True, augment=None, shared_variance=None):
+    def __init__(self, *, online: bool = True, augment=None, shared_variance: bool | None = None):
         check_augment(augment)
         self.online, self.augment, self.shared_variance = online, augment, shared_variance
         self.needs = frozenset({"shadows"} if augment is None else {"shadows", "records", "model"})

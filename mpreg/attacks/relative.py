@@ -57,7 +57,7 @@ class RelativeAttack(PreparedAttack):
     threat_model = TRAINS_ALIKE
     needs = frozenset({"shadows"})
 
-    def __init__(self, *, online=True, gamma=2.0, temperature=None):
+    def __init__(self, *, online: bool = True, gamma: float | None = 2.0, temperature: float | None = None):
         self.online, self.gamma = online, check_number("gamma", gamma, least=1, what="at least 1")
         if temperature is not None:
             check_number("temperature", temperature, above=0, what="above 0, or None")

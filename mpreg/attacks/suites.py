@@ -19,7 +19,7 @@ from mpreg.attacks.whitebox.attack import WhiteBoxAttack
 from mpreg.attacks.whitebox.norm_threshold import GradientNormAttack
 
 
-def suite(attacks):
+def suite(attacks: str | list | tuple) -> list[Attack]:
     """The attacks that a name stands for, or the given ones, checked.
 
     `"fast"`: the gap attack and a threshold on each signal, global and per class. `"standard"`: these and the
@@ -38,22 +38,22 @@ def suite(attacks):
     if isinstance(attacks, str) and attacks in SUITES:
         return SUITES[attacks]()
     if not isinstance(attacks, list | tuple):
-        names = ", ".join(f'"{name}"' for name in SUITES)
-        raise ValueError(f"attacks must be {names} or a list of attacks. Received: {attacks!r}")
+        known = ", ".join(f'"{name}"' for name in SUITES)
+        raise ValueError(f"attacks must be {known} or a list of attacks. Received: {attacks!r}")
     if not attacks:
         raise ValueError('attacks is empty. Use "standard", or list at least one attack')
-    attacks = [attack for given in attacks for attack in _meant(given)]
-    for attack in attacks:
+    listed = [attack for given in attacks for attack in _meant(given)]
+    for attack in listed:
         _check(attack)
-    has_gap = any(isinstance(attack, GapAttack) for attack in attacks)
-    attacks = [*attacks] if has_gap else [GapAttack(), *attacks]
-    names = [attack.name for attack in attacks]
+    has_gap = any(isinstance(attack, GapAttack) for attack in listed)
+    listed = listed if has_gap else [GapAttack(), *listed]
+    names = [attack.name for attack in listed]
     if len(set(names)) < len(names):
         raise ValueError(f"attacks must have different names. Received: {names}")
-    return attacks
+    return listed
 
 
-def register(attack, *, replace=False):
+def register(attack: Attack | type[Attack], *, replace: bool = False):
     """Adds an attack, which lists of attacks then name by its key; returns it.
 
     Args:

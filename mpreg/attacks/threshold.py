@@ -39,7 +39,7 @@ class ThresholdAttack(Attack):
 
     threat_model = "sees the model's answers and knows who was a member among other records"
 
-    def __init__(self, signal, *, per_class=False):
+    def __init__(self, signal, *, per_class: bool = False):
         if signal not in SIGNALS:
             raise ValueError(f"signal must be one of {sorted(SIGNALS)}. Received: {signal!r}")
         self.signal = signal

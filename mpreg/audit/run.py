@@ -1,8 +1,10 @@
 """`mpreg audit`: any model or its predictions in, a folder with a report for people and one for programs out."""
 
 import datetime
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mpreg._files import check_as_written, check_outputs, write_all, write_json
 from mpreg.attacks.whitebox.gradient_norms import GradientNorms, HiddenGradients, gradient_norms
@@ -56,16 +58,16 @@ class Audit:
     )
 
     @property
-    def failed(self):
+    def failed(self) -> bool:
         """Whether a figure is above the limit set for it."""
         return any(gate.failed for gate in self.gates)
 
     @property
-    def risk(self):
+    def risk(self) -> Any:
         """The `MemberRisk` of the attack that ranks best at low false positive rates."""
         return self.report.member_risk
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """All that the files say, JSON-ready: the document that `docs/report-schema.md` describes."""
         report, norms = self.report.to_dict(), self.gradient_norms
         return {
@@ -84,14 +86,14 @@ class Audit:
             "report": report,
         }
 
-    def to_markdown(self):
+    def to_markdown(self) -> str:
         """The report as Markdown, with the limits and the files."""
         return render_markdown(self)
 
     def _repr_html_(self):
         return notebook_html(self)
 
-    def files(self, *, dpia=None):
+    def files(self, *, dpia: Any = None):
         """The contents of the folder by file name, text or bytes.
 
         Args:
@@ -105,7 +107,7 @@ class Audit:
             contents |= dict(zip(DPIA_FILES, (paper.to_html(), paper.to_markdown()), strict=True))
         return contents
 
-    def write(self, out, *, dpia=None):
+    def write(self, out: str | os.PathLike[str], *, dpia: Any = None):
         """Writes the folder: all of its files, or none. Returns their paths.
 
         Raises:
@@ -133,8 +135,15 @@ def check_folder(out, inputs, *, dpia):
 
 
 def audit_predictions(
-    members, nonmembers, *, attacks="standard", from_logits=None, coarse=False, seed=0, **options
-):
+    members: Any,
+    nonmembers: Any,
+    *,
+    attacks: Any = "standard",
+    from_logits: bool | None = None,
+    coarse: bool = False,
+    seed: int = 0,
+    **options: Any,
+) -> "Audit":
     """Audits a model of any framework by the files of its predictions.
 
     Args:
@@ -165,21 +174,21 @@ def audit_predictions(
 
 
 def audit_model(
-    model,
-    members=None,
-    nonmembers=None,
+    model: Any,
+    members: Any = None,
+    nonmembers: Any = None,
     *,
-    reference=None,
-    data=None,
-    rows=None,
-    own=None,
-    attacks="standard",
-    shadows=None,
-    from_logits=None,
-    allow_duplicates=False,
-    seed=0,
-    **options,
-):
+    reference: Any = None,
+    data: Any = None,
+    rows: Any = None,
+    own: Any = None,
+    attacks: Any = "standard",
+    shadows: Any = None,
+    from_logits: bool | None = None,
+    allow_duplicates: bool = False,
+    seed: int = 0,
+    **options: Any,
+) -> "Audit":
     """Audits a saved Keras model by files of records.
 
     The model is loaded in safe mode: nothing in it is run that is not a registered layer.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mpreg.catalogue.stranger import OwnData
 
-_loaded = {}  # module by the name or path it was loaded by
+_loaded: dict[str, object] = {}  # module by the name or path it was loaded by
 
 
 def load_plugin(name):

@@ -1,5 +1,7 @@
 """Adding to the catalogue."""
 
+from typing import Any
+
 from mpreg import attacks, datasets
 from mpreg._validate import short_repr
 from mpreg.catalogue.defence import Defence
@@ -8,7 +10,7 @@ from mpreg.catalogue.registries import DEFENCES, NETWORKS, SETTINGS
 from mpreg.catalogue.setting import Setting
 
 
-def register(entry, *, replace=False):
+def register(entry: Any, *, replace: bool = False):
     """Adds a defence, a network, a setting, a data set or an attack, which commands then know by name; returns it.
 
     Args:

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from typing import Any
 
 import numpy as np
 
@@ -25,11 +26,11 @@ class ShiftsAndFlips:
             (n, height, width, channels).
     """
 
-    def __init__(self, pixels=1):
+    def __init__(self, pixels: int = 1):
         check_count("pixels", pixels, 0)
         self.pixels = pixels
 
-    def __call__(self, x):
+    def __call__(self, x: Any):
         for array in flatten(x):
             if not is_image(array):
                 raise ValueError(
@@ -56,13 +57,13 @@ class GaussianNoise:
         ValueError: no scales, or an argument out of range; when called, features that are not numbers.
     """
 
-    def __init__(self, scales=(0.2, 0.5), *, copies=16, seed=0):
+    def __init__(self, scales: Any = (0.2, 0.5), *, copies: int = 16, seed: int = 0):
         self.scales = _check_amounts("scales", scales, np.inf)
         check_count("copies", copies, 1)
         check_count("seed", seed, 0)
         self.copies, self.seed = copies, seed
 
-    def __call__(self, x):
+    def __call__(self, x: Any):
         rng = np.random.default_rng(self.seed)
         _check_numbers(x)
         for scale in np.repeat(self.scales, self.copies):
@@ -84,13 +85,13 @@ class BitFlips:
         ValueError: no rates, or an argument out of range; when called, features that are not binary.
     """
 
-    def __init__(self, rates=(0.02, 0.05), *, copies=16, seed=0):
+    def __init__(self, rates: Any = (0.02, 0.05), *, copies: int = 16, seed: int = 0):
         self.rates = _check_amounts("rates", rates, 0.5)
         check_count("copies", copies, 1)
         check_count("seed", seed, 0)
         self.copies, self.seed = copies, seed
 
-    def __call__(self, x):
+    def __call__(self, x: Any):
         rng = np.random.default_rng(self.seed)
         if not all(map(is_binary, flatten(x))):
             raise ValueError("BitFlips is for features of values 0 and 1. Use GaussianNoise for others")

@@ -32,14 +32,16 @@ class Canaries:
     members: np.ndarray = field(repr=False)
     nonmembers: np.ndarray = field(repr=False)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.members)
 
     def __str__(self):
         return f"{len(self)} {self.kind} canaries a side"
 
 
-def plant_canaries(split, count, kind="mislabelled", seed=0):
+def plant_canaries(
+    split: MembershipSplit, count: int, kind: str = "mislabelled", seed: int = 0
+) -> MembershipSplit:
     """A split of which so many members, and as many non-members, are canaries: records that only memory can know.
 
     An attack's average hides the records that stand out, which most models learn by heart. Canaries stand for them:

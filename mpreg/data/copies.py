@@ -1,5 +1,7 @@
 """Altered copies of records, for a student to learn what its teachers answer to them."""
 
+from typing import Any
+
 import numpy as np
 
 from mpreg._validate import check_count, check_number
@@ -25,13 +27,13 @@ class Erased:
     ```
     """
 
-    def __init__(self, most=0.6, *, copies=8, seed=0):
+    def __init__(self, most: float = 0.6, *, copies: int = 8, seed: int = 0):
         check_number("most", most, above=0, below=1, what="above 0 and below 1")
         check_count("copies", copies, 1)
         check_count("seed", seed, 0)
         self.most, self.copies, self.seed = most, copies, seed
 
-    def __call__(self, x):
+    def __call__(self, x: Any):
         rng = np.random.default_rng(self.seed)
         shares = rng.random((self.copies, len(flatten(x)[0]))) * self.most
         for share in shares:

@@ -4,6 +4,8 @@ Whoever deals records to parts (sub-models, folds, shadow models) deals groups: 
 tells that part about a record it "never saw".
 """
 
+from typing import Any
+
 import numpy as np
 
 from mpreg._validate import check_number
@@ -12,7 +14,7 @@ from mpreg.data.records import flatten
 from mpreg.data.text import is_text
 
 
-def group_records(x, *, distance=0.0):
+def group_records(x: Any, *, distance: float = 0.0):
     """The group of each row, int64 (n,): equal rows have one number, counted from 0 in order of first appearance.
 
     Args:
@@ -43,7 +45,7 @@ def group_records(x, *, distance=0.0):
     return _numbered(_chains(features.astype(np.float32), distance)[equal])
 
 
-def join_groups(x, groups=None):
+def join_groups(x: Any, groups: Any = None):
     """The group of each row, int64 (n,): equal rows are in one group, and so are rows that `groups` puts together.
 
     Args:
@@ -73,7 +75,7 @@ def merge_groups(*groupings):
     return _numbered(_components(len(groupings[0]), *groupings))
 
 
-def distinct_rows(groups):
+def distinct_rows(groups: Any):
     """The first row of each group, int64, in order."""
     return np.sort(np.unique(groups, return_index=True)[1])
 

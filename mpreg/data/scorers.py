@@ -1,6 +1,7 @@
 """Scorers: how plausible a record's label is to a model that never saw the record."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -27,11 +28,11 @@ class LogisticScorer:
     ```
     """
 
-    def __init__(self, strength=0.05, *, iterations=50):
+    def __init__(self, strength: float = 0.05, *, iterations: int = 50):
         self.strength = check_number("strength", strength, above=0)
         self.iterations = check_count("iterations", iterations, 1)
 
-    def __call__(self, x, y, folds):
+    def __call__(self, x: Any, y: Any, folds: int):
         """Probability of each record's own label, (n,), by a model of the other folds."""
         from sklearn.linear_model import LogisticRegression
 

@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -71,12 +72,12 @@ class Screening:
     def __init__(
         self,
         *,
-        scorer=None,
-        share=None,
-        least_probability=None,
-        most_of_a_class=None,
-        folds=FOLDS,
-        seed=0,
+        scorer: Any = None,
+        share: float | None = None,
+        least_probability: float | None = None,
+        most_of_a_class: float | None = None,
+        folds: int = FOLDS,
+        seed: int = 0,
     ):
         if (share is None) == (least_probability is None):
             raise ValueError(
@@ -93,7 +94,7 @@ class Screening:
         self.share, self.least_probability, self.most_of_a_class = share, least_probability, most_of_a_class
         self.folds, self.seed = folds, seed
 
-    def fit(self, x, y, *, groups=None):
+    def fit(self, x: Any, y: Any, *, groups: Any = None) -> np.ndarray:
         """Scores the records; returns the rows to keep, int64, ascending.
 
         Args:
@@ -119,7 +120,9 @@ class Screening:
         _warn_of_lost_classes(self.share_of_class_)
         return self.kept_
 
-    def report(self, *, columns=None, correct=None, test_labels=None, test_columns=None):
+    def report(
+        self, *, columns: Any = None, correct: Any = None, test_labels: Any = None, test_columns: Any = None
+    ) -> ScreeningReport:
         """Whom the last `fit` left out, by class and by columns, as a `ScreeningReport`: print it.
 
         Args:
@@ -169,7 +172,7 @@ class Screening:
         return chosen[units]
 
 
-def screen(split, screening):
+def screen(split: MembershipSplit, screening: Any) -> MembershipSplit:
     """A split to train on: the members and reference records of another that a `Screening` keeps.
 
     Train on it, and audit with the split that you had: the members that were left out were given to whoever trained,

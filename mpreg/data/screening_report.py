@@ -2,6 +2,7 @@
 
 import html
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class ScreeningReport:
     rows: list = field(repr=False)
 
     @classmethod
-    def of(cls, left_out, columns, *, correct=None, test=None, capped=()):
+    def of(cls, left_out: Any, columns: Any, *, correct: Any = None, test: Any = None, capped: Any = ()):
         """From which records are left out, bool (n,), columns of them, and those of test records.
 
         Raises:
@@ -54,16 +55,16 @@ class ScreeningReport:
             rows += sorted(found, key=lambda row: -row["share"])
         return cls(len(left_out), int(left_out.sum()), rows)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The report, JSON-ready."""
         return {"records": self.records, "left_out": self.left_out, "rows": self.rows}
 
-    def to_markdown(self):
+    def to_markdown(self) -> str:
         """A sentence and a table."""
         header, *rows = ([plain_markdown(cell) for cell in row] for row in self._table())
         return f"{plain_markdown(self._sentence())}\n\n{markdown_table(header, rows)}"
 
-    def to_html(self):
+    def to_html(self) -> str:
         """A sentence and a table, for a page."""
         header, *rows = self._table()
         return f"<p>{html.escape(self._sentence())}</p>{html_table(header, rows)}"

@@ -1,6 +1,7 @@
 """Who is a member: the split of the records into members, reference and non-members."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,7 @@ class MembershipSplit:
     reference: tuple | None
     nonmembers: tuple
     duplicates: str = "error"
-    canaries: object | None = None
+    canaries: Any = None
     columns: tuple | None = None
 
     def __post_init__(self):
@@ -78,7 +79,17 @@ class MembershipSplit:
                 object.__setattr__(self, role, pair)
 
     @classmethod
-    def from_arrays(cls, x, y, *, members, reference, seed, nonmembers=None, duplicates="error"):
+    def from_arrays(
+        cls,
+        x: Any,
+        y: Any,
+        *,
+        members: int,
+        reference: int,
+        seed: int,
+        nonmembers: int | None = None,
+        duplicates: str = "error",
+    ) -> "MembershipSplit":
         """Draws the roles at random: `members` and `reference` records, and the rest (or `nonmembers` of it).
 
         Args:
@@ -104,11 +115,14 @@ class MembershipSplit:
             nonmembers=nonmembers,
             duplicates=duplicates,
         )
-        chosen, kept, rest = (None if part is None else take((x, y), part) for part in rows)
+        roles: list[Any] = [None if part is None else take((x, y), part) for part in rows]
+        chosen, kept, rest = roles
         return cls(chosen, kept, rest, duplicates=duplicates, columns=columns)
 
     @classmethod
-    def from_train_test(cls, train, test, *, reference=0, seed=0, duplicates="error"):
+    def from_train_test(
+        cls, train: Any, test: Any, *, reference: int = 0, seed: int = 0, duplicates: str = "error"
+    ) -> "MembershipSplit":
         """The split of a train and a test set that are there already: members are the train set.
 
         Args:
@@ -140,7 +154,7 @@ class MembershipSplit:
         kept = take(test, rows[:reference]) if reference else None
         return cls(train, kept, take(test, rows[reference:]), duplicates=duplicates, columns=columns)
 
-    def frame(self, role):
+    def frame(self, role: str) -> Any:
         """A role's records as a DataFrame with the columns' names, and its labels.
 
         Raises:
@@ -211,14 +225,15 @@ def _inputs(x):
     return f"inputs {sorted(x)}" if isinstance(x, dict) else f"{len(flatten(x))} input(s)"
 
 
-def check_distinct(roles, *, remedy=REMEDY):
+def check_distinct(roles: Any, *, remedy: Any = REMEDY):
     """Raises a `ValueError` that counts and names records that stand in two roles.
 
     Args:
         roles: pair `(x, y)` by role.
         remedy: what to do about it, as the end of the message, in the options of whoever was asked.
     """
-    _raise_if_any(*_origins(roles), remedy)
+    names, own, original = _origins(roles)
+    _raise_if_any(names, own, original, remedy)
 
 
 def _origins(roles):

@@ -16,6 +16,8 @@ only if its hash is right.
 """
 
 import functools
+import os
+from typing import Any
 
 import numpy as np
 
@@ -31,12 +33,12 @@ __all__ = ["Dataset", "Encoding", "Loader", "OwnFile", "encode", "load", "loader
 _SYNTHETIC = "purchase100-like"
 
 
-def names():
+def names() -> tuple[str, ...]:
     """The names that `load` knows, in the order in which they are documented."""
     return tuple(LOADERS)
 
 
-def register(loader, *, replace=False):
+def register(loader: Any, *, replace: bool = False):
     """Adds a data set of one's own, which `load` then knows by its name; returns the loader.
 
     Args:
@@ -69,7 +71,14 @@ def _known_as(name):
     return name.replace("_", "-") if isinstance(name, str) else name
 
 
-def load(name, *, cache_dir=None, records=None, seed=None, **own):
+def load(
+    name: str,
+    *,
+    cache_dir: str | os.PathLike[str] | None = None,
+    records: int | None = None,
+    seed: int | None = None,
+    **own: Any,
+) -> Dataset:
     """Loads a data set by name, `-` and `_` being the same, or from a file or folder of one's own.
 
     | name | features | classes |
@@ -136,7 +145,7 @@ def _refuse(options, what):
             raise ValueError(f"{option} does not go with {what}. Received: {option}={value!r}")
 
 
-def encode(table, *, label, drop=()):
+def encode(table: Any, *, label: Any, drop: Any = ()):
     """A table in memory as a `Dataset`: text becomes bits, numbers are scaled, labels become class indices.
 
     Args:

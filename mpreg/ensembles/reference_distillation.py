@@ -1,5 +1,8 @@
 """Distillation for membership privacy (DMP): the student never sees a member, only a teacher's answers to others."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from mpreg import signals
@@ -52,14 +55,14 @@ class DistillToReference(Distilled):
     @renamed_arguments(model_fn="build_fn", surest="num_reference", through="wrap_student")
     def __init__(
         self,
-        build_fn,
-        reference,
+        build_fn: Callable[..., Any],
+        reference: Any,
         *,
-        num_reference=None,
-        distill_epochs=None,
-        wrap_student=None,
-        temperature=1.0,
-        seed=0,
+        num_reference: int | None = None,
+        distill_epochs: int | None = None,
+        wrap_student: Callable[..., Any] | None = None,
+        temperature: float = 1.0,
+        seed: int = 0,
     ):
         check_build_fn("build_fn", build_fn)
         self._reference = check_records(*check_pair(reference, "reference"))
@@ -75,7 +78,9 @@ class DistillToReference(Distilled):
         )
         self._build_fn, self._num_reference = build_fn, num_reference
 
-    def fit(self, x, y, *, epochs, batch_size=128, verbose="auto"):
+    def fit(
+        self, x: Any, y: Any, *, epochs: int, batch_size: int = 128, verbose: str | int = "auto"
+    ) -> "DistillToReference":
         """Trains the teacher and then the student, from their initial weights; returns this object.
 
         Args:
@@ -100,12 +105,13 @@ class DistillToReference(Distilled):
         teacher.fit(x, y, **options)
         answers = read_answers(teacher, signals.predict(teacher, self._reference[0]))
         chosen = lowest_entropy_rows(answers, self._num_reference)
-        self._distil(student, *take(self._reference, chosen), answers.probabilities[chosen], **options)
+        seen_x, seen_y = take(self._reference, chosen)
+        self._distil(student, seen_x, seen_y, answers.probabilities[chosen], **options)
         self._chosen = chosen
         return self
 
     @property
-    def chosen(self):
+    def chosen(self) -> Any:
         """Which reference records the student saw, indices (records,)."""
         self._trained()
         return self._chosen

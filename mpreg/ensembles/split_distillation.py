@@ -1,5 +1,8 @@
 """Split distillation (SELENA): each record is labelled by models that never saw it, and one model learns the labels."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from mpreg._deprecated import renamed_arguments
@@ -64,16 +67,16 @@ class SplitDistillation(Distilled):
     @renamed_arguments(model_fn="build_fn", out="held_out", through="wrap_student")
     def __init__(
         self,
-        build_fn,
+        build_fn: Callable[..., Any],
         *,
-        submodels=25,
-        held_out=10,
-        student_fn=None,
-        distill_epochs=None,
-        copies=None,
-        wrap_student=None,
-        temperature=1.0,
-        seed=0,
+        submodels: int = 25,
+        held_out: int = 10,
+        student_fn: Callable[..., Any] | None = None,
+        distill_epochs: int | None = None,
+        copies: Any = None,
+        wrap_student: Callable[..., Any] | None = None,
+        temperature: float = 1.0,
+        seed: int = 0,
     ):
         check_build_fn("build_fn", build_fn)
         if student_fn is not None:
@@ -96,7 +99,16 @@ class SplitDistillation(Distilled):
         self._student_fn, self._copies = student_fn or build_fn, copies
         self._build_fn, self._submodels, self._held_out = build_fn, submodels, held_out
 
-    def fit(self, x, y, *, epochs, batch_size=128, verbose="auto", groups=None):
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        epochs: int,
+        batch_size: int = 128,
+        verbose: str | int = "auto",
+        groups: Any = None,
+    ) -> "SplitDistillation":
         """Trains the sub-models and then the student, from their initial weights; returns this object.
 
         Rows with equal features are one record: the same sub-models leave all of them out.
@@ -124,7 +136,7 @@ class SplitDistillation(Distilled):
             self._student_fn, wrap_student=self._wrap_student, seed=self._seed + self._submodels
         )
         fleet = Fleet(self._build_fn, self._submodels, seed=self._seed)
-        options = {"epochs": epochs, "batch_size": batch_size, "verbose": verbose}
+        options: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "verbose": verbose}
         fleet.fit(x, y, membership=membership, **options)
         queries, count = (x, 1) if self._copies is None else join_copies(self._copies, x)
         answers = answers_of_others(fleet, queries, np.tile(membership, count))
@@ -133,7 +145,7 @@ class SplitDistillation(Distilled):
         return self
 
     @property
-    def membership(self):
+    def membership(self) -> np.ndarray:
         """Which records each sub-model was trained on, bool (submodels, records)."""
         self._trained()
         return self._membership

@@ -1,9 +1,11 @@
 """Stacking: models trained on disjoint parts of the members, and one on what they answer."""
 
 import json
+import os
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -52,7 +54,7 @@ class Stacking:
     ```
     """
 
-    def __init__(self, bases, meta, *, seed=0):
+    def __init__(self, bases: Any, meta: Any, *, seed: int = 0):
         if not isinstance(bases, list | tuple) or len(bases) < 2:
             raise ValueError(f"bases must be a list of at least two models. Received: {short_repr(bases)}")
         for model in (*bases, meta):
@@ -65,9 +67,19 @@ class Stacking:
             )
         check_count("seed", seed, 0)
         self._given, self._seed = [*bases, meta], seed
-        self._parts = self._membership = None
+        self._parts: Any = None
+        self._membership: Any = None
 
-    def fit(self, x, y, *, epochs=1, batch_size=32, verbose="auto", groups=None):
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        epochs: int = 1,
+        batch_size: int = 32,
+        verbose: str | int = "auto",
+        groups: Any = None,
+    ) -> "Stacking":
         """Trains the base models, then the meta-model; returns this object.
 
         Args:
@@ -102,7 +114,7 @@ class Stacking:
         return self
 
     @property
-    def membership(self):
+    def membership(self) -> np.ndarray:
         """Which records each base model, and last the meta-model, was trained on, bool (models, records)."""
         self._trained()
         if self._membership is None:
@@ -110,19 +122,19 @@ class Stacking:
         return self._membership
 
     @property
-    def consumes_reference(self):
+    def consumes_reference(self) -> bool:
         """Whether a model learns from reference records, which then leak too."""
         self._trained()
         return self._consumes_reference
 
-    def predict(self, x):
+    def predict(self, x: Any) -> np.ndarray:
         """Class probabilities, float32 (n, classes), of records as `fit` takes them."""
         parts, x = self._trained(), as_arrays(x)
         return _padded(parts[-1].answers(_side_by_side(parts[:-1], x, self._classes)), self._classes)
 
     predict_proba = predict  # as scikit-learn has it, and mpreg.evaluate asks for it
 
-    def evaluate(self, x, y):
+    def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Mean cross-entropy and accuracy, `{"loss": ..., "accuracy": ...}`."""
         answers = self.predict(x)
         labels = label_indices(check_labels(y), self._classes)
@@ -130,7 +142,7 @@ class Stacking:
         accuracy = np.mean(answers.argmax(axis=1) == labels)
         return {"loss": float(-np.log(chosen).mean()), "accuracy": float(accuracy)}
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Writes all models into one zip file, Keras' as `.keras`, scikit-learn's as `.skops`; no pickle.
 
         Defences around Keras models are left out, as they have done their work.
@@ -159,7 +171,7 @@ class Stacking:
                     file.write(Path(folder) / f"{at}{part.suffix}", f"{at}{part.suffix}")
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | os.PathLike[str]) -> "Stacking":
         """Reads what `save` has written: a `Stacking` that predicts equally.
 
         Nothing in the file is run. But scikit-learn does not check the trees that it is given, so that a file made to

@@ -1,6 +1,8 @@
 """`compare`: reports side by side, the table that people decide by."""
 
+import os
 from dataclasses import dataclass
+from typing import Any
 
 from mpreg._files import write_json
 from mpreg._validate import short_repr
@@ -20,30 +22,30 @@ class Comparison:
 
     reports: dict
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> PrivacyReport:
         return self.reports[name]
 
-    def rows(self):
+    def rows(self) -> Any:
         """Header and rows of the table, as text."""
         return comparison_rows(self.figures())
 
-    def to_markdown(self):
+    def to_markdown(self) -> str:
         """The table "training / test / attack accuracy, without / with defence" as Markdown."""
         return render_markdown(self.figures())
 
-    def plot_roc(self):
+    def plot_roc(self) -> Any:
         """The ROC of each model's strongest attack, linear and log-log, as a matplotlib `Figure`."""
         from mpreg.reports.figures import plot_roc  # matplotlib is not needed before
 
         return plot_roc(self)
 
-    def plot_histograms(self):
+    def plot_histograms(self) -> Any:
         """What members and non-members look like to an attacker, a panel a model, as a matplotlib `Figure`."""
         from mpreg.reports.figures import plot_histograms
 
         return plot_histograms(self)
 
-    def plot_frontier(self):
+    def plot_frontier(self) -> Any:
         """Test accuracy against the strongest attack, a point a model, and the front of those that no other beats.
 
         Example:
@@ -56,13 +58,13 @@ class Comparison:
 
         return plot_frontier(self)
 
-    def to_html(self, path, **options):
+    def to_html(self, path: str | os.PathLike[str], **options: Any) -> Any:
         """Writes the comparison as one self-contained page; options as for `mpreg.reports.html.render_html`."""
         from mpreg.reports.html import write_html  # its templates are not needed before
 
         write_html(self, path, **options)
 
-    def figures(self):
+    def figures(self) -> dict[str, Any]:
         """The figures of `to_dict` alone, without what pictures and details need."""
         first, *others = self.reports
         return {
@@ -71,7 +73,7 @@ class Comparison:
             "reports": {name: report.figures() for name, report in self.reports.items()},
         }
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """All that a page shows of the comparison, JSON-ready: the document that `docs/report-schema.md` describes."""
         return {
             **self.figures(),
@@ -84,7 +86,7 @@ class Comparison:
             for rate in ("test_accuracy", "attack_accuracy")
         }
 
-    def to_json(self, path=None):
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> None:
         """The comparison as JSON text, also written to `path` if given."""
         return write_json(self.to_dict(), path)
 
@@ -95,7 +97,7 @@ class Comparison:
         return self.to_markdown()
 
 
-def compare(reports):
+def compare(reports: dict[str, PrivacyReport]) -> Comparison:
     """Puts reports side by side.
 
     Args:

@@ -1,8 +1,10 @@
 """`evaluate`: attacks a model with a suite of attacks and reports the strongest."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mpreg import signals
 from mpreg._validate import check_count, short_repr
@@ -15,9 +17,19 @@ from mpreg.data.frames import TakesFrames, wants_frames
 from mpreg.evaluation import canaries
 from mpreg.evaluation.held import undefended_classifier
 from mpreg.evaluation.judge import judge
+from mpreg.evaluation.report import PrivacyReport
 
 
-def evaluate(model, split, *, attacks="standard", shadows=None, reference=None, from_logits=None, seed=0):
+def evaluate(
+    model: Any,
+    split: MembershipSplit,
+    *,
+    attacks: Any = "standard",
+    shadows: Any = None,
+    reference: bool | None = None,
+    from_logits: bool | None = None,
+    seed: int = 0,
+) -> PrivacyReport:
     """Attacks a classifier and reports what it gives away.
 
     The attacker knows the membership of four fifths of the records and judges the last fifth, in turn, so no
@@ -97,7 +109,7 @@ def evaluate(model, split, *, attacks="standard", shadows=None, reference=None, 
             canaries=found,
             member_rows=np.setdiff1d(np.arange(len(member_y)), split.canaries.members),
         )
-    if not _wants_reference(reference, model, split):
+    if split.reference is None or not _wants_reference(reference, model, split):
         return report
     x, y = split.reference
     suspects = signals.read_answers(query(x), y, **prediction_options, side="reference")
@@ -108,17 +120,17 @@ def evaluate(model, split, *, attacks="standard", shadows=None, reference=None, 
 
 
 def evaluate_predictions(
-    member_predictions,
-    member_labels,
-    nonmember_predictions,
-    nonmember_labels,
+    member_predictions: ArrayLike,
+    member_labels: ArrayLike,
+    nonmember_predictions: ArrayLike,
+    nonmember_labels: ArrayLike,
     *,
-    attacks="standard",
-    shadows=None,
-    from_logits=None,
-    coarse=False,
-    seed=0,
-):
+    attacks: Any = "standard",
+    shadows: Any = None,
+    from_logits: bool | None = None,
+    coarse: bool = False,
+    seed: int = 0,
+) -> PrivacyReport:
     """Attacks a model of any framework, given its predictions.
 
     Args:

@@ -1,7 +1,9 @@
 """`PrivacyReport`: what a model gives away about its members, frozen."""
 
+import os
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +13,8 @@ from mpreg._validate import check_count
 from mpreg.evaluation import records
 from mpreg.evaluation.canaries import CanaryFigures
 from mpreg.evaluation.details import details
-from mpreg.evaluation.member_risk import member_risk
+from mpreg.evaluation.member_risk import MemberRisk, member_risk
+from mpreg.evaluation.result import AttackResult
 from mpreg.metrics import Estimate
 from mpreg.reports.markdown import render_markdown
 from mpreg.reports.notebook import notebook_html
@@ -64,36 +67,38 @@ class PrivacyReport:
     surest = RenamedAttribute("best_at_low_fpr")
 
     @property
-    def generalization_gap(self):
+    def generalization_gap(self) -> float:
         """Training accuracy minus test accuracy."""
         return float(self.train_accuracy) - float(self.test_accuracy)
 
     @property
-    def gap_bound(self):
+    def gap_bound(self) -> float:
         """.5 + (train - test) / 2: what an attacker reaches who only sees whether the answer is right."""
         return 0.5 + self.generalization_gap / 2
 
     @property
-    def strongest(self):
+    def strongest(self) -> AttackResult:
         """The `AttackResult` of the strongest attack."""
         return self.attacks[self.strongest_attack]
 
     @property
-    def scores(self):
+    def scores(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Scores of members and of non-members, by attack, as pairs of float (n,)."""
         return {name: (found.member_scores, found.nonmember_scores) for name, found in self.attacks.items()}
 
     @cached_property
-    def best_at_low_fpr(self):
+    def best_at_low_fpr(self) -> AttackResult:
         """The `AttackResult` that tells who is exposed: of the attack that ranks best at low false positive rates."""
         return self.attacks[records.best_at_low_fpr(self.attacks)]
 
     @cached_property
-    def member_risk(self):
+    def member_risk(self) -> MemberRisk:
         """The `MemberRisk` of that attack: for each record the probability that it is a member."""
         return member_risk(self.best_at_low_fpr, seed=self.seed)
 
-    def most_vulnerable(self, count=10, *, attack=None):
+    def most_vulnerable(
+        self, count: int = 10, *, attack: str | None = None
+    ) -> list[records.VulnerableRecord]:
         """The members that an attack is surest of, as `VulnerableRecord`s, surest first.
 
         Args:
@@ -117,7 +122,7 @@ class PrivacyReport:
             return found
         return [replace(record, index=int(self.member_rows[record.index])) for record in found]
 
-    def leakage_per_class(self, *, attack=None):
+    def leakage_per_class(self, *, attack: str | None = None) -> list[records.ClassLeakage]:
         """A `ClassLeakage` for each class: its accuracies and what an attack learns about its records.
 
         Args:
@@ -142,7 +147,7 @@ class PrivacyReport:
             raise ValueError(f"attack must be one of {list(self.attacks)}. Received: {name!r}")
         return self.attacks[name]
 
-    def figures(self):
+    def figures(self) -> dict[str, Any]:
         """The figures of `to_dict` alone, without what pictures and details need."""
         return {
             "schema": REPORT,
@@ -164,7 +169,7 @@ class PrivacyReport:
             "canaries": None if self.canaries is None else self.canaries.to_dict(),
         }
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """All that a page shows of the report, JSON-ready: the document that `docs/report-schema.md` describes.
 
         It names its schema and version under `schema`, and holds no score of a single record.
@@ -176,27 +181,27 @@ class PrivacyReport:
             **details(self),
         }
 
-    def to_json(self, path=None):
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> None:
         """The report as JSON text, also written to `path` if given."""
         return write_json(self.to_dict(), path)
 
-    def to_html(self, path, **options):
+    def to_html(self, path: str | os.PathLike[str], **options: Any) -> Any:
         """Writes the report as one self-contained page; options as for `mpreg.reports.html.render_html`."""
         from mpreg.reports.html import write_html  # its templates are not needed before
 
         write_html(self, path, **options)
 
-    def to_markdown(self):
+    def to_markdown(self) -> str:
         """The report as Markdown: the headline, then a row an attack, strongest first."""
         return render_markdown(self.figures())
 
-    def plot_roc(self):
+    def plot_roc(self) -> Any:
         """The ROC of the strongest attacks, linear and log-log, as a matplotlib `Figure`."""
         from mpreg.reports.figures import plot_attacks  # matplotlib is not needed before
 
         return plot_attacks(self)
 
-    def plot_histograms(self):
+    def plot_histograms(self) -> Any:
         """What members and non-members look like to an attacker, as a matplotlib `Figure`."""
         from mpreg.reports.figures import plot_histograms
 

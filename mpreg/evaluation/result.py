@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -57,14 +58,14 @@ class AttackResult:
     groups: tuple | None = field(default=None, repr=False)
 
     @cached_property
-    def distinct(self):
+    def distinct(self) -> AttackScores:
         """Scores and decisions with one row a record, `AttackScores`: what the rates are of."""
         verdicts = AttackScores(
             self.member_scores, self.nonmember_scores, self.member_decisions, self.nonmember_decisions
         )
         return verdicts if self.groups is None else verdicts.subset(*map(distinct_rows, self.groups))
 
-    def figures(self):
+    def figures(self) -> dict[str, Any]:
         """JSON-ready figures, without the scores of single records."""
         rates = ("accuracy", "precision", "recall", "auc", "advantage")
         return {
@@ -79,7 +80,7 @@ class AttackResult:
             "notes": list(self.notes),
         }
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The figures and the ROC, as one entry of `attacks` in `docs/report-schema.md`."""
         return {
             **self.figures(),

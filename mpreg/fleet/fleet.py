@@ -1,5 +1,9 @@
 """Many replicas of one Keras model, trained on many subsets of one data set."""
 
+import os
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 
@@ -48,7 +52,7 @@ class Fleet:
     """
 
     @renamed_arguments(model_fn="build_fn")
-    def __init__(self, build_fn, n, *, seed=0, memory=2 * GIB):
+    def __init__(self, build_fn: Callable[..., Any], n: int, *, seed: int = 0, memory: int = 2 * GIB):
         if not callable(build_fn) or isinstance(build_fn, keras.Model):
             raise TypeError(
                 f"build_fn must be a function that returns a compiled model. Received: {build_fn!r}"
@@ -59,7 +63,17 @@ class Fleet:
         self._build_fn, self._n, self._seed, self._memory = build_fn, int(n), int(seed), int(memory)
         self._trained = None
 
-    def fit(self, x, y, *, membership, epochs, batch_size=128, verbose="auto", checkpoint=None):
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        membership: Any,
+        epochs: int,
+        batch_size: int = 128,
+        verbose: str | int = "auto",
+        checkpoint: str | os.PathLike[str] | None = None,
+    ) -> "Fleet":
         """Trains all replicas from their initial weights; returns the fleet.
 
         Args:
@@ -101,16 +115,16 @@ class Fleet:
         return self
 
     @property
-    def how(self):
+    def how(self) -> str:
         """How the replicas were trained: in one program, one by one and why, or in processes."""
         return self._require().how
 
     @property
-    def losses(self):
+    def losses(self) -> np.ndarray:
         """Mean loss of each replica in each epoch over its records, as Keras' `History` has it, (n, epochs)."""
         return self._require().losses.copy()
 
-    def predict(self, x, *, batch_size=512):
+    def predict(self, x: Any, *, batch_size: int = 512) -> np.ndarray:
         """What each replica answers to all records, float32 (n, records, outputs).
 
         Args:
@@ -123,7 +137,7 @@ class Fleet:
             self._model, trained.weights, check_features(x), batch_size=batch_size, memory=self._memory
         )
 
-    def model(self, i):
+    def model(self, i: int):
         """Replica `i` as a Keras model of its own, compiled as `build_fn` compiles it.
 
         Raises:

@@ -1,5 +1,8 @@
 """A Keras model as the scorer of a screening: one replica a fold, all in one program where that can be."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from mpreg import signals
@@ -32,13 +35,13 @@ class FleetScorer:
     """
 
     @renamed_arguments(model_fn="build_fn")
-    def __init__(self, build_fn, *, epochs, batch_size=128, seed=0):
+    def __init__(self, build_fn: Callable[..., Any], *, epochs: int, batch_size: int = 128, seed: int = 0):
         check_count("epochs", epochs, 1)
         check_count("batch_size", batch_size, 1)
         self._fleet = lambda count: Fleet(build_fn, count, seed=seed)
-        self._options = {"epochs": epochs, "batch_size": batch_size, "verbose": 0}
+        self._options: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "verbose": 0}
 
-    def __call__(self, x, y, folds):
+    def __call__(self, x: Any, y: Any, folds: Any):
         """Probability of each record's own label, (n,), by a model of the other folds."""
         membership = folds != np.unique(folds)[:, None]
         fleet = self._fleet(len(membership)).fit(x, y, membership=membership, **self._options)

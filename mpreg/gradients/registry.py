@@ -43,7 +43,7 @@ class Rule:
         return self.pieces.__name__.replace("_", " ")
 
 
-_RULES = {}
+_RULES: dict[type, Rule] = {}
 
 
 def rule(*layer_types, before_activation=False, run=None, weights=None, refuses=None):

@@ -1,15 +1,17 @@
 """The ROC curve, and the threshold at which it is farthest from guessing."""
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 from mpreg._validate import check_fraction
 from mpreg.metrics.tally import tally
 
 
-def roc(member_scores, nonmember_scores):
+def roc(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the ROC curve: both positive rates as the threshold falls, equal scores taken together.
 
     Args:
@@ -35,7 +37,7 @@ def roc(member_scores, nonmember_scores):
     return counts.false_positives / counts.nonmembers, counts.true_positives / counts.members, thresholds
 
 
-def attack_advantage(member_scores, nonmember_scores):
+def attack_advantage(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> float:
     """Return the largest TPR - FPR over all thresholds: from 0 (guessing) to 1 (certainty).
 
     The threshold is chosen on the records it is judged on, so this point leans upward, by about
@@ -56,7 +58,9 @@ def attack_advantage(member_scores, nonmember_scores):
     return advantage_of(tally(member_scores, nonmember_scores))
 
 
-def attack_advantage_interval(member_scores, nonmember_scores, *, confidence=0.95):
+def attack_advantage_interval(
+    member_scores: ArrayLike, nonmember_scores: ArrayLike, *, confidence: float = 0.95
+) -> tuple[float, float]:
     """Return limits for the best advantage: the estimate -+ the Kolmogorov-Smirnov critical value.
 
     With this confidence, no threshold's TPR - FPR is farther from its true value than the critical value, so
@@ -82,7 +86,7 @@ def attack_advantage_interval(member_scores, nonmember_scores, *, confidence=0.9
     return advantage_interval_of(tally(member_scores, nonmember_scores), confidence=confidence)
 
 
-def best_threshold(member_scores, nonmember_scores):
+def best_threshold(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> float:
     """Return the threshold of highest balanced accuracy; apply it, as `score >= threshold`, to other records.
 
     It lies midway between the neighbouring distinct scores. Among equally good thresholds the highest is
@@ -109,12 +113,12 @@ def best_threshold(member_scores, nonmember_scores):
     return _midway(float(counts.values[best]), float(counts.values[best - 1]), precision)
 
 
-def advantage_of(counts):
+def advantage_of(counts: Any):
     """The attack advantage of a `Tally`."""
     return int(counts.gains.max()) / (counts.members * counts.nonmembers)
 
 
-def advantage_interval_of(counts, *, confidence):
+def advantage_interval_of(counts: Any, *, confidence: float):
     """The limits of the attack advantage of a `Tally`."""
     alpha = 1.0 - check_fraction("confidence", confidence)
     margin = special.kolmogi(alpha) * math.sqrt(1.0 / counts.members + 1.0 / counts.nonmembers)

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 from mpreg._validate import check_fraction, check_number
@@ -12,7 +13,14 @@ from mpreg.metrics.tally import tally
 _NONE, _FEW, _MOST = 0.35, 0.39, 0.26
 
 
-def epsilon_lower_bound(member_scores, nonmember_scores, *, delta=0.0, confidence=0.95, seed=None):
+def epsilon_lower_bound(
+    member_scores: ArrayLike,
+    nonmember_scores: ArrayLike,
+    *,
+    delta: float = 0.0,
+    confidence: float = 0.95,
+    seed: int | None = None,
+) -> float:
     """Return the largest epsilon that these scores refute with this confidence; 0 if they refute none.
 
     Under (epsilon, delta)-differential privacy every threshold obeys `TPR <= exp(epsilon) * FPR + delta` and

@@ -2,8 +2,10 @@
 
 import bisect
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 from mpreg._validate import check_count, check_fraction, check_number
@@ -15,7 +17,7 @@ _ENOUGH = 10  # false positives: with fewer, the threshold itself is mostly chan
 _SURE = 0.05  # the chance that the highest non-member is the only sign of a larger FPR
 
 
-def tpr_at_fpr(member_scores, nonmember_scores, *, fpr):
+def tpr_at_fpr(member_scores: ArrayLike, nonmember_scores: ArrayLike, *, fpr: float) -> float:
     """Return the largest TPR of any threshold whose FPR on these records is at most `fpr`.
 
     Equal scores stand or fall together and nothing is interpolated: every value is one an attacker can reach.
@@ -36,7 +38,9 @@ def tpr_at_fpr(member_scores, nonmember_scores, *, fpr):
     return tpr_at_fpr_of(tally(member_scores, nonmember_scores), fpr=fpr)
 
 
-def tpr_at_fpr_interval(member_scores, nonmember_scores, *, fpr, confidence=0.95):
+def tpr_at_fpr_interval(
+    member_scores: ArrayLike, nonmember_scores: ArrayLike, *, fpr: float, confidence: float = 0.95
+) -> tuple[float, float]:
     """Return limits for the TPR at an FPR that count the uncertainty of the threshold as well.
 
     Let R be the highest-scoring region that holds at most `fpr` of all non-members, `theta` the share of all
@@ -80,7 +84,7 @@ def tpr_at_fpr_interval(member_scores, nonmember_scores, *, fpr, confidence=0.95
     return tpr_at_fpr_interval_of(tally(member_scores, nonmember_scores), fpr=fpr, confidence=confidence)
 
 
-def mean_tpr(member_scores, nonmember_scores, *, fpr=0.01):
+def mean_tpr(member_scores: ArrayLike, nonmember_scores: ArrayLike, *, fpr: float = 0.01) -> float:
     """Return the mean TPR over all thresholds whose FPR on these records is at most `fpr`.
 
     It is how well an attack ranks the records it is surest of, and less a matter of single non-members than the TPR at
@@ -106,7 +110,7 @@ def mean_tpr(member_scores, nonmember_scores, *, fpr=0.01):
     return float(counts.true_positives[entries].mean()) / counts.members
 
 
-def supported_fpr(nonmembers, fpr):
+def supported_fpr(nonmembers: Any, fpr: float) -> str | None:
     """Return a note if `fpr` allows fewer than 10 false positives among so many non-members, else None.
 
     At an `fpr` of 0, it says what the threshold rests on.
@@ -143,13 +147,13 @@ def supported_fpr(nonmembers, fpr):
     )
 
 
-def tpr_at_fpr_of(counts, *, fpr):
+def tpr_at_fpr_of(counts: Any, *, fpr: float):
     """The TPR at an FPR of a `Tally`."""
     allowed = _allowed(counts.nonmembers, _check_fpr(fpr))
     return _members_admitted(counts, allowed) / counts.members
 
 
-def tpr_at_fpr_interval_of(counts, *, fpr, confidence):
+def tpr_at_fpr_interval_of(counts: Any, *, fpr: float, confidence: float):
     """The limits of the TPR at an FPR of a `Tally`."""
     fpr, confidence = _check_fpr(fpr), check_fraction("confidence", confidence)
     if fpr == 0:

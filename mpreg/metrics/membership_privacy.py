@@ -15,7 +15,7 @@ from mpreg._validate import check_number
 PRIORS = (0.01, 0.1, 0.5)  # beliefs beforehand that an assessment reckons with
 
 
-def posterior(prior, *, tpr, fpr):
+def posterior(prior: float, *, tpr: float, fpr: float) -> float:
     """The belief that a record is a member once an attack has called it one, by Bayes' rule; NaN if it never does.
 
     Args:
@@ -36,7 +36,7 @@ def posterior(prior, *, tpr, fpr):
     return prior * tpr / called if called else math.nan
 
 
-def posterior_bound(prior, gamma):
+def posterior_bound(prior: float, gamma: float) -> float:
     """The highest belief that positive membership privacy with `gamma` allows: min(gamma p, 1 - (1 - p) / gamma).
 
     Raises:
@@ -52,7 +52,7 @@ def posterior_bound(prior, gamma):
     return min(gamma * prior, 1.0 - (1.0 - prior) / gamma)
 
 
-def implied_gamma(prior, belief):
+def implied_gamma(prior: float, belief: float) -> float:
     """The smallest gamma whose bound allows such a belief at such a prior; infinite for certainty.
 
     A belief that was measured refutes every smaller gamma. One that did not grow refutes none: gamma is 1.

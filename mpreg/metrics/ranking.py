@@ -1,15 +1,17 @@
 """The area under the ROC curve: how often a member outscores a non-member."""
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 from mpreg._validate import check_fraction
 from mpreg.metrics.tally import tally
 
 
-def auc(member_scores, nonmember_scores):
+def auc(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> float:
     """Return the probability that a random member outscores a random non-member, ties counting one half.
 
     Args:
@@ -27,7 +29,9 @@ def auc(member_scores, nonmember_scores):
     return area_of(tally(member_scores, nonmember_scores))
 
 
-def auc_interval(member_scores, nonmember_scores, *, confidence=0.95):
+def auc_interval(
+    member_scores: ArrayLike, nonmember_scores: ArrayLike, *, confidence: float = 0.95
+) -> tuple[float, float]:
     """Return limits for the AUC: DeLong's on the logit scale, a score interval where those degenerate.
 
     DeLong's variance is zero, or unknown, when the sides are perfectly separated or tied or one has a single
@@ -50,7 +54,7 @@ def auc_interval(member_scores, nonmember_scores, *, confidence=0.95):
     return area_interval_of(tally(member_scores, nonmember_scores), confidence=confidence)
 
 
-def area_interval_of(counts, *, confidence):
+def area_interval_of(counts: Any, *, confidence: float):
     """The limits of the AUC of a `Tally`."""
     z = float(special.ndtri((1.0 + check_fraction("confidence", confidence)) / 2.0))
     area, variance = area_of(counts), _delong_variance(counts)
@@ -61,7 +65,7 @@ def area_interval_of(counts, *, confidence):
     return float(special.expit(centre - margin)), float(special.expit(centre + margin))
 
 
-def area_of(counts):
+def area_of(counts: Any):
     """The AUC of a `Tally`."""
     above, members = counts.true_positives[:-1], np.diff(counts.true_positives)
     nonmembers = np.diff(counts.false_positives)

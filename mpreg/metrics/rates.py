@@ -1,15 +1,17 @@
 """Accuracy, precision and recall of an attack's decisions at a 50/50 prior, with exact binomial limits."""
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 from mpreg._validate import check_count, check_fraction
 from mpreg.metrics.checks import check_decisions
 
 
-def clopper_pearson(successes, trials, *, confidence=0.95):
+def clopper_pearson(successes: ArrayLike, trials: int, *, confidence: float = 0.95):
     """Return the exact (never too narrow) limits of a binomial proportion.
 
     Args:
@@ -44,7 +46,7 @@ def clopper_pearson(successes, trials, *, confidence=0.95):
     return (float(low), float(high)) if successes.ndim == 0 else (low, high)
 
 
-def balanced_accuracy(member_decisions, nonmember_decisions):
+def balanced_accuracy(member_decisions: ArrayLike, nonmember_decisions: ArrayLike) -> float:
     """Return `(TPR + TNR) / 2`: the attack's accuracy on an even mix of members and non-members.
 
     Args:
@@ -63,7 +65,9 @@ def balanced_accuracy(member_decisions, nonmember_decisions):
     return (tp / members + (nonmembers - fp) / nonmembers) / 2.0
 
 
-def balanced_accuracy_interval(member_decisions, nonmember_decisions, *, confidence=0.95):
+def balanced_accuracy_interval(
+    member_decisions: ArrayLike, nonmember_decisions: ArrayLike, *, confidence: float = 0.95
+) -> tuple[float, float]:
     """Return limits for the balanced accuracy, combined (MOVER) from the exact limits of TPR and TNR.
 
     They hold for decisions made without sight of the records' membership: fit the threshold on other records.
@@ -91,7 +95,7 @@ def balanced_accuracy_interval(member_decisions, nonmember_decisions, *, confide
     return max(0.0, low), min(1.0, high)
 
 
-def precision(member_decisions, nonmember_decisions):
+def precision(member_decisions: ArrayLike, nonmember_decisions: ArrayLike) -> float:
     """Return `TPR / (TPR + FPR)`: how often "member" is right at a 50/50 prior; NaN if it was never said.
 
     Args and errors: as for `balanced_accuracy`.
@@ -108,7 +112,9 @@ def precision(member_decisions, nonmember_decisions):
     return tpr / (tpr + fpr) if tpr + fpr else math.nan
 
 
-def precision_interval(member_decisions, nonmember_decisions, *, confidence=0.95):
+def precision_interval(
+    member_decisions: ArrayLike, nonmember_decisions: ArrayLike, *, confidence: float = 0.95
+) -> tuple[float, float]:
     """Return limits for the precision; (near 0, near 1) when "member" was said too rarely to know.
 
     Precision rises with TPR and falls with FPR, so each limit takes one limit of either rate. The four share
@@ -132,7 +138,7 @@ def precision_interval(member_decisions, nonmember_decisions, *, confidence=0.95
     return tpr_low / (tpr_low + fpr_high), tpr_high / (tpr_high + fpr_low)
 
 
-def recall(member_decisions, nonmember_decisions):
+def recall(member_decisions: ArrayLike, nonmember_decisions: ArrayLike) -> float:
     """Return the TPR: the share of members called members. Non-members do not enter; they are only checked.
 
     Args and errors: as for `balanced_accuracy`.
@@ -147,7 +153,9 @@ def recall(member_decisions, nonmember_decisions):
     return tp / members
 
 
-def recall_interval(member_decisions, nonmember_decisions, *, confidence=0.95):
+def recall_interval(
+    member_decisions: ArrayLike, nonmember_decisions: ArrayLike, *, confidence: float = 0.95
+) -> tuple[float, float]:
     """Return the Clopper-Pearson limits of the recall.
 
     Args and errors: as for `balanced_accuracy`, and `confidence`, strictly between 0 and 1.
@@ -166,7 +174,7 @@ def recall_interval(member_decisions, nonmember_decisions, *, confidence=0.95):
     return clopper_pearson(tp, members, confidence=confidence)
 
 
-def lower_limit(successes, trials, tail):
+def lower_limit(successes: Any, trials: Any, tail: float):
     """Return the proportion at which `successes` or more have probability `tail`; 0 for none. Unchecked."""
     limit = special.betaincinv(np.maximum(successes, 1), trials - successes + 1.0, tail)
     return np.where(successes > 0, limit, 0.0)

@@ -4,6 +4,8 @@ An inference network is a `keras.Model` called on `[log_probabilities, labels]`,
 (n, classes) and one-hot (n, classes), that returns one logit a record, shape (n, 1): above zero means member.
 """
 
+from typing import Any
+
 import keras
 from keras import layers, ops
 
@@ -33,7 +35,7 @@ class ConfidenceSummary(layers.Layer):
         return (*shape[:-1], min(MAX_RANKED, shape[-1]) + 2)
 
 
-def compact(classes, *, seed=0):
+def compact(classes: int, *, seed: int = 0):
     """The default inference network: a summary of the answer and a label embedding, 64-64-1.
 
     A few thousand parameters where the published network has 0.9 million; it reads the same answer and label.
@@ -65,7 +67,7 @@ def compact(classes, *, seed=0):
     return keras.Model([log_probabilities, labels], dense(hidden, 1), name="compact_inference_network")
 
 
-def nasr2018(classes, *, seed=0):
+def nasr2018(classes: int, *, seed: int = 0):
     """The published inference network: about 0.9 million parameters, all weights from N(0, 0.01).
 
     The answer passes 1024-512-64, the label 128-64, and the two together 512-256-128-64-1, all ReLU: the
@@ -134,7 +136,7 @@ NETWORKS = {
 }
 
 
-def build_inference_network(network, classes, *, seed=0):
+def build_inference_network(network: Any, classes: int, *, seed: int = 0):
     """The inference network that a name, or a ready `keras.Model`, stands for.
 
     Args:

@@ -6,6 +6,8 @@ of signal one is, its name tells: `"label"`, `"loss"`, `"gradient sizes"`, `"act
 `"activations of ..."`; of several snapshots each has `", epoch ..."` behind it.
 """
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -39,7 +41,7 @@ def compact(shapes, *, seed=0, units=1):
 LONG = 64  # numbers of a signal that the compact classifier reads as they are
 
 
-def nasr2019(shapes, *, seed=0):
+def nasr2019(shapes: Any, *, seed: int = 0):
     """The published membership classifier: 100 filters over each gradient, and wide dense encoders.
 
     A gradient (inputs, units) passes 100 filters of size (1, units), then 2024-512-256 with dropout .2; a loss 100-64,

@@ -6,6 +6,7 @@ loads and serves without mpreg. Images are channels-last. The same `seed` gives 
 """
 
 import numbers
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,7 +17,7 @@ from mpreg._validate import check_count, check_number
 CLASSES = "an integer of at least 2"
 
 
-def purchase_mlp(*, features=600, classes=100, logits=False, seed=0):
+def purchase_mlp(*, features: Any = 600, classes: int = 100, logits: bool = False, seed: int = 0):
     """Return the tanh 1024-512-256-128 classifier of Purchase100.
 
     Args:
@@ -39,7 +40,7 @@ def purchase_mlp(*, features=600, classes=100, logits=False, seed=0):
     return _mlp("purchase_mlp", "tanh", features, classes, logits, seed)
 
 
-def texas_mlp(*, features=6169, classes=100, logits=False, seed=0):
+def texas_mlp(*, features: Any = 6169, classes: int = 100, logits: bool = False, seed: int = 0):
     """Return the tanh 1024-512-256-128 classifier of Texas100: that of Purchase100 on wider records.
 
     Arguments and errors: as for `purchase_mlp`, with other defaults.
@@ -55,7 +56,7 @@ def texas_mlp(*, features=6169, classes=100, logits=False, seed=0):
     return _mlp("texas_mlp", "tanh", features, classes, logits, seed)
 
 
-def location_mlp(*, features=446, classes=30, logits=False, seed=0):
+def location_mlp(*, features: Any = 446, classes: int = 30, logits: bool = False, seed: int = 0):
     """Return the ReLU 1024-512-256-128 classifier of Location30.
 
     Arguments and errors: as for `purchase_mlp`, with other defaults.
@@ -71,7 +72,7 @@ def location_mlp(*, features=446, classes=30, logits=False, seed=0):
     return _mlp("location_mlp", "relu", features, classes, logits, seed)
 
 
-def alexnet_cifar(*, input_shape=(32, 32, 3), classes=100, logits=False, seed=0):
+def alexnet_cifar(*, input_shape: Any = (32, 32, 3), classes: int = 100, logits: bool = False, seed: int = 0):
     """Return the AlexNet for CIFAR: convolutions 64-192-384-256-256, then one dense layer.
 
     Args:
@@ -115,7 +116,14 @@ def alexnet_cifar(*, input_shape=(32, 32, 3), classes=100, logits=False, seed=0)
     return keras.Model(inputs, outputs, name="alexnet_cifar")
 
 
-def resnet20(*, input_shape=(32, 32, 3), classes=100, weight_decay=0.0, logits=False, seed=0):
+def resnet20(
+    *,
+    input_shape: Any = (32, 32, 3),
+    classes: int = 100,
+    weight_decay: float = 0.0,
+    logits: bool = False,
+    seed: int = 0,
+):
     """Return the ResNet-20 for CIFAR: three stages of three residual blocks, 16-32-64 channels wide.
 
     Shortcuts have no parameters (the paper's option A): where a stage halves the image and doubles the
@@ -175,7 +183,14 @@ def resnet20(*, input_shape=(32, 32, 3), classes=100, weight_decay=0.0, logits=F
 
 
 def densenet_bc(
-    *, input_shape=(32, 32, 3), classes=100, depth=100, growth=12, dropout=0.0, logits=False, seed=0
+    *,
+    input_shape: Any = (32, 32, 3),
+    classes: int = 100,
+    depth: int = 100,
+    growth: int = 12,
+    dropout: float = 0.0,
+    logits: bool = False,
+    seed: int = 0,
 ):
     """Return the DenseNet-BC for CIFAR: three dense blocks of bottlenecks, compressed by half in between.
 

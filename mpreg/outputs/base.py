@@ -1,5 +1,7 @@
 """`OutputDefence`: a Keras layer between a classifier's probabilities and whoever asks for them."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -23,11 +25,11 @@ class OutputDefence(keras.layers.Layer):
 
     coarse = False
 
-    def __init__(self, *, dtype="float32", **kwargs):
+    def __init__(self, *, dtype: Any = "float32", **kwargs):
         # Keras casts the input of a layer to its type, and would lose the logits that a softmax hands on.
         super().__init__(dtype=dtype, autocast=False, **kwargs)
 
-    def __call__(self, inputs, *args, **kwargs):
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         inputs = _as_rows(inputs)
         self.check_classes(_count_columns(inputs))
         if not _is_symbolic(inputs):
@@ -37,7 +39,7 @@ class OutputDefence(keras.layers.Layer):
             setattr(answers, COARSE_MARK, True)
         return answers
 
-    def check_classes(self, classes):
+    def check_classes(self, classes: int):
         """Raises a `ValueError` for answers of so many classes that the defence cannot work on."""
 
     def compute_output_shape(self, input_shape):

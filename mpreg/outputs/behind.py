@@ -1,11 +1,13 @@
 """The classifier behind output defences, which whoever holds a model's file can have."""
 
+from typing import Any
+
 import keras
 
 from mpreg.outputs.base import OutputDefence
 
 
-def classifier_behind(model):
+def classifier_behind(model: Any):
     """A model without the output defences that it ends in, and their names, the outermost first.
 
     It shares the weights. A model that ends in none is returned as it is; defences that stand before another layer

@@ -1,5 +1,7 @@
 """`defend`: a model as it is served, with defences between its answers and whoever asks."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -10,7 +12,7 @@ from mpreg.classifiers.tensors import logits_behind
 from mpreg.outputs.base import OutputDefence
 
 
-def defend(model, *layers, from_logits=None):
+def defend(model: Any, *layers, from_logits: bool | None = None) -> Any:
     """A Keras model that answers as `model` does, changed by output defences, to be served or saved in its place.
 
     It shares the weights of `model`, answers with probabilities, (n, classes), and loads from `.keras` wherever
@@ -51,7 +53,7 @@ def defend(model, *layers, from_logits=None):
     return keras.Model(inputs, answers, name=f"defended_{model.name}")
 
 
-def is_coarse(model):
+def is_coarse(model: Any) -> bool:
     """Whether a model serves truncated or rounded answers, whose rows need not sum to one; also one reloaded."""
     layer, _ = last_layer(model)
     return isinstance(layer, OutputDefence) and layer.coarse

@@ -1,5 +1,7 @@
 """MemGuard: noise on the scores that misleads a membership classifier, within a budget."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -56,7 +58,9 @@ class MemGuard(OutputDefence):
     ```
     """
 
-    def __init__(self, budget=1.0, *, seed=None, **kwargs):
+    built: bool
+
+    def __init__(self, budget: float = 1.0, *, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
         what = f"a number from 0 to {MOST:g}"
         self.budget = check_number("budget", budget, least=0, most=MOST, what=what)
@@ -83,14 +87,14 @@ class MemGuard(OutputDefence):
 
     def fit(
         self,
-        member_predictions,
-        nonmember_predictions,
+        member_predictions: Any,
+        nonmember_predictions: Any,
         *,
-        epochs=400,
-        batch_size=64,
-        learning_rate=1e-3,
-        seed=0,
-    ):
+        epochs: int = 400,
+        batch_size: int = 64,
+        learning_rate: float = 1e-3,
+        seed: int = 0,
+    ) -> "MemGuard":
         """Trains the defence classifier to tell members from non-members by the sorted scores; returns the layer.
 
         The published constants are the defaults: SGD at .001 for 400 epochs, on the Location data. Members and
@@ -129,12 +133,12 @@ class MemGuard(OutputDefence):
         self.fitted = True
         return self
 
-    def membership(self, probabilities):
+    def membership(self, probabilities: Any) -> np.ndarray:
         """The defence classifier's belief that answers are those of members, (n,), from (n, classes)."""
         self.check_classes(np.shape(probabilities)[-1])
         return ops.sigmoid(self._logit(_descending(ops.cast(probabilities, "float32"))))
 
-    def check_classes(self, classes):
+    def check_classes(self, classes: int):
         if not self.fitted:
             raise ValueError(
                 "MemGuard has no defence classifier yet: "

@@ -1,5 +1,7 @@
 """Rank only: the order of the classes, with the scores of something else."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -35,7 +37,7 @@ class RankOnly(OutputDefence):
     ```
     """
 
-    def __init__(self, bank, *, seed=None, **kwargs):
+    def __init__(self, bank: Any, *, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
         bank = read_probabilities(bank)
         if not len(bank):
@@ -45,7 +47,9 @@ class RankOnly(OutputDefence):
         self.bank.assign(-np.sort(-bank, axis=1))
 
     @classmethod
-    def from_model(cls, model, random_inputs, *, from_logits=None, seed=None):
+    def from_model(
+        cls, model: Any, random_inputs: Any, *, from_logits: bool | None = None, seed: int | None = None
+    ) -> "RankOnly":
         """A layer with a model's answers to random inputs for its bank.
 
         Args:
@@ -56,7 +60,7 @@ class RankOnly(OutputDefence):
         source = probabilities_of(model, from_logits=from_logits)
         return cls(source.predict(random_inputs, verbose=0), seed=seed)
 
-    def check_classes(self, classes):
+    def check_classes(self, classes: int):
         known = self.bank.shape[1]
         if classes != known:
             raise ValueError(f"the bank holds scores of {known} classes. Received answers of {classes}")

@@ -35,7 +35,7 @@ class Rounding(OutputDefence):
 
     coarse = True
 
-    def __init__(self, digits, **kwargs):
+    def __init__(self, digits: int, **kwargs):
         super().__init__(**kwargs)
         check_count("digits", digits, 0)
         if digits > MAX_DIGITS:

@@ -34,7 +34,7 @@ class Temperature(OutputDefence):
     ```
     """
 
-    def __init__(self, temperature, **kwargs):
+    def __init__(self, temperature: float, **kwargs):
         super().__init__(**kwargs)
         what = f"a number above 0, from {LEAST:g} to {MOST:g}"
         self.temperature = check_number("temperature", temperature, least=LEAST, most=MOST, what=what)

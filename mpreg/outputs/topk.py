@@ -32,17 +32,14 @@ class TopK(OutputDefence):
     ```
     """
 
-    def __init__(self, k, *, renormalize=False, **kwargs):
+    def __init__(self, k: int, *, renormalize: bool = False, **kwargs):
         super().__init__(**kwargs)
         check_count("k", k, 1)
         self.k = int(k)
         self.renormalize = bool(renormalize)
+        self.coarse = not self.renormalize
 
-    @property
-    def coarse(self):
-        return not self.renormalize
-
-    def check_classes(self, classes):
+    def check_classes(self, classes: int):
         if self.k > classes:
             raise ValueError(f"k must be at most the number of classes, {classes}. Received: k={self.k}")
 

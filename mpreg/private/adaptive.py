@@ -1,5 +1,7 @@
 """A clip norm that follows a quantile of the gradient norms, privately."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -54,7 +56,14 @@ class AdaptiveClip:
 
     extra_noise = 1
 
-    def __init__(self, initial=1.0, *, quantile=0.5, learning_rate=0.2, count_noise=10.0):
+    def __init__(
+        self,
+        initial: float = 1.0,
+        *,
+        quantile: float = 0.5,
+        learning_rate: float = 0.2,
+        count_noise: float = 10.0,
+    ):
         for name, value in (
             ("initial", initial),
             ("learning_rate", learning_rate),
@@ -65,7 +74,7 @@ class AdaptiveClip:
         self.initial, self.quantile, self.learning_rate = initial, quantile, learning_rate
         self.count_noise = count_noise
 
-    def gradient_noise(self, noise_multiplier):
+    def gradient_noise(self, noise_multiplier: float):
         """The noise multiplier of the gradients, so that gradients and count together have `noise_multiplier`.
 
         Raises:
@@ -81,7 +90,7 @@ class AdaptiveClip:
             )
         return left**-0.5
 
-    def update(self, clip, share):
+    def update(self, clip: Any, share: float):
         """Moves the variable `clip`, given the noised mean over records of 1/2 below the clip and -1/2 above it."""
         clip.assign(clip * tf.exp(-self.learning_rate * (share + 0.5 - self.quantile)))
 

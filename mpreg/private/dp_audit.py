@@ -1,6 +1,7 @@
 """An audit in one training run: what canaries prove about epsilon, beside what is claimed."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -83,17 +84,17 @@ class DPAudit:
 
 
 def audit_dp(
-    model,
-    records,
+    model: Any,
+    records: Any,
     *,
-    batch_size,
-    epochs,
-    canaries=100,
-    confidence=0.95,
-    delta=None,
-    adversary="gradients",
-    seed=None,
-):
+    batch_size: int,
+    epochs: int,
+    canaries: int = 100,
+    confidence: float = 0.95,
+    delta: float | None = None,
+    adversary: str = "gradients",
+    seed: int | None = None,
+) -> DPAudit:
     """Trains a compiled `DPSGD` on records and canaries, and tells from the canaries what epsilon is at least.
 
     Canaries are records with a wrong label, copied from the given ones with noise in their features. A fair coin

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -74,16 +75,16 @@ class DPSGD(Accounted):
 
     def __init__(
         self,
-        target,
+        target: Any,
         *,
-        noise_multiplier,
-        l2_norm_clip,
-        microbatch_size=None,
-        augment=None,
-        augmentations=1,
-        delta=None,
-        seed=None,
-        name="dpsgd",
+        noise_multiplier: float,
+        l2_norm_clip: float,
+        microbatch_size: int | None = None,
+        augment: Any = None,
+        augmentations: int = 1,
+        delta: float | None = None,
+        seed: int | None = None,
+        name: str = "dpsgd",
     ):
         clip = l2_norm_clip if isinstance(l2_norm_clip, AdaptiveClip) else FixedClip(l2_norm_clip)
         guards.check_options(noise_multiplier, clip.initial)
@@ -110,7 +111,9 @@ class DPSGD(Accounted):
         self._noise = NoiseSource(seed)
         self._query = gaussian_sum(clip.initial, gradient_noise * clip.initial, self._noise)
         self._preparation = Preparation(self)
-        self.observer = None  # of an audit, to be there before the first step: it sees each noisy gradient
+        self.observer: Any = (
+            None  # of an audit, to be there before the first step: it sees each noisy gradient
+        )
         # jit_compile="auto" never means XLA, which cannot leave padding out of metrics
         self.supports_jit = False
         self.built = True
@@ -118,17 +121,17 @@ class DPSGD(Accounted):
     @classmethod
     def for_budget(
         cls,
-        target,
+        target: Any,
         *,
-        epsilon,
-        delta,
-        examples,
-        batch_size,
-        epochs,
-        sampling="poisson",
-        l2_norm_clip=1.0,
-        **options,
-    ):
+        epsilon: float,
+        delta: float,
+        examples: int,
+        batch_size: int,
+        epochs: int,
+        sampling: str = "poisson",
+        l2_norm_clip: float = 1.0,
+        **options: Any,
+    ) -> "DPSGD":
         """A `DPSGD` with the noise that keeps a training within a budget.
 
         Args:
@@ -159,7 +162,7 @@ class DPSGD(Accounted):
         model.budget = budget
         return model
 
-    def clipping_plan(self, x=None):
+    def clipping_plan(self, x: Any = None):
         """How each layer is clipped, and why: print it.
 
         Args:
@@ -240,7 +243,7 @@ class DPSGD(Accounted):
                 costs.append(cost)
         return costs
 
-    def fit(self, x=None, y=None, *args, **kwargs):
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.fit`; books in the ledger how the batches were drawn."""
         refuse_sparse(x, "x")
         bound = inspect.signature(super().fit).bind(x, y, *args, **kwargs).arguments
@@ -260,7 +263,7 @@ class DPSGD(Accounted):
             self._noise.rekey()
             return super().fit(x, y, *args, **kwargs)
 
-    def train_on_batch(self, *args, **kwargs):
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.train_on_batch`; nothing is known of how the batch was drawn, also in the midst of `fit`."""
         with self.ledger.drawn_outside():
             return super().train_on_batch(*args, **kwargs)

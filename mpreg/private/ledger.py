@@ -14,7 +14,7 @@ from mpreg.private.accounting import Sampling, Segment
 from mpreg.private.repeats import RepeatCounter
 
 OUTSIDE = Sampling("arbitrary")  # a step outside of fit may see any record
-_OF_TARGET = weakref.WeakKeyDictionary()
+_OF_TARGET: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 class Ledger(tf.train.experimental.PythonState):

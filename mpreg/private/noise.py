@@ -6,6 +6,7 @@ rounds); Box and Muller, "A Note on the Generation of Random Normal Deviates", 1
 
 import math
 import secrets
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -57,7 +58,7 @@ def _normals(key, step, stddev, shapes):
     return function(tf.bitcast(key, tf.uint32), tf.bitcast(step, tf.uint32), stddev)
 
 
-_COMPILED = {}
+_COMPILED: dict[tuple, Callable] = {}
 
 
 def _make(shapes):

@@ -3,6 +3,7 @@
 import math
 import secrets
 import weakref
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,10 +15,10 @@ from mpreg.private.accounting import Sampling
 from mpreg.private.repeats import check_stream
 
 MULTIPLE = 8  # batches are padded to a multiple of it, so that a compiled step knows few shapes
-_KNOWN = weakref.WeakKeyDictionary()
+_KNOWN: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
-def poisson_batches(x, y, *, batch_size, groups=None, seed=None):
+def poisson_batches(x: Any, y: Any, *, batch_size: int, groups: Any = None, seed: int | None = None) -> Any:
     """A `tf.data.Dataset` of Poisson-sampled batches, one epoch of `ceil(n / batch_size)` steps long.
 
     Each step takes each of n records with probability `batch_size / n`, independently of all else, as the accounting

@@ -1,8 +1,11 @@
 """`protect`: measures a classifier, chooses a defence, trains it, attacks it, and writes all of it down."""
 
 import dataclasses
+import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -12,12 +15,12 @@ from mpreg._text import html_lines, percent, percent_with_interval
 from mpreg._validate import check_count
 from mpreg.catalogue import Setting, defence_of
 from mpreg.catalogue.trained_by import TrainedBy
-from mpreg.data import count_labels, label_indices
+from mpreg.data import MembershipSplit, count_labels, label_indices
 from mpreg.datasets import Dataset
 from mpreg.progress import progress_bar
 from mpreg.protection.attacker import MAX_SHADOWS, MIN_SHADOWS, attacked
 from mpreg.protection.goal import Goal
-from mpreg.protection.search import climb
+from mpreg.protection.search import Search, climb
 from mpreg.protection.trials import Job
 from mpreg.protection.writing import CARD, write
 from mpreg.recipes.writing import console
@@ -40,39 +43,39 @@ class Protected:
         out: folder of the files.
     """
 
-    model: object
-    report: object
-    comparison: object
-    search: object
+    model: Any
+    report: mpreg.PrivacyReport
+    comparison: mpreg.Comparison
+    search: Search
     goal: Goal
     adaptive: int
     out: Path
 
     @property
-    def name(self):
+    def name(self) -> str:
         """Of the defence, with its strength."""
         return self.search.taken.name
 
     @property
-    def attack(self):
+    def attack(self) -> float:
         """The highest accuracy of any attack, on members or on reference records, with its interval."""
         reference = self.report.reference
         found = self.report.attack_accuracy
         return found if reference is None else max(found, reference.attack_accuracy)
 
     @property
-    def loss(self):
+    def loss(self) -> float:
         """Of test accuracy against the undefended classifier."""
         undefended = next(iter(self.comparison.reports.values()))
         return float(undefended.test_accuracy) - float(self.report.test_accuracy)
 
     @property
-    def met(self):
+    def met(self) -> bool:
         """Whether the goal is met, on records that nothing was chosen by."""
         return self.goal.excess(float(self.attack), self.loss) == 0
 
     @property
-    def why(self):
+    def why(self) -> str:
         """The choice and what came of it, as sentences."""
         search, taken = self.search, self.search.taken
         verb = "meets" if search.met else "comes nearest to"
@@ -106,17 +109,17 @@ class Protected:
 
 
 def protect(
-    build_fn,
-    split,
+    build_fn: Callable[..., Any],
+    split: MembershipSplit,
     *,
-    max_attack=0.60,
-    max_loss=0.03,
-    budget=20.0,
-    epochs=30,
-    batch_size=64,
-    out="mpreg-protect",
-    seed=0,
-):
+    max_attack: float = 0.60,
+    max_loss: float = 0.03,
+    budget: float = 20.0,
+    epochs: int = 30,
+    batch_size: int = 64,
+    out: str | os.PathLike[str] = "mpreg-protect",
+    seed: int = 0,
+) -> Protected:
     """Finds the cheapest defence that keeps a classifier's training records from being told, and trains it.
 
     Defences are tried from cheap to dear (stopping early, weight decay, the min-max game, both, screening, split

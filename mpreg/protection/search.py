@@ -1,6 +1,7 @@
 """The climb up the ladder: which defences are tried, within the budget, and which is taken."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from mpreg.protection.attacker import MIN_SHADOWS
 from mpreg.protection.goal import LADDER
@@ -27,7 +28,7 @@ class Search:
     goal: object
     trials: list = field(default_factory=list)
     skipped: list = field(default_factory=list)
-    taken: object = None
+    taken: Any = None
 
     @property
     def plain_seconds(self):

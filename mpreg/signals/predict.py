@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from mpreg.data import map_arrays, text_as_tensor
 PREDICT_BATCH = 512
 
 
-def predict(model, x, *, classes=2, batch_size=PREDICT_BATCH):
+def predict(model: Any, x: Any, *, classes: int = 2, batch_size: int = PREDICT_BATCH) -> np.ndarray:
     """A model's answers to `x` in inference mode, (n, classes) as NumPy.
 
     Args:

@@ -1,5 +1,7 @@
 """Predictions and labels, checked and read into `Answers`."""
 
+from typing import Any
+
 from mpreg.classifiers.arrays import check_predictions, log_probabilities, refuse_softmax_of_one
 from mpreg.classifiers.kind import are_logits
 from mpreg.data import check_labels, label_indices
@@ -8,7 +10,14 @@ from mpreg.signals.answers import Answers
 SIDES = ("members", "non-members")
 
 
-def read_answers(predictions, labels, *, from_logits=None, coarse=False, side="records"):
+def read_answers(
+    predictions: Any,
+    labels: Any,
+    *,
+    from_logits: bool | None = None,
+    coarse: bool = False,
+    side: str = "records",
+):
     """`Answers` from a model's predictions, checked.
 
     Args:
@@ -49,7 +58,9 @@ def read_answers(predictions, labels, *, from_logits=None, coarse=False, side="r
     return Answers(logs, label_indices(labels, classes=classes, role=side))
 
 
-def read_both(member_side, nonmember_side, *, from_logits=None, coarse=False):
+def read_both(
+    member_side: Any, nonmember_side: Any, *, from_logits: bool | None = None, coarse: bool = False
+):
     """`Answers` of one model to members and to non-members, each given as `(predictions, labels)`.
 
     Whether they are logits is decided once: a handful of logits may happen to lie in [0, 1].

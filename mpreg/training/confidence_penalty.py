@@ -1,5 +1,7 @@
 """Confidence penalty: answers of low entropy cost."""
 
+from typing import Any
+
 import keras
 
 from mpreg.training.core.defence import TrainingDefence
@@ -33,5 +35,7 @@ class ConfidencePenalty(TrainingDefence):
     ```
     """
 
-    def __init__(self, target, *, weight, from_logits=None, name="confidence_penalty"):
+    def __init__(
+        self, target: Any, *, weight: float, from_logits: bool | None = None, name: str = "confidence_penalty"
+    ):
         super().__init__(target, [open_bonus("weight", weight)], from_logits=from_logits, name=name)

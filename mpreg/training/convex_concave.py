@@ -1,5 +1,7 @@
 """Convex-concave loss: cross-entropy with a concave term, which keeps the losses of members apart."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -39,7 +41,15 @@ class ConvexConcaveLoss(TrainingDefence):
     ```
     """
 
-    def __init__(self, target, *, alpha=0.5, scale=0.05, from_logits=None, name="convex_concave_loss"):
+    def __init__(
+        self,
+        target: Any,
+        *,
+        alpha: float = 0.5,
+        scale: float = 0.05,
+        from_logits: bool | None = None,
+        name: str = "convex_concave_loss",
+    ):
         super().__init__(target, [ConcaveTerm(alpha=alpha, scale=scale)], from_logits=from_logits, name=name)
 
 

@@ -1,5 +1,7 @@
 """Distillation: a classifier trained towards a teacher's answers."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -12,7 +14,7 @@ from mpreg.training.core.defence import TrainingDefence
 from mpreg.training.core.part import LABELS, UNPACK, DefencePart
 
 
-def pack_labels(teacher_probabilities, y, classes):
+def pack_labels(teacher_probabilities: Any, y: Any, classes: int):
     """What a `Distillation` is fitted on: the teacher's answers beside the true labels.
 
     Args:
@@ -108,5 +110,5 @@ class Distillation(TrainingDefence):
     ```
     """
 
-    def __init__(self, target, *, from_logits=None, name="distillation"):
+    def __init__(self, target: Any, *, from_logits: bool | None = None, name: str = "distillation"):
         super().__init__(target, [Distilling(name="distilling")], from_logits=from_logits, name=name)

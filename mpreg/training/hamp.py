@@ -1,5 +1,7 @@
 """HAMP: labels of high entropy, and a bonus for answers of high entropy."""
 
+from typing import Any
+
 import keras
 
 from mpreg.training.core.defence import TrainingDefence
@@ -42,6 +44,8 @@ class HAMP(TrainingDefence):
     ```
     """
 
-    def __init__(self, target, *, gamma, alpha, from_logits=None, name="hamp"):
+    def __init__(
+        self, target: Any, *, gamma: float, alpha: float, from_logits: bool | None = None, name: str = "hamp"
+    ):
         parts = [HighEntropyLabels(gamma=gamma), open_bonus("alpha", alpha)]
         super().__init__(target, parts, from_logits=from_logits, name=name)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 NASR = "Nasr, Shokri and Houmansadr, CCS 2018, the authors' code"
 LI = "Li, Li and Ribeiro, CODASPY 2021, the authors' code"
@@ -78,12 +79,12 @@ _PRESETS = _by_dataset(
 )
 
 
-def presets():
+def presets() -> Any:
     """All presets, a dict of `Preset` by `(defence, dataset)`."""
     return dict(_PRESETS)
 
 
-def preset(defence, dataset):
+def preset(defence: str, dataset: str) -> dict[str, Any]:
     """Published options of a defence for a data set, a dict of keyword options.
 
     Args:

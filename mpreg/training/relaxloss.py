@@ -1,5 +1,7 @@
 """RelaxLoss: a loss that is held at a level instead of driven to zero."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -50,7 +52,16 @@ class RelaxLoss(TrainingDefence):
     ```
     """
 
-    def __init__(self, target, *, alpha, upper=1.0, flatten="all", from_logits=None, name="relaxloss"):
+    def __init__(
+        self,
+        target: Any,
+        *,
+        alpha: float,
+        upper: float = 1.0,
+        flatten: str = "all",
+        from_logits: bool | None = None,
+        name: str = "relaxloss",
+    ):
         part = Relaxation(alpha=alpha, upper=upper, flatten=flatten)
         super().__init__(target, [part], from_logits=from_logits, name=name)
 

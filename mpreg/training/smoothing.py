@@ -1,5 +1,7 @@
 """Label smoothing."""
 
+from typing import Any
+
 import keras
 
 from mpreg.training.core.defence import TrainingDefence
@@ -33,5 +35,7 @@ class LabelSmoothing(TrainingDefence):
     ```
     """
 
-    def __init__(self, target, *, smoothing, from_logits=None, name="label_smoothing"):
+    def __init__(
+        self, target: Any, *, smoothing: float, from_logits: bool | None = None, name: str = "label_smoothing"
+    ):
         super().__init__(target, [SmoothedLabels(smoothing=smoothing)], from_logits=from_logits, name=name)

@@ -1,6 +1,7 @@
 """Shadow models: models trained like the target on records that the attacker knows, and what they answer."""
 
 import copy
+from typing import Any
 
 import numpy as np
 
@@ -47,15 +48,15 @@ class ShadowModels:
     @renamed_arguments(ask="query")
     def __init__(
         self,
-        membership,
-        predictions,
-        labels,
+        membership: Any,
+        predictions: Any,
+        labels: Any,
         *,
-        query=None,
-        from_logits=None,
-        coarse=False,
-        seconds=0.0,
-        how="",
+        query: Any = None,
+        from_logits: bool | None = None,
+        coarse: bool = False,
+        seconds: float = 0.0,
+        how: str = "",
     ):
         self.membership = np.asarray(membership)
         self.predictions = np.asarray(predictions)
@@ -64,24 +65,24 @@ class ShadowModels:
         self._query = query
         self._check()
         from_logits = signals.are_logits([self.predictions], from_logits=from_logits, coarse=coarse)
-        self._prediction_options = {"from_logits": from_logits, "coarse": coarse}
+        self._prediction_options: dict[str, Any] = {"from_logits": from_logits, "coarse": coarse}
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.membership)
 
     def __repr__(self):
         return f"ShadowModels({len(self)} models, {self.membership.shape[1]:,} records)"
 
-    def answers(self, model):
+    def answers(self, model: Any):
         """`Answers` of one shadow model to the pool; made anew at each call, for all together may be large."""
         return signals.read_answers(self.predictions[model], self.labels, **self._prediction_options)
 
     @property
-    def can_be_queried(self):
+    def can_be_queried(self) -> bool:
         """Whether they answer to records outside the pool."""
         return self._query is not None
 
-    def query(self, x, labels):
+    def query(self, x: Any, labels: Any):
         """`Answers` of each shadow model in turn to other records, such as augmented ones."""
         if self._query is None:
             raise ValueError(
@@ -90,14 +91,14 @@ class ShadowModels:
         for predictions in self._query(x):
             yield signals.read_answers(predictions, labels, **self._prediction_options)
 
-    def subset(self, rows):
+    def subset(self, rows: Any) -> "ShadowModels":
         """These models and the records of the pool in some rows, as `ShadowModels`."""
         part = copy.copy(self)  # not checked again: of few records a model may have seen all or none
         part.membership, part.predictions = self.membership[:, rows], self.predictions[:, rows]
         part.labels = self.labels[rows]
         return part
 
-    def with_outputs(self, *outputs):
+    def with_outputs(self, *outputs: Any) -> "ShadowModels":
         """These models behind output defences: what an attacker trains who knows that the target is defended.
 
         Args:
@@ -124,12 +125,8 @@ class ShadowModels:
             how=self.how,
         )
 
-    def size_notes(self, members):
-        """What readers must know where these were trained on more or fewer records than the target: a note, or none.
-
-        Args:
-            members: number of records that the target was trained on.
-        """
+    def size_notes(self, members: Any):
+        """Yields a note where these were trained on more or fewer records than the target's number of members."""
         size = self.membership.sum(axis=1).mean()
         if abs(size / members - 1) > CLOSE:
             yield (

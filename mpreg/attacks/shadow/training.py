@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +41,7 @@ class ShadowFleet:
     model_fn = RenamedAttribute("build_fn")
 
     @renamed_arguments(model_fn="build_fn")
-    def __init__(self, build_fn, *, count=16, epochs, batch_size=32):
+    def __init__(self, build_fn: Callable[..., Any], *, count: int = 16, epochs: int, batch_size: int = 32):
         if not callable(build_fn):
             raise ValueError(
                 f"build_fn must be a function that returns a compiled model. Received: {short_repr(build_fn)}"
@@ -51,7 +53,7 @@ class ShadowFleet:
         self.notes = ()
 
     @classmethod
-    def like(cls, model, *, members, count=16):
+    def like(cls, model: Any, *, members: Any, count: int = 16) -> "ShadowFleet":
         """The recipe of a Keras model that was compiled and fitted in this process, read from itself.
 
         Layers, optimizer, loss, epochs, batch size and the learning rates of the epochs are the target's, and so are
@@ -72,7 +74,7 @@ class ShadowFleet:
         fleet.notes = recipe.notes
         return fleet
 
-    def train(self, x, y, *, membership, seed=0):
+    def train(self, x: Any, y: Any, *, membership: Any, seed: int = 0) -> ShadowModels:
         """`ShadowModels` of the records `x`, `y`, model i trained on those where `membership[i]` is True."""
         from mpreg.fleet import Fleet  # not needed, and not imported, for attacks without shadow models
 
@@ -108,13 +110,13 @@ class ShadowTraining:
     ```
     """
 
-    def __init__(self, train, *, count=16):
+    def __init__(self, train: Any, *, count: int = 16):
         if not callable(train):
             raise ValueError(f"train must be a function (x, y, seed) -> model. Received: {short_repr(train)}")
         check_count("count", count, 2)
         self._train, self.count = train, count
 
-    def train(self, x, y, *, membership, seed=0):
+    def train(self, x: Any, y: Any, *, membership: Any, seed: int = 0) -> ShadowModels:
         """`ShadowModels` of the records `x`, `y`, model i trained on those where `membership[i]` is True."""
         started = time.perf_counter()
         classes = 1 + int(label_indices(y).max())
@@ -132,7 +134,7 @@ class ShadowTraining:
         return ShadowModels(membership, query(x), y, query=query, seconds=seconds, how="one by one")
 
 
-def draw_membership(count, records, members, *, seed=0):
+def draw_membership(count: int, records: Any, members: Any, *, seed: int = 0) -> np.ndarray:
     """Which records each shadow model is trained on, bool (count, records).
 
     All are trained on as many records as the target, but on no less than a quarter of the pool and no more than three

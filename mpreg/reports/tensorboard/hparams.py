@@ -2,6 +2,7 @@
 
 import numbers
 import os
+from typing import Any
 
 import numpy as np
 from tensorboard.plugins.hparams import api_pb2
@@ -23,7 +24,7 @@ METRICS = {
 }
 
 
-def write_hparams(log_dir, *, hparams, report, choices=None):
+def write_hparams(log_dir: str | os.PathLike[str], *, hparams: Any, report: Any, choices: Any = None) -> str:
     """Writes one point of a sweep for TensorBoard, into the run `report` of a folder.
 
     With a folder a point beneath one folder, `tensorboard --logdir` of that one shows the sweep in its HParams tab:

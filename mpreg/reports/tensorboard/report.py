@@ -1,6 +1,7 @@
 """A finished report as a run of TensorBoard."""
 
 import os
+from typing import Any
 
 from mpreg._validate import short_repr
 from mpreg.reports.markdown import render_markdown
@@ -13,7 +14,7 @@ FOLDER = "report"
 MAX_CURVES = 6
 
 
-def write_report(log_dir, report, *, scores=None):
+def write_report(log_dir: str | os.PathLike[str], report: Any, *, scores: Any = None) -> str:
     """Writes a report for TensorBoard, as the run `report` in a folder.
 
     It shows the table (Text), precision and recall of the strongest attack (PR Curves), ROC of the strongest few,

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+from typing import Any
 
 import keras
 from keras import ops
@@ -34,7 +35,17 @@ class TrainingDefence(Wrapper):
         ValueError: parts that cannot be combined, or a target with a training step of its own.
     """
 
-    def __init__(self, target, parts, *, from_logits=None, name="training_defence", dtype=None):
+    from_logits: bool | None
+
+    def __init__(
+        self,
+        target: Any,
+        parts: Any,
+        *,
+        from_logits: bool | None = None,
+        name: str = "training_defence",
+        dtype: Any = None,
+    ):
         if isinstance(target, TrainingDefence):
             from_logits = target.from_logits if from_logits is None else from_logits
             target, parts = target.target_model, [*target.parts, *parts]
@@ -45,15 +56,15 @@ class TrainingDefence(Wrapper):
         super().__init__(target, name=name, dtype=dtype)
         self.parts = parts
         self.from_logits = from_logits
-        self.members = None  # while fit runs: the `Members` it was given
+        self.members: Any = None  # while fit runs: the `Members` it was given
         self.built = True
 
     @property
-    def consumes_reference(self):
+    def consumes_reference(self) -> bool:
         """Whether a part learns from reference records, which then leak too."""
         return any(part.consumes_reference for part in self.parts)
 
-    def set_reference(self, reference):
+    def set_reference(self, reference: Any) -> None:
         """Gives a reloaded model its reference records, which are never saved: `(x, y)` or a `tf.data.Dataset`."""
         if not self.consumes_reference:
             raise ValueError(f"no part of this {type(self).__name__} takes reference records")
@@ -90,7 +101,7 @@ class TrainingDefence(Wrapper):
             )
         return batch
 
-    def read(self, x, y, answers):
+    def read(self, x, y, answers) -> Any:
         """A `Batch` of records that are only measured, with their true labels."""
         y = self.true_labels(y, answers)
         batch = Batch(self.target_model, x, y, loss=self.loss, from_logits=self.from_logits)
@@ -124,7 +135,7 @@ class TrainingDefence(Wrapper):
         y = y.judged if isinstance(y, Batch) else self.true_labels(y, y_pred)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
-    def true_labels(self, y, answers):
+    def true_labels(self, y, answers) -> Any:
         """Labels as the compiled loss and metrics take them, of what fit is given as labels."""
         for part in self._acting():
             y = part.true_labels(y, self, answers)
@@ -135,7 +146,7 @@ class TrainingDefence(Wrapper):
         silent = {tracker.name for part in self.parts for tracker in part.trackers}
         return {name: value for name, value in super().test_step(data).items() if name not in silent}
 
-    def fit(self, *args, **kwargs):
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.fit`."""
         fit = super().fit
         bound = inspect.signature(fit).bind(*args, **kwargs)
@@ -157,7 +168,7 @@ class TrainingDefence(Wrapper):
         finally:
             self.members = None
 
-    def evaluate(self, *args, **kwargs):
+    def evaluate(self, *args, **kwargs) -> Any:
         """As `keras.Model.evaluate`."""
         # Keras before 3.13 turns logs into numbers only where they are those of all metrics.
         return keras.tree.map_structure(_to_number, super().evaluate(*args, **kwargs))

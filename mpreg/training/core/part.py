@@ -25,7 +25,7 @@ class DefencePart(keras.layers.Layer):
     """
 
     stage = ADD
-    decides = frozenset()
+    decides: frozenset[str] = frozenset()
     consumes_reference = False
     private_reason = "acts in a training step of its own, which DPSGD would replace"
     strength = None

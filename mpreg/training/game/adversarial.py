@@ -1,5 +1,7 @@
 """Adversarial regularization: a classifier trained against an inline membership-inference network."""
 
+from typing import Any
+
 import keras
 
 from mpreg.training.core.defence import TrainingDefence, check_model, classes_on
@@ -78,21 +80,21 @@ class AdversarialRegularization(TrainingDefence):
 
     def __init__(
         self,
-        target,
-        reference,
+        target: Any,
+        reference: Any,
         *,
-        strength=GameOptions.strength,
-        penalty=GameOptions.penalty,
-        reference_gain=GameOptions.reference_gain,
-        averaging=GameOptions.averaging,
-        inference_network=GameOptions.inference_network,
-        attack_steps=GameOptions.attack_steps,
-        attack_optimizer=GameOptions.attack_optimizer,
-        warmup_epochs=GameOptions.warmup_epochs,
-        reference_batch_size=GameOptions.reference_batch_size,
-        from_logits=None,
-        seed=GameOptions.seed,
-        name="adversarial_regularization",
+        strength: float | None = GameOptions.strength,
+        penalty: float | None = GameOptions.penalty,
+        reference_gain: bool = GameOptions.reference_gain,
+        averaging: Any = GameOptions.averaging,
+        inference_network: Any = GameOptions.inference_network,
+        attack_steps: int = GameOptions.attack_steps,
+        attack_optimizer: Any = GameOptions.attack_optimizer,
+        warmup_epochs: int = GameOptions.warmup_epochs,
+        reference_batch_size: int = GameOptions.reference_batch_size,
+        from_logits: bool | None = None,
+        seed: int = GameOptions.seed,
+        name: str = "adversarial_regularization",
     ):
         options = GameOptions(
             strength=strength,
@@ -110,26 +112,26 @@ class AdversarialRegularization(TrainingDefence):
         super().__init__(target, [game], from_logits=from_logits, name=name)
 
     @property
-    def game(self):
+    def game(self) -> Any:
         """The part that plays: its inference network, optimizer and reference records."""
         return self._part(MembershipGame)
 
     @property
-    def strength(self):
+    def strength(self) -> Any:
         """Relative weight of the gain, None of a game with a penalty; assign a number to change it during training."""
         return float(self.game.strength.numpy()) if self.game.options.relative else None
 
     @strength.setter
-    def strength(self, value):
+    def strength(self, value: Any):
         self.game.set_strength(value)
 
     @property
-    def penalty(self):
+    def penalty(self) -> Any:
         """Weight of the gain as things stand; assign a number to a fixed one to change it, even during training."""
         return float(self.game.penalty.numpy())
 
     @penalty.setter
-    def penalty(self, value):
+    def penalty(self, value: Any):
         self.game.set_penalty(value)
 
 

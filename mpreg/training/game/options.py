@@ -1,6 +1,7 @@
 """The options of the min-max game: one place for their defaults and checks."""
 
 import dataclasses
+from typing import Any
 
 from mpreg._validate import check_count, check_number
 
@@ -53,12 +54,12 @@ class GameOptions:
         return {"penalty": penalty}
 
     @property
-    def relative(self):
+    def relative(self) -> Any:
         """Whether the gain is weighed by how hard the loss pulls."""
         return self.penalty is None
 
     @classmethod
-    def taken_from(cls, config):
+    def taken_from(cls, config: Any):
         """The options among the entries of a dict, which loses them."""
         names = [field.name for field in dataclasses.fields(cls)]
         return cls(**{name: config.pop(name) for name in names if name in config})

@@ -1,5 +1,7 @@
 """MixUp and MMD: blended records, and answers on members that look like those on reference records."""
 
+from typing import Any
+
 import keras
 
 from mpreg._validate import check_number
@@ -59,16 +61,16 @@ class MixUpMMD(TrainingDefence):
 
     def __init__(
         self,
-        target,
-        reference=None,
+        target: Any,
+        reference: Any = None,
         *,
-        alpha=1.0,
-        mmd_weight=3.0,
-        gap=0.03,
-        bandwidths=(1.0,),
-        from_logits=None,
-        seed=0,
-        name="mixup_mmd",
+        alpha: float = 1.0,
+        mmd_weight: float = 3.0,
+        gap: float = 0.03,
+        bandwidths: Any = (1.0,),
+        from_logits: bool | None = None,
+        seed: int = 0,
+        name: str = "mixup_mmd",
     ):
         check_model(target)
         check_number("mmd_weight", mmd_weight, least=0)

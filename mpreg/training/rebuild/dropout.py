@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from typing import Any
 
 import keras
 import numpy as np
@@ -24,7 +25,7 @@ PASSING = (
 )
 
 
-def with_dropout(model, rate, *, inputs=False, seed=0):
+def with_dropout(model: Any, rate: float, *, inputs: Any = False, seed: int = 0) -> Any:
     """Rebuilds a model with dropout in front of each fully connected layer, which training then thins out.
 
     Hidden values that enter a Dense (or EinsumDense) layer are dropped: those of hidden Dense layers after their

@@ -1,6 +1,7 @@
 """Weight decay: a model rebuilt with a penalty on the squares of its weights."""
 
 import warnings
+from typing import Any
 
 import keras
 
@@ -17,7 +18,7 @@ KERNELS = (
 )
 
 
-def with_l2(model, l2):
+def with_l2(model: Any, l2: float) -> Any:
     """Rebuilds a model with weight decay: its loss grows by `l2` times the sum of the squares of its kernels.
 
     Kernels are what a layer multiplies its inputs by: of dense, convolution (depthwise and pointwise too),
