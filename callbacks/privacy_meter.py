@@ -73,9 +73,11 @@ class PrivacyMeter(keras.callbacks.Callback):
     Example:
     ```python
     meter = PrivacyMeter(split, log_dir="logs/advreg")
-    stop = keras.callbacks.EarlyStopping("attack_accuracy", mode="min", patience=5)
-    model.fit(*split.members, epochs=30, callbacks=[meter, stop])
+    model.fit(*split.members, epochs=30, callbacks=[meter, keras.callbacks.CSVLogger("log.csv")])
     ```
+
+    Do not stop at the lowest `attack_accuracy`: an untrained model leaks least. `PrivacyTarget` steers towards a
+    figure instead.
     """
 
     def __init__(

@@ -2,6 +2,8 @@
 
 import html
 import re
+import shutil
+import textwrap
 import unicodedata
 
 DIRECTIONS = {
@@ -73,3 +75,50 @@ def plain_markdown(text):
 
 def _cell(content):
     return visible_text(content).replace("|", "\\|")
+
+
+def plain_text(markdown, width=None):
+    """Returns Markdown as text for a terminal: tables in aligned columns, and no markup.
+
+    Args:
+        markdown: text with tables as `markdown_table` writes them.
+        width: characters a line of a table may have, where its words allow; None takes the terminal's.
+    """
+    width = width or shutil.get_terminal_size((120, 24)).columns
+    lines, table = [], []
+    for line in [*markdown.splitlines(), ""]:
+        if line.startswith("|"):
+            table.append([_unmarked(cell) for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
+            continue
+        if table:
+            lines += _aligned(
+                table[:1] + table[2:], width
+            )  # the second row is the rule of the Markdown table
+            table = []
+        lines.append(_unmarked(line))
+    return "\n".join(lines).rstrip()
+
+
+def _unmarked(text):
+    """Text without the markup of headings and strong words, and without what keeps marks from being markup."""
+    text = re.sub(r"^#+ |\*\*", "", text.strip())
+    return re.sub(r"\\([\\`*_{}<>#|\]])", r"\1", text)
+
+
+def _aligned(rows, width):
+    """Lines of a table whose widest columns are wrapped until it fits."""
+    rows = [
+        [re.sub(r", (?=[-+.\d]+\])", ",\u00a0", cell) for cell in row] for row in rows
+    ]  # intervals stay whole
+    least = [max(len(word) for row in rows for word in row[at].split(" ")) for at in range(len(rows[0]))]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    while sum(widths) + 2 * (len(widths) - 1) > width and widths != least:
+        at = max((at for at in range(len(widths)) if widths[at] > least[at]), key=lambda at: widths[at])
+        widths[at] -= 1
+    for number, row in enumerate(rows):
+        cells = [textwrap.wrap(cell, max(1, room)) or [""] for cell, room in zip(row, widths, strict=True)]
+        for at in range(max(map(len, cells))):
+            parts = [cell[at] if at < len(cell) else "" for cell in cells]
+            yield "  ".join(map(str.ljust, parts, widths)).rstrip().replace("\u00a0", " ")
+        if number == 0:
+            yield "  ".join("-" * room for room in widths)

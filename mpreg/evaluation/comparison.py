@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpreg._files import write_json
+from mpreg._text import plain_text
 from mpreg._validate import short_repr
 from mpreg.evaluation.report import PrivacyReport
 from mpreg.reports.markdown import comparison_rows, render_markdown
@@ -94,7 +95,7 @@ class Comparison:
         return notebook_html(self.figures())
 
     def __str__(self):
-        return self.to_markdown()
+        return plain_text(self.to_markdown())
 
 
 def compare(reports: dict[str, PrivacyReport]) -> Comparison:

@@ -109,7 +109,7 @@ def evaluate(
             canaries=found,
             member_rows=np.setdiff1d(np.arange(len(member_y)), split.canaries.members),
         )
-    if split.reference is None or not _wants_reference(reference, model, split):
+    if not _wants_reference(reference, model, split) or split.reference is None:
         return report
     x, y = split.reference
     suspects = signals.read_answers(query(x), y, **prediction_options, side="reference")

@@ -115,7 +115,9 @@ def most_vulnerable(result, labels, risk, count):
 
 
 def leakage_per_class(result, member_labels, nonmember_labels, member_right, nonmember_right):
-    """A `ClassLeakage` for each class that has a record, in the order of the classes.
+    """Lists a `ClassLeakage` for each class that has a record, from the one that leaks most to the least.
+
+    Classes without records on one side, whose attack accuracy is undefined, come last.
 
     Args:
         result: an `AttackResult`.
@@ -135,7 +137,12 @@ def leakage_per_class(result, member_labels, nonmember_labels, member_right, non
                 attack_accuracy=_accuracy(result, own, other),
             )
         )
-    return found
+    return sorted(found, key=_by_leak)
+
+
+def _by_leak(leak):
+    accuracy = float(leak.attack_accuracy)
+    return math.isnan(accuracy), -accuracy, leak.label
 
 
 def _share(values):

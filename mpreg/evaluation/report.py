@@ -9,6 +9,7 @@ import numpy as np
 
 from mpreg._deprecated import RenamedAttribute
 from mpreg._files import write_json
+from mpreg._text import plain_text
 from mpreg._validate import check_count
 from mpreg.evaluation import records
 from mpreg.evaluation.canaries import CanaryFigures
@@ -123,7 +124,7 @@ class PrivacyReport:
         return [replace(record, index=int(self.member_rows[record.index])) for record in found]
 
     def leakage_per_class(self, *, attack: str | None = None) -> list[records.ClassLeakage]:
-        """A `ClassLeakage` for each class: its accuracies and what an attack learns about its records.
+        """Lists a `ClassLeakage` for each class, most leaking first: its accuracies and an attack's on its records.
 
         Args:
             attack: name of the attack; None takes the strongest.
@@ -211,4 +212,4 @@ class PrivacyReport:
         return notebook_html(self.figures())
 
     def __str__(self):
-        return self.to_markdown()
+        return plain_text(self.to_markdown())

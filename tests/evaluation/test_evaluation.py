@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 import mpreg
 from mpreg import attacks as all_attacks
 from mpreg import evaluate, evaluate_predictions, metrics
-from mpreg._text import markdown_table, percent, percent_with_interval
+from mpreg._text import markdown_table, percent, percent_with_interval, plain_text
 from mpreg.attacks import (
     Attack,
     GapAttack,
@@ -61,6 +61,12 @@ def split():
 def network(activation="softmax", units=3):
     keras.utils.set_random_seed(0)
     return keras.Sequential([keras.Input((4,)), keras.layers.Dense(units, activation)])
+
+
+def markdown_cells(text):
+    """The cells of the Markdown table in a text, header first."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in (lines[0], *lines[2:])]
 
 
 class Fixed(Attack):
@@ -328,8 +334,32 @@ class TestReport:
         assert set(lines[1]) <= set("| -")
         names = [line.split("|")[1].strip() for line in lines[2:]]
         assert names[0] == report.strongest_attack and set(names) == set(report.attacks)
-        assert report.to_markdown() == str(report)
         assert report.strongest_attack in report.to_markdown().splitlines()[0]
+
+    def test_printed_it_is_a_table_whose_columns_are_aligned_and_hold_the_same(self, report):
+        shown, table = str(report), markdown_cells(report.to_markdown())
+        assert not any(line.startswith("|") for line in shown.splitlines()) and "**" not in shown
+        assert " ".join(shown.split()).startswith(f"Strongest attack: {report.strongest_attack}")
+        lines = plain_text(report.to_markdown(), width=10_000).splitlines()
+        rule = next(at for at, line in enumerate(lines) if line and set(line) <= {"-", " "})
+        starts = [
+            at for at, mark in enumerate(lines[rule]) if mark == "-" and lines[rule][at - 1 : at] != "-"
+        ]
+        rows = [lines[rule - 1], *lines[rule + 1 : rule + len(table)]]
+        cells = [
+            [line[a:b].strip() for a, b in zip(starts, [*starts[1:], None], strict=True)] for line in rows
+        ]
+        assert cells == table
+
+    def test_a_printed_table_fits_the_terminal_as_far_as_its_words_allow(self, report):
+        narrow = plain_text(report.to_markdown(), width=110).splitlines()
+        rule = next(line for line in narrow if line and set(line) <= {"-", " "})
+        assert len(rule) <= 110
+
+    def test_classes_are_listed_from_the_one_that_leaks_most(self, report):
+        rates = [float(leak.attack_accuracy) for leak in report.leakage_per_class()]
+        known = [rate for rate in rates if rate == rate]
+        assert known == sorted(known, reverse=True) and rates[: len(known)] == known
 
     def test_too_few_nonmembers_are_noted(self, report):
         assert any("at least 10,000" in note for note in report.attacks["gap"].notes)

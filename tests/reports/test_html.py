@@ -388,10 +388,18 @@ class TestFront:
         def beats(one, other):
             return one[0] >= other[0] and one[1] <= other[1] and one != other
 
-        unbeaten = [n for n, place in enumerate(places) if not any(beats(other, place) for other in places)]
+        useful = max(test for test, _ in places) / 2  # what is below has collapsed
+        unbeaten = [
+            n
+            for n, place in enumerate(places)
+            if place[0] >= useful and not any(beats(other, place) for other in places)
+        ]
         found = on_front(places)
         assert sorted(found) == unbeaten
         assert [places[number][0] for number in found] == sorted(places[number][0] for number in found)
+
+    def test_a_collapsed_model_is_not_on_it(self):
+        assert on_front([(0.60, 0.90), (0.06, 0.50), (0.58, 0.65)]) == [2, 0]
 
 
 class TestReading:

@@ -43,8 +43,10 @@ class TestTheFrontier:
         rng = np.random.default_rng(seed)
         places = rng.integers(0, 8, (40, 2)) / 8  # on a grid, so that many tie
         points = [point(*place) for place in places]
+        useful = places[:, 0].max() / 2  # what is below has collapsed
         unbeaten = [
-            not any(
+            own[0] >= useful
+            and not any(
                 other[0] >= own[0] and other[1] <= own[1] and tuple(other) != tuple(own) for other in places
             )
             for own in places
