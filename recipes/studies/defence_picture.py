@@ -3,6 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from mpreg.reports.labels import label_points
+
 SHOWN = 0.5  # of the best test accuracy: what lies below is of no use to anyone
 
 
@@ -24,7 +26,7 @@ def plot_table(rows, curve, path, *, title):
     )
     axes.axhline(50, color="gray", linestyle=":", label="guessing")
     for row in shown:
-        test, attack = row["test_accuracy"], row["adaptive_attack_accuracy"] or row["attack_accuracy"]
+        test, attack = row["test_accuracy"], _attack(row)
         better = row["over_stopping_early"]["mean"] < 0
         axes.errorbar(
             100 * test["mean"],
@@ -35,8 +37,6 @@ def plot_table(rows, curve, path, *, title):
             color="tab:blue" if better else "tab:red",
             elinewidth=0.8,
         )
-        at = 100 * test["mean"], 100 * attack["mean"]
-        axes.annotate(row["defence"], at, xytext=(5, 4), textcoords="offset points", fontsize="small")
     left_out = len(rows) - len(shown)
     axes.set(
         xlabel="test accuracy, % (bars: range over splits)",
@@ -45,7 +45,13 @@ def plot_table(rows, curve, path, *, title):
         xlim=(100 * SHOWN * best, 107 * best),  # room for names
     )
     axes.legend(loc="upper left")
+    places = [(100 * row["test_accuracy"]["mean"], 100 * _attack(row)["mean"]) for row in shown]
+    label_points(axes, [row["defence"] for row in shown], places)
     figure.savefig(path, dpi=110)
+
+
+def _attack(row):
+    return row["adaptive_attack_accuracy"] or row["attack_accuracy"]
 
 
 def _reach(spread):
