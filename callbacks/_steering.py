@@ -31,11 +31,11 @@ class Steering:
         self._top = 0.0
 
     def goal(self, epoch):
-        """Attack accuracy to be at, at the end of an epoch."""
+        """Returns the attack accuracy to reach by the end of an epoch."""
         return self._floor + (self.target - self._floor) * min(1.0, (epoch + 1) / (RAMP * self.epochs))
 
     def step(self, epoch, attack, accuracy, held_accuracy):
-        """By how much the logarithm of the strength should change; above 0 for more privacy.
+        """Returns the change of the logarithm of the strength; above 0 means more privacy.
 
         Args:
             epoch: counted from 0.
@@ -52,10 +52,10 @@ class Steering:
         return step
 
     def meets(self, attack):
-        """Whether the last attack, and the smoothed one, are at the target or below."""
+        """Returns whether the last attack accuracy, and the smoothed one, are at the target or below."""
         return max(attack, self._smooth) <= self.target + TOLERANCE
 
 
 def error_of(members, held):
-    """Standard error, at most, of the mean of two accuracies that are measured on so many records."""
+    """Returns an upper limit on the standard error of the mean of two accuracies, given the numbers of records."""
     return 0.5 * math.sqrt(0.25 / members + 0.25 / held)

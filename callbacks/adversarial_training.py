@@ -1,4 +1,4 @@
-"""The min-max game inside an unmodified model, for the length of one `fit`."""
+"""Adversarial regularization inside an unmodified model, for the duration of one `fit`."""
 
 import inspect
 from typing import Any
@@ -15,7 +15,7 @@ PATCHED = ("train_step", "compute_loss", "fit", "train_on_batch")
 
 
 class AdversarialTraining(GameControl):
-    """Plays the game of `AdversarialRegularization` in a compiled model's own training step, then withdraws.
+    """Adds the min-max game of `AdversarialRegularization` to a compiled model's training step during one `fit`.
 
     The model's `train_step` runs as it is; the penalty joins its loss. When `fit` ends the model is as before,
     with better weights. An exception in a training step restores it at once; after one elsewhere (another
@@ -189,7 +189,7 @@ class AdversarialTraining(GameControl):
 
 
 def playing(model):
-    """The `AdversarialTraining` that a model is in play with, or None."""
+    """Returns the `AdversarialTraining` that is active in a model, or None."""
     player = getattr(model.__dict__.get("train_step"), "__self__", None)
     return player if isinstance(player, AdversarialTraining) else None
 

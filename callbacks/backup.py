@@ -1,4 +1,4 @@
-"""A backup of a training under way, which a kill at any moment leaves whole."""
+"""A training backup that stays usable if the process is killed at any moment."""
 
 import json
 import os
@@ -19,7 +19,7 @@ SEED = "seed_generator_state"  # the name that Keras gives to the state of a lay
 
 
 class Backup(keras.callbacks.Callback):
-    """Backs up a training under way and goes on from there after a kill, in place of Keras' `BackupAndRestore`.
+    """Saves a running training and resumes it after a kill, in place of Keras' `BackupAndRestore`.
 
     Same arguments, by name, and same semantics: the state is saved at the end of each epoch, or every `save_freq`
     batches; the next `fit` with the same `backup_dir` takes it up and goes on with the epoch that was under way; when
@@ -158,7 +158,7 @@ class Backup(keras.callbacks.Callback):
 
 
 def random_state(model):
-    """Arrays by name: the state of a model's random layers and of the global generators."""
+    """Returns the state of a model's random layers and of the global generators, as arrays by name."""
     version, words, gauss = random.getstate()
     _, keys, place, has_gauss, cached = np.random.get_state()  # noqa: NPY002, the global one
     return {
@@ -173,7 +173,7 @@ def random_state(model):
 
 
 def restore_random_state(model, state):
-    """Sets what `random_state` gave.
+    """Restores what `random_state` returned.
 
     Raises:
         ValueError: it is of a model with other random layers.

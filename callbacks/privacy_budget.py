@@ -1,4 +1,4 @@
-"""A privacy budget: what is spent, each epoch, and an end before it is exceeded."""
+"""A privacy budget: reports the epsilon spent each epoch and stops training before it is exceeded."""
 
 import keras
 

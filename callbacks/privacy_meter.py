@@ -1,4 +1,4 @@
-"""Leakage beside accuracy in `logs`, each epoch."""
+"""Reports leakage beside accuracy in `logs`, each epoch."""
 
 import os
 import time
@@ -35,7 +35,7 @@ FIGURES = (
 
 
 class PrivacyMeter(keras.callbacks.Callback):
-    """Attacks the model at the end of an epoch and adds what it finds to `logs`.
+    """Attacks the model at the end of an epoch and adds the results to `logs`.
 
     Put it ahead of `EarlyStopping`, `ModelCheckpoint`, `CSVLogger` and `TensorBoard`, which then can use
     `train_accuracy`, `test_accuracy`, `attack_accuracy` (of the strongest attack) with the limits
@@ -123,7 +123,7 @@ class PrivacyMeter(keras.callbacks.Callback):
 
     @property
     def cost(self) -> float:
-        """Its time as a share of the epoch's: the median so far, the first measurement (which compiles) left out."""
+        """Median time of a measurement as a share of an epoch, without the first, which compiles."""
         return float(np.median(self.costs[1:] or self.costs)) if self.costs else 0.0
 
     def set_model(self, model):
@@ -175,7 +175,7 @@ class PrivacyMeter(keras.callbacks.Callback):
             self._board = None
 
     def measure(self) -> dict[str, float]:
-        """The figures for the model as it is now, a dict of floats."""
+        """Attacks the model as it is now and returns the figures as a dict of floats."""
         self._sight = None
         predictions = [self._predict(x) for x, _ in self._sides]
         if not all(np.isfinite(side).all() for side in predictions):
@@ -213,7 +213,7 @@ class PrivacyMeter(keras.callbacks.Callback):
 
 @dataclass(frozen=True, eq=False)
 class EpochScores:
-    """What a measurement shows of single records: members, then non-members.
+    """Losses and attack scores of single records in one measurement: members, then non-members.
 
     Attributes:
         losses: logarithms of the probability of the true class, a pair of float (n,).

@@ -1,4 +1,4 @@
-"""A target for privacy instead of a penalty: the strength of a defence is steered during one fit."""
+"""Trains towards an attack accuracy instead of with a fixed penalty."""
 
 import math
 import warnings

@@ -1,4 +1,4 @@
-"""Snapshots of a training: what somebody has who watches it, such as the server of a federation."""
+"""Snapshots of a training run, for attackers who watch it, such as the server of a federation."""
 
 import os
 from typing import Any
@@ -13,7 +13,7 @@ from mpreg.signals import predict
 
 
 class SnapshotRecorder(keras.callbacks.Callback):
-    """Keeps the classifier's weights, or its answers to some records, after chosen epochs.
+    """Stores the classifier's weights, or its predictions for given records, after chosen epochs.
 
     Of a wrapper of mpreg it keeps those of the classifier inside. Epochs are counted from 1 and on from one `fit` to
     the next, as `initial_epoch` says. Memory grows with the number of epochs, and with nothing else.

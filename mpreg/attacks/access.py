@@ -1,4 +1,4 @@
-"""What an attacker has beyond the target's answers to the judged records."""
+"""What an attacker can use beyond the target's predictions for the judged records."""
 
 import functools
 
@@ -29,7 +29,7 @@ SEES_LABELS_ALONE = ("gap", "label_only")  # keys
 
 
 def level_of(attack):
-    """Which of `LEVELS` an attack takes."""
+    """Returns the access level of an attack, a key of `LEVELS`."""
     for need, level in (("weights", "white box"), ("shadows", "shadow models")):
         if need in attack.needs:
             return level
@@ -39,7 +39,7 @@ def level_of(attack):
 
 
 class Access:
-    """What an attacker has: answers to the judged records and, where given, more.
+    """Holds what an attacker can use: predictions for the judged records and, where given, more.
 
     The judged records are one pool throughout: members first, then non-members.
 
@@ -85,7 +85,7 @@ class Access:
         return len(self.labels)
 
     def has(self, need):
-        """Whether the attacker has what one of `NEEDS` names."""
+        """Returns whether the attacker has what a key of `NEEDS` names."""
         if need == "numbers":
             return self.inputs is not None and not any(map(is_text, flatten(self.inputs[0])))
         held = {"records": self.inputs, "model": self._query, "weights": self.model}
@@ -93,7 +93,7 @@ class Access:
 
     @functools.cached_property
     def groups(self):
-        """Which rows are one record, int (n,) of members and of non-members: equal inputs are; without inputs, none.
+        """Group numbers of members and of non-members, int (n,): equal inputs share one; without inputs, none do.
 
         Records of one side alone are told apart here: equal ones on two sides are a matter of the split.
         """
@@ -103,17 +103,17 @@ class Access:
 
     @functools.cached_property
     def records(self):
-        """Inputs of the pool, put together when an attack first asks for them."""
+        """Inputs of all judged records, concatenated on first use."""
         return pool(*self.inputs)
 
     @functools.cached_property
     def answers(self):
-        """`Answers` of the target for the whole pool."""
+        """The target's `Answers` for all judged records."""
         both = [self.members.log_probabilities, self.nonmembers.log_probabilities]
         return signals.Answers(np.concatenate(both), self.labels)
 
     def subset(self, members, nonmembers):
-        """What the attacker has of some records alone, rows of members and of non-members; an `Access`."""
+        """Returns the `Access` to some records alone, given rows of members and of non-members."""
         rows = np.concatenate([members, len(self.members) + np.asarray(nonmembers)])
         sides = members, nonmembers
         return Access(
@@ -129,7 +129,7 @@ class Access:
         )
 
     def query(self, x, labels):
-        """`Answers` of the target to other records; counted in `queries`."""
+        """Queries the target with other records and returns its `Answers`; counted in `queries`."""
         self.queries += len(labels)
         return signals.read_answers(self._query(x), labels, **self._prediction_options)
 

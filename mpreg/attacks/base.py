@@ -1,4 +1,4 @@
-"""The attack contract: fitted on records whose membership the attacker knows, scored on others."""
+"""The attack interface: fitted on records whose membership is known, scored on others."""
 
 from abc import ABC, abstractmethod
 
@@ -10,7 +10,7 @@ TRAINS_ALIKE = (
 
 
 class Attack(ABC):
-    """A membership inference attack on a model's answers.
+    """Base class of membership inference attacks on a model's predictions.
 
     `prepare(access)` is called once, before any `fit`, where an attack needs more than the answers;
     `fit(members, nonmembers)` learns from `Answers` of known membership and sets `threshold`;
@@ -54,7 +54,7 @@ class Attack(ABC):
     needs: frozenset[str] = frozenset()
 
     def prepare(self, access):
-        """Looks at what the attacker has beyond the answers: an `Access` with all that `needs` names.
+        """Computes features from an `Access` that has everything `needs` names.
 
         Returns:
             None, or an array with a row for each judged record, members first, to learn from and judge by.
@@ -63,15 +63,15 @@ class Attack(ABC):
 
     @abstractmethod
     def fit(self, members, nonmembers, *, seed=0):
-        """Learns from `Answers` (or prepared rows) of known members and non-members; returns self."""
+        """Fits the attack to `Answers` (or prepared rows) of known members and non-members; returns self."""
 
     @abstractmethod
     def score(self, answers):
-        """Scores of `Answers` (or prepared rows), float (n,)."""
+        """Returns scores for `Answers` (or prepared rows), float (n,)."""
 
 
 class PreparedAttack(Attack):
-    """An attack that scores all records at once, from what the attacker has; `fit` picks the threshold alone.
+    """Base class of attacks that score all records at once from an `Access`; `fit` only chooses the threshold.
 
     Subclasses write `score_all`; one that sets `learns = False` has a threshold of its own.
     """
@@ -81,7 +81,7 @@ class PreparedAttack(Attack):
 
     @abstractmethod
     def score_all(self, access):
-        """Scores of the judged records, float (members + non-members,), members first."""
+        """Returns scores of the judged records, float (members + non-members,), members first."""
 
     def fit(self, member_scores, nonmember_scores, *, seed=0):
         if self.learns:

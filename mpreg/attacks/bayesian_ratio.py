@@ -12,7 +12,7 @@ PRIOR = 8.0  # degrees of freedom that the variance within records is worth besi
 
 
 class BayesianRatioAttack(PreparedAttack):
-    """LiRA where a record's variances are drawn towards those of all records, instead of shared or its own.
+    """Computes likelihood ratios whose per-record variances are shrunk towards those of all records.
 
     The variance of a record's logit-scaled confidence over models with it (IN) and without it (OUT) has an inverse
     gamma prior around the variance within all records, its mean a flat prior. The score is the log-ratio of the

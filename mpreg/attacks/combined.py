@@ -1,4 +1,4 @@
-"""The combined attack: all that shadow models and the answer itself tell of a record, weighed together."""
+"""The combined attack: shadow-model statistics and the prediction itself, weighed by a learned model."""
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -22,7 +22,7 @@ ENOUGH = 10_000  # known records of a side: more teach no more, and take long
 
 
 class CombinedAttack(Attack):
-    """A logistic regression and boosted trees on likelihood ratios, relative scores and the answer itself.
+    """Combines likelihood ratios, relative scores and the prediction by logistic regression and boosted trees.
 
     No single score is the strongest on all models: relative scores lose on networks that answer with certainty, the
     likelihood ratio on distilled ones, and both, on some defended models, to signals of the answer alone. Known
@@ -59,7 +59,7 @@ class CombinedAttack(Attack):
     needs = frozenset({"shadows"})
 
     def prepare(self, access):
-        """What the attack reads of each judged record, float32 (n, 23 + up to 5), members first, the label last."""
+        """Returns the attack's features, float32 (n, 23 + up to 5), members first, the label last."""
         check_coverage(access.shadows.membership)
         columns = [*_of_shadows(access), *attack_features(access.answers).T]
         return np.stack(columns, axis=1, dtype=np.float32)

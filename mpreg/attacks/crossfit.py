@@ -21,7 +21,7 @@ WIDENING = math.sqrt(2)
 
 @dataclass(frozen=True, eq=False)
 class AttackScores:
-    """What an attack says of each record: scores, float (n,), and decisions, True where it says "member"."""
+    """Holds an attack's scores, float (n,), and decisions, True for "member", for the records of both sides."""
 
     member_scores: np.ndarray
     nonmember_scores: np.ndarray
@@ -29,7 +29,7 @@ class AttackScores:
     nonmember_decisions: np.ndarray
 
     def subset(self, member_rows, nonmember_rows):
-        """The verdicts on some of the records."""
+        """Returns the scores and decisions of some of the records."""
         return AttackScores(
             self.member_scores[member_rows],
             self.nonmember_scores[nonmember_rows],
@@ -39,7 +39,7 @@ class AttackScores:
 
 
 def cross_fit(attack, members, nonmembers, *, scores=None, groups=None, folds=FOLDS, seed=0):
-    """Judges all records, each fold by a copy of the attack fitted on the other folds.
+    """Scores all records, each fold with a copy of the attack fitted on the other folds.
 
     An attack that learns nothing from the known records judges all of them at once.
 
@@ -63,7 +63,7 @@ def cross_fit(attack, members, nonmembers, *, scores=None, groups=None, folds=FO
 
 
 def cross_fit_each(attacks, members, nonmembers, *, scores=None, groups=None, folds=FOLDS, seed=0):
-    """Yields the `AttackScores` of one attack after the other, as `cross_fit` does; all share the parts of the answers.
+    """Yields the `AttackScores` of several attacks in turn, as `cross_fit` does, on the same folds.
 
     Args:
         scores: for each attack what its `prepare` returned; None where no attack was prepared.
@@ -111,7 +111,7 @@ class _Fold:
 
 
 def deal_folds(groups, folds, rng):
-    """The fold of each row, (n,): all rows of a group are in one, and folds hold as many groups as can be."""
+    """Assigns rows to folds of about equally many groups, (n,); all rows of a group share a fold."""
     _, numbers = np.unique(groups, return_inverse=True)
     return (rng.permutation(numbers.max() + 1) % folds)[numbers.reshape(-1)]
 

@@ -1,11 +1,11 @@
-"""The gap attack: whoever is classified correctly is called a member."""
+"""The gap attack: calls a record a member if it is classified correctly."""
 
 from mpreg import signals
 from mpreg.attacks.base import Attack
 
 
 class GapAttack(Attack):
-    """Calls a record a member where the predicted label is right; its accuracy is .5 + (train - test) / 2.
+    """Calls a record a member if its predicted label is right; the accuracy is .5 + (train - test) / 2.
 
     Needs only the predicted label and learns nothing, so it bounds every other attack from below.
 

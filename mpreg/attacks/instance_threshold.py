@@ -1,4 +1,4 @@
-"""Instance thresholds: a threshold on the loss for each record, from shadow models."""
+"""Per-record loss thresholds, from shadow models."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from mpreg.attacks.shadow.coverage import check_coverage, clip_saturated, shadow
 
 
 class InstanceThresholdAttack(PreparedAttack):
-    """A threshold on each record's loss, midway between what it is in models trained on it and in others.
+    """Thresholds each record's loss midway between shadow models trained with and without it.
 
     So a record that is easy for all models is not called a member for that. The score is the distance from the
     record's threshold, both on the logit scale, log p - log(1 - p): a loss near 0 would leave no distance to tell

@@ -1,4 +1,4 @@
-"""The label-only attack: whoever stays classified correctly under perturbation is called a member."""
+"""The label-only attack: members tend to stay correctly classified under perturbation."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from mpreg.data.augmentations import altered, check_augment, default_augmentatio
 
 
 class LabelOnlyAttack(RegressionAttack):
-    """Learns from which altered copies keep the right label: members lie deeper in their class.
+    """Fits a logistic regression to which perturbed copies of a record keep the right label.
 
     Reads nothing but the predicted label, so no defence that hides or blunts the probabilities stops it. Of each record
     it reads whether it is classified correctly, and whether each of its copies is, one column a copy; a logistic
@@ -52,7 +52,7 @@ class LabelOnlyAttack(RegressionAttack):
             self.needs = self.needs | {"numbers"}
 
     def prepare(self, access):
-        """Whether each judged record, and each of its copies, is classified correctly, float (n, 1 + copies)."""
+        """Returns whether each record, and each of its copies, is classified correctly, float (n, 1 + copies)."""
         augment = self.augment or default_augmentation(access.records, seed=access.seed)
         columns = [signals.correctness(access.answers)]
         for copies in altered(augment, access.records):

@@ -1,4 +1,4 @@
-"""The likelihood-ratio attack (LiRA): a record's confidence against that of models with and without it."""
+"""The likelihood-ratio attack (LiRA): compares a record's confidence with models trained with and without it."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ MIN_STD = 1e-3  # of a fitted normal: shadow models that agree exactly do not ma
 
 
 class LikelihoodRatioAttack(PreparedAttack):
-    """LiRA: how much likelier the target's confidence is among models trained on the record than among others.
+    """Scores records by the likelihood ratio of the target's confidence with and without the record (LiRA).
 
     A record's logit-scaled confidence, log p - log(1 - p) of its label, is taken as normal over models trained
     on it (IN) and over models that were not (OUT), each with the record's own mean. Online, the score is the log
@@ -83,7 +83,7 @@ class LikelihoodRatioAttack(PreparedAttack):
 
 
 class Normals:
-    """A normal for each record, fitted to its values, (models, records), under `chosen` models, bool of that shape.
+    """Fits a normal distribution to each record's values, (models, records), over the models in `chosen`.
 
     Args:
         shared: whether all records share one variance, that within records.
@@ -111,7 +111,7 @@ class Normals:
         return (values - self.mean) / self.spread
 
     def log_density(self, values):
-        """Less a constant."""
+        """Returns log-densities up to a constant."""
         return -0.5 * self.standard_score(values) ** 2 - np.log(self.spread)
 
 

@@ -1,4 +1,4 @@
-"""The names of ml_privacy_meter's white-box attack, which it has since dropped: its sample call runs with these.
+"""Compatibility with the names of ml_privacy_meter's former white-box attack.
 
 ```python
 import mpreg as ml_privacy_meter
@@ -37,7 +37,7 @@ from mpreg.metrics import Estimate
 
 
 class initialize:
-    """A white-box attack that is fitted on one model and judges another, or other records of the same.
+    """Fits a white-box attack on one model and applies it to another, or to other records.
 
     Args:
         target_train_model: the model that the attack learns from.
@@ -96,7 +96,7 @@ class initialize:
         )
 
     def train_attack(self):
-        """Trains the attack model and judges the other records; returns itself."""
+        """Trains the attack model and scores the other records; returns self."""
         sides = self.judged.members, self.judged.nonmembers
         answers = signals.read_both(*((signals.predict(self.model, x), y) for x, y in sides))
         inputs = tuple(x for x, _ in sides)
@@ -114,7 +114,7 @@ class initialize:
         return self
 
     def test_attack(self, folder="logs"):
-        """Writes what was found to a folder: `member_probs.npy`, `nonmember_probs.npy` and `plots/membership.png`.
+        """Writes the results to a folder: `member_probs.npy`, `nonmember_probs.npy`, `plots/membership.png`.
 
         Raises:
             RuntimeError: the attack is not trained.

@@ -1,4 +1,4 @@
-"""The attack by moved queries: whoever asks around a record sees past noise that each query gets once."""
+"""The moved-queries attack: sees past noise that depends on the query by asking about nearby copies."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ SCALES = (1e-3, 1e-2, 1e-1)  # standard deviations of a feature: how far a defen
 
 
 class MovedQueriesAttack(PreparedAttack):
-    """Asks about copies of a record that are moved by a little, and believes the surest answer.
+    """Queries slightly moved copies of each record and uses the most confident prediction.
 
     A defence that adds noise to some answers, and the same noise to each query that is repeated, leaves it out of
     others: of a record and its near copies, the answer of least entropy is most often one without noise. The score is

@@ -1,4 +1,4 @@
-"""Adversary 3 of ML-Leaks: no shadow model, no training, only a threshold on the highest probability."""
+"""Adversary 3 of ML-Leaks: a threshold on the highest probability, without shadow models or training."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from mpreg.data import Randomize, map_arrays
 
 
 class RandomThresholdAttack(PreparedAttack):
-    """Calls a record a member where the target is surer of it than of most random records.
+    """Calls a record a member if the target is more confident on it than on most random records.
 
     Random records are hardly ever members, so what the target answers to them tells what it answers to
     non-members. They are drawn uniformly within the limits that the judged records show: random bits for binary

@@ -1,4 +1,4 @@
-"""Attacks that learn by a logistic regression on prepared rows."""
+"""Attacks that fit a logistic regression to prepared features."""
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -10,7 +10,7 @@ from mpreg.attacks.base import Attack
 
 
 class RegressionAttack(Attack):
-    """A logistic regression on what is prepared of each record: its log-odds are the score.
+    """Fits a logistic regression to prepared features; its log-odds are the scores.
 
     Both sides weigh alike, however many known records either has.
 

@@ -1,4 +1,4 @@
-"""The relative likelihood attack (RMIA): a record's rise in probability against that of other records."""
+"""The relative likelihood attack (RMIA): compares a record's gain in probability with that of other records."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ TRIED_ON = 4  # shadow models that are attacked by the others to choose by
 
 
 class RelativeAttack(PreparedAttack):
-    """RMIA: the share of other records z that the target favours less than the record x.
+    """Scores a record by the share of population records that the target favours less (RMIA).
 
     The target favours a record by p(x | target) / p(x), where p is the softmax probability of its label, and
     p(x) that under models at large, half of them trained on it: (p_IN + p_OUT) / 2, means over shadow models. x

@@ -1,4 +1,4 @@
-"""The named suites of attacks, and attacks by key."""
+"""Named suites of attacks, and the registry of attacks by key."""
 
 import copy
 
@@ -20,7 +20,7 @@ from mpreg.attacks.whitebox.norm_threshold import GradientNormAttack
 
 
 def suite(attacks: str | list | tuple) -> list[Attack]:
-    """The attacks that a name stands for, or the given ones, checked.
+    """Returns the attacks of a named suite or a list, checked.
 
     `"fast"`: the gap attack and a threshold on each signal, global and per class. `"standard"`: these and the
     trained attack. `"strong"`: these, the attacks by altered queries (label-only, moved), and all that need shadow
@@ -54,7 +54,7 @@ def suite(attacks: str | list | tuple) -> list[Attack]:
 
 
 def register(attack: Attack | type[Attack], *, replace: bool = False):
-    """Adds an attack, which lists of attacks then name by its key; returns it.
+    """Registers an attack, so that it can be given by its key; returns it.
 
     Args:
         attack: an `Attack` with a key, or its class where that is made without arguments. Each evaluation attacks

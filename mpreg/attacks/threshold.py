@@ -1,4 +1,4 @@
-"""Threshold attacks: a record is called a member where one signal is high enough."""
+"""Threshold attacks: call a record a member if one signal is high enough."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ SIGNALS = {
 
 
 class ThresholdAttack(Attack):
-    """One threshold on one signal, for all records or for each class.
+    """Thresholds one signal, globally or for each class.
 
     A class's threshold is the one that adds most to the overall balanced accuracy; a class that the attacker
     has not seen on both sides keeps the threshold for all. Scores of the per-class form are the distance from
@@ -68,7 +68,7 @@ class ThresholdAttack(Attack):
 
 
 def group_thresholds(member_values, nonmember_values, member_groups, nonmember_groups):
-    """For each group seen on both sides, the threshold that adds most to the overall balanced accuracy.
+    """Returns for each group seen on both sides the threshold that adds most to the balanced accuracy.
 
     One sort serves all groups. A threshold lies midway between neighbouring values of its group, or just
     above the highest where no threshold gains anything.

@@ -1,4 +1,4 @@
-"""The trained attack: a classifier of all signals together."""
+"""The trained attack: a classifier over all signals."""
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -13,7 +13,7 @@ MAX_CATEGORIES = 255  # what scikit-learn's histogram trees can hold; more class
 
 
 class TrainedAttack(Attack):
-    """Gradient-boosted trees on every signal, the highest probabilities and the label.
+    """Fits gradient-boosted trees to all signals, the highest probabilities and the label.
 
     Learns what no single threshold can: signals together, and classes apart. Says "member" where a record is
     likelier to be one than the known records were on average, which weighs both sides alike.
@@ -68,7 +68,7 @@ class TrainedAttack(Attack):
 
 @signals.per_record
 def attack_features(answers):
-    """What the trained attack reads, float64 (n, 6 + up to 5): signals, top log-probabilities, the label."""
+    """Returns the features of the trained attack, float64 (n, 6 + up to 5): signals, top log-probabilities, label."""
     ranked = -np.sort(-np.maximum(answers.log_probabilities, LOWEST_READ), axis=1)[:, :RANKED]
     columns = [
         signals.correctness(answers),

@@ -1,4 +1,4 @@
-"""The trajectory attack: how a record's loss fell as the model was trained tells whether it was trained on."""
+"""The trajectory attack: infers membership from a record's loss over the epochs of training."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from mpreg.internals.snapshots import check_snapshots
 
 
 class TrajectoryAttack(RegressionAttack):
-    """A logistic regression on each record's loss after several epochs.
+    """Fits a logistic regression to each record's loss after several epochs.
 
     The losses of members fall from the first epochs on; those of others stop falling, or rise, as the model overfits,
     also where both end near 0. Losses are read on the logit scale, log p - log(1 - p).
@@ -43,7 +43,7 @@ class TrajectoryAttack(RegressionAttack):
         self.name = f"loss trajectory, {len(self.snapshots)} epochs"
 
     def prepare(self, access):
-        """The logit of each judged record's class after each epoch, float64 (n, epochs)."""
+        """Returns the logit of each record's class after each epoch, float64 (n, epochs)."""
         losses = []
         for _ in self.snapshots.turns(access.model):
             answers = signals.read_answers(signals.predict(access.model, access.records), access.labels)

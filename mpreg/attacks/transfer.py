@@ -1,4 +1,4 @@
-"""The attacks of ML-Leaks: one shadow model, or one of another task, read by the three highest probabilities."""
+"""Adversaries 1 and 2 of ML-Leaks: one shadow model, or one for another task."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ LOWEST = 1e-20  # of probabilities, before their logarithm: coarse answers hold 
 
 
 class OneShadowAttack(PreparedAttack):
-    """One classifier for all classes, fitted on one shadow model: adversary 1 of ML-Leaks.
+    """Fits one classifier for all classes to one shadow model: adversary 1 of ML-Leaks.
 
     It reads the three highest probabilities in order, and no label. It is fitted on the shadow model and judges
     the target.
@@ -49,7 +49,7 @@ class OneShadowAttack(PreparedAttack):
 
 
 class TransferAttack(Attack):
-    """A classifier fitted on another model, trained on other data: adversary 2 of ML-Leaks.
+    """Applies a classifier fitted to another model and data set: adversary 2 of ML-Leaks.
 
     It reads the three highest probabilities in order, of which any task has some: what membership does to them
     is much the same everywhere. It needs nothing but the target's answers to the judged records.
@@ -110,6 +110,6 @@ class TransferAttack(Attack):
 
 
 def highest(answers, count):
-    """Logarithms of the highest probabilities in order, (n, count)."""
+    """Returns the logarithms of the highest probabilities in order, (n, count)."""
     ranked = -np.partition(-answers.log_probabilities, range(count), axis=1)[:, :count]
     return np.maximum(ranked, np.log(LOWEST))

@@ -1,4 +1,4 @@
-"""Membership of a user: whether a model was trained on anything of theirs, from all that it says of their records."""
+"""User-level membership: infers whether a model was trained on any record of a user."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from mpreg.signals.by_user import score_rows as score_rows
 
 @dataclass(frozen=True, eq=False)
 class UserAttackScores:
-    """What is found of users.
+    """Holds the scores of users, with accuracy and AUC.
 
     Attributes:
         accuracy, auc: `Estimate`s with 95 % intervals; a user counts once, however many records.
@@ -31,7 +31,7 @@ class UserAttackScores:
 
 
 class UserLevelAttack(RegressionAttack):
-    """A logistic regression on what the records of a user have in common, one row a user.
+    """Fits a logistic regression to features of users, one row each.
 
     Fitted on users of known membership, or of a model trained alike: `fit` and `score` take rows of `rank_rows` or
     `score_rows`.
@@ -46,7 +46,7 @@ class UserLevelAttack(RegressionAttack):
 
 
 def audit_users(members, nonmembers, *, seed=0):
-    """Judges users, each by an attack that was fitted on others: `UserAttackScores`.
+    """Scores users by cross-fitting and returns `UserAttackScores`.
 
     Args:
         members, nonmembers: pairs `(rows, ids)` as `rank_rows` and `score_rows` return them; no user may be on both.

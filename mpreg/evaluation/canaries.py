@@ -1,4 +1,4 @@
-"""What a model gives away about its canaries, the records that stand out, apart from all others."""
+"""Figures on canaries, the records planted to stand out, kept apart from all other records."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from mpreg.evaluation.headline import for_all_tried
 
 @dataclass(frozen=True, eq=False)
 class CanaryFigures:
-    """What attacks learn about canaries (`mpreg.plant_canaries`), judged among themselves.
+    """Holds what attacks learn about canaries (`mpreg.plant_canaries`), which are judged among themselves.
 
     Each figure is the highest over all attacks, with limits that hold for all of them at once.
 
@@ -40,7 +40,7 @@ class CanaryFigures:
 
     @property
     def strongest_attack(self):
-        """Its name."""
+        """Name of the strongest attack."""
         return self.report.strongest_attack
 
     @property
@@ -77,7 +77,7 @@ class CanaryFigures:
 
 
 def apart(access, canaries):
-    """What the attacker has of the other records, and of the canaries: two `Access`es.
+    """Splits an `Access` into those of the other records and of the canaries.
 
     Args:
         access: the `Access` to all records of a split.
@@ -90,5 +90,5 @@ def apart(access, canaries):
 
 
 def left_out(canaries):
-    """The note that all other figures are without them."""
+    """Returns the note that all other figures exclude the canaries."""
     return f"{canaries} are judged in a section of their own: every other figure leaves them out."

@@ -1,4 +1,4 @@
-"""A choice among defences by a rule that was fixed before, and whether the figures tell it from the others."""
+"""Chooses among defences by a rule fixed beforehand, and says whether the figures support the choice."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ AFFORDED = 0.03  # test accuracy that privacy may cost
 
 @dataclass(frozen=True)
 class Choice:
-    """What a rule chose, beside what it could as well have chosen.
+    """Holds the chosen candidate and those that the figures do not distinguish from it.
 
     Attributes:
         name: of those that cost no more than is afforded, the one whose attack is least accurate.
@@ -26,7 +26,7 @@ class Choice:
 
     @property
     def is_tie(self):
-        """Whether the figures do not tell the choice from another."""
+        """Whether the figures fail to distinguish the choice from another candidate."""
         return bool(self.tied)
 
     def to_dict(self):
@@ -50,7 +50,7 @@ class Choice:
 
 
 def choose(candidates, *, first, afforded=AFFORDED):
-    """The `Choice` among candidates that cost no more test accuracy than is afforded.
+    """Returns the `Choice` among candidates that cost no more test accuracy than allowed.
 
     Args:
         candidates: `(test accuracy, attack accuracy)` by name, `Estimate`s; the attack's is the higher of that on

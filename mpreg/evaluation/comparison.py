@@ -1,4 +1,4 @@
-"""`compare`: reports side by side, the table that people decide by."""
+"""`compare`: shows reports of several models side by side."""
 
 import os
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from mpreg.reports.schema import COMPARISON
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Reports of several models by name, the first being the one to compare with.
+    """Holds the reports of several models by name; the first is the baseline.
 
     Attributes:
         reports: `PrivacyReport` by name.
@@ -27,27 +27,27 @@ class Comparison:
         return self.reports[name]
 
     def rows(self) -> Any:
-        """Header and rows of the table, as text."""
+        """Returns header and rows of the table, as text."""
         return comparison_rows(self.figures())
 
     def to_markdown(self) -> str:
-        """The table "training / test / attack accuracy, without / with defence" as Markdown."""
+        """Returns the table of training, test and attack accuracy, a row for each model, as Markdown."""
         return render_markdown(self.figures())
 
     def plot_roc(self) -> Any:
-        """The ROC of each model's strongest attack, linear and log-log, as a matplotlib `Figure`."""
+        """Plots the ROC of each model's strongest attack, linear and log-log; returns a matplotlib `Figure`."""
         from mpreg.reports.figures import plot_roc  # matplotlib is not needed before
 
         return plot_roc(self)
 
     def plot_histograms(self) -> Any:
-        """What members and non-members look like to an attacker, a panel a model, as a matplotlib `Figure`."""
+        """Plots the attack scores of members and non-members, a panel for each model; returns a `Figure`."""
         from mpreg.reports.figures import plot_histograms
 
         return plot_histograms(self)
 
     def plot_frontier(self) -> Any:
-        """Test accuracy against the strongest attack, a point a model, and the front of those that no other beats.
+        """Plots test accuracy against attack accuracy, a point for each model, with the front of the best trade-offs.
 
         Example:
         ```python
@@ -66,7 +66,7 @@ class Comparison:
         write_html(self, path, **options)
 
     def figures(self) -> dict[str, Any]:
-        """The figures of `to_dict` alone, without what pictures and details need."""
+        """Returns the figures of `to_dict` alone, without the details that only pages show."""
         first, *others = self.reports
         return {
             "schema": COMPARISON,
@@ -75,7 +75,7 @@ class Comparison:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """All that a page shows of the comparison, JSON-ready: the document that `docs/report-schema.md` describes."""
+        """Returns the comparison as plain values, as `docs/report-schema.md` describes them."""
         return {
             **self.figures(),
             "reports": {name: report.to_dict() for name, report in self.reports.items()},
@@ -88,7 +88,7 @@ class Comparison:
         }
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> None:
-        """The comparison as JSON text, also written to `path` if given."""
+        """Returns the comparison as JSON text, and writes it to `path` if given."""
         return write_json(self.to_dict(), path)
 
     def _repr_html_(self):
@@ -99,7 +99,7 @@ class Comparison:
 
 
 def compare(reports: dict[str, PrivacyReport]) -> Comparison:
-    """Puts reports side by side.
+    """Compares reports of several models.
 
     Args:
         reports: dict from name to `PrivacyReport`, such as `{"undefended": ..., "defended": ...}`.

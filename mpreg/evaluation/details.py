@@ -1,4 +1,4 @@
-"""What readers of a report want to know beyond its figures, worked out for the pages that show it."""
+"""Details of a report beyond its figures, computed for the pages that show them."""
 
 import math
 
@@ -18,7 +18,7 @@ LOG_PROBABILITY = (
 
 
 def details(report):
-    """The details of a `PrivacyReport`, JSON-ready, as `docs/report-schema.md` describes them."""
+    """Returns the details of a `PrivacyReport` as plain values, as `docs/report-schema.md` describes them."""
     leaks = report.leakage_per_class()
     return {
         "epsilon_lower_bound": max(result.epsilon_lower_bound for result in report.attacks.values()),
@@ -38,7 +38,7 @@ def details(report):
 
 
 def unusual(leaks, whole):
-    """How many classes leak more than the whole model by more than their interval, and of how many.
+    """Counts the classes that leak more than the whole model by more than their interval, and those compared.
 
     Args:
         leaks: `ClassLeakage`s; those without an attack accuracy are not judged.
@@ -69,7 +69,7 @@ def _true_class(report):
 
 
 def best_at_fpr(report):
-    """`(fpr, AttackResult, TPR)`: which attack finds most members at each low false positive rate, and how many.
+    """Returns `(fpr, AttackResult, TPR)` of the attack that finds most members at each low false positive rate.
 
     The limits of that rate hold for all attacks at once, because it was picked as the highest.
     """

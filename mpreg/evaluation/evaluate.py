@@ -1,4 +1,4 @@
-"""`evaluate`: attacks a model with a suite of attacks and reports the strongest."""
+"""`evaluate`: runs a suite of attacks on a model and reports the strongest."""
 
 import dataclasses
 from typing import Any
@@ -30,7 +30,7 @@ def evaluate(
     from_logits: bool | None = None,
     seed: int = 0,
 ) -> PrivacyReport:
-    """Attacks a classifier and reports what it gives away.
+    """Attacks a classifier and reports how well its members can be told from non-members.
 
     The attacker knows the membership of four fifths of the records and judges the last fifth, in turn, so no
     threshold is chosen on records it is judged on. Numbers of members and non-members need not be equal: every
@@ -131,7 +131,7 @@ def evaluate_predictions(
     coarse: bool = False,
     seed: int = 0,
 ) -> PrivacyReport:
-    """Attacks a model of any framework, given its predictions.
+    """Attacks a model of any framework through its predictions.
 
     Args:
         member_predictions, nonmember_predictions: probabilities or logits, (n, classes), or (n,) for two classes.
@@ -165,7 +165,7 @@ def evaluate_predictions(
 
 
 def train_shadows(shadows, split, *, seed=0):
-    """`ShadowModels` of the records of a split, as `evaluate` has them trained: ahead of it, or for several.
+    """Trains `ShadowModels` on the records of a split as `evaluate` does, to share them among evaluations.
 
     Args:
         shadows: a `ShadowFleet`, a `ShadowTraining`, or what trains as these do.

@@ -1,4 +1,4 @@
-"""Limits of the highest figure over attacks: it was picked by looking, so they must hold for all attacks tried."""
+"""Confidence limits for the highest figure of several attacks, corrected for having been selected."""
 
 from mpreg import metrics
 from mpreg.attacks.crossfit import WIDENING
@@ -13,7 +13,7 @@ WIDENED = ("accuracy", "recall", "auc")
 
 
 def strongest_accuracy(found, *, learns, tried):
-    """An attack's accuracy, with limits that hold for all attacks tried (Bonferroni): it was picked by looking.
+    """Returns the accuracy of the strongest attack with limits corrected for the number of attacks (Bonferroni).
 
     Args:
         found: what has `member_decisions` and `nonmember_decisions`, bool (n,).
@@ -30,7 +30,7 @@ def strongest_accuracy(found, *, learns, tried):
 
 
 def for_all_tried(metric, interval, sides, *, widen, tried, **options):
-    """A metric of one attack that was picked as the highest of several, with limits that hold for all of them.
+    """Returns the highest of several attacks' metric with limits corrected for their number.
 
     Attacks are so alike that Bonferroni's limits have room for most of what cross-fitting adds, and `ROOM` is the rest;
     where few are tried, the attack's own limits, widened for cross-fitting, are the wider ones.
@@ -51,5 +51,5 @@ def for_all_tried(metric, interval, sides, *, widen, tried, **options):
 
 
 def for_each_of(tried):
-    """The confidence of each of so many intervals that hold together at 95 % (Bonferroni)."""
+    """Returns the confidence that each of `tried` intervals needs for all to hold at 95 % (Bonferroni)."""
     return 1 - (1 - CONFIDENCE) / tried

@@ -1,8 +1,8 @@
-"""What somebody holds who has a model's file."""
+"""The classifier that someone with the model's file can extract."""
 
 
 def undefended_classifier(model):
-    """The Keras classifier of a model or of a wrapper, without output defences; None where there is none to be held."""
+    """Returns the Keras classifier of a model or wrapper without output defences, or None if it has none."""
     if not hasattr(model, "predict_on_batch") or hasattr(model, "predict_proba"):
         return None
     from mpreg.outputs import classifier_behind  # it imports Keras, which other models do without

@@ -1,4 +1,4 @@
-"""The report of several attacks, from what the attacker has: `evaluate` without the asking."""
+"""Runs attacks on what the attacker has and collects the report."""
 
 import platform
 from importlib import metadata
@@ -17,7 +17,7 @@ from mpreg.metrics import Estimate
 
 
 def judge(access, attacks, *, named, notes=()):
-    """The report of all attacks; of a named suite, those that need what is not there are left out, with a note."""
+    """Runs all attacks and returns the report; a named suite skips, with a note, attacks that lack something."""
     chosen, prepared, notes = [], [], list(notes)
     for attack in attacks:
         missing = [need for need in NEEDS if need in attack.needs and not access.has(need)]

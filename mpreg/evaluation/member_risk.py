@@ -1,4 +1,4 @@
-"""Risk of single records: an attack's scores as membership probabilities."""
+"""Risk of single records: attack scores calibrated as membership probabilities."""
 
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ LIKELY = (0.5, 0.75, 0.9, 0.99)  # membership probabilities that records are cou
 
 @dataclass(frozen=True, eq=False)
 class MemberRisk:
-    """The probability that a record is a member, given its score and a prior of one half.
+    """Holds the probability that each record is a member, given its score and a prior of one half.
 
     Attributes:
         attack: name of the attack whose scores were calibrated.
@@ -26,7 +26,7 @@ class MemberRisk:
     nonmembers: np.ndarray = field(repr=False)
 
     def to_dict(self):
-        """JSON-ready, for all records together: how many lie above each of some probabilities, and shares in bins."""
+        """Returns a summary over all records as plain values: counts above some probabilities, and shares in bins."""
         sides = {"members": self.members, "nonmembers": self.nonmembers}
         return {
             "attack": self.attack,
@@ -39,7 +39,7 @@ class MemberRisk:
 
 
 def calibrate(member_scores, nonmember_scores, *, groups=None, folds=FOLDS, seed=0):
-    """Membership probabilities of scores, each record's from a curve fitted on the other folds.
+    """Turns scores into membership probabilities by cross-fitting: each fold uses a curve fitted on the others.
 
     The curve is isotonic: within a fold a higher score never has a lower probability. Both sides weigh the same,
     so that the prior is one half however many records either has. One record of the other kind is put at either
@@ -86,7 +86,7 @@ def calibrate(member_scores, nonmember_scores, *, groups=None, folds=FOLDS, seed
 
 
 def member_risk(result, *, seed=0):
-    """The `MemberRisk` of an `AttackResult`."""
+    """Returns the `MemberRisk` of an `AttackResult`."""
     return MemberRisk(
         result.name,
         *calibrate(result.member_scores, result.nonmember_scores, groups=result.groups, seed=seed),

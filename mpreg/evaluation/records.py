@@ -1,4 +1,4 @@
-"""Single records and single classes: whom an attack singles out, and which classes leak most."""
+"""Single records and single classes: the most vulnerable members and the classes that leak most."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from mpreg.metrics import Estimate
 
 @dataclass(frozen=True)
 class VulnerableRecord:
-    """A member that an attack is sure of.
+    """Describes a member that an attack identifies with confidence.
 
     Attributes:
         index: row of the record among the members, as in `split.members`.
@@ -36,7 +36,7 @@ class VulnerableRecord:
 
 @dataclass(frozen=True)
 class ClassLeakage:
-    """What an attack learns about the records of one class.
+    """Describes what an attack learns about the records of one class.
 
     Attributes:
         label: the class.
@@ -70,7 +70,7 @@ class ClassLeakage:
 
 
 def best_at_low_fpr(attacks):
-    """The name of the attack that ranks members best where few non-members are accused: it tells who is exposed.
+    """Returns the name of the attack that ranks members best at low false positive rates.
 
     That of the highest mean TPR up to an FPR of 1 %, of equals that of the highest AUC. An attack may be right most
     often and yet know no record from the next, such as a threshold that most members reach.
@@ -87,7 +87,7 @@ def best_at_low_fpr(attacks):
 
 
 def most_vulnerable(result, labels, risk, count):
-    """The `count` members that score highest, as `VulnerableRecord`s, highest first.
+    """Returns the `count` members with the highest scores as `VulnerableRecord`s, highest first.
 
     Args:
         result: an `AttackResult`.

@@ -1,4 +1,4 @@
-"""`PrivacyReport`: what a model gives away about its members, frozen."""
+"""`PrivacyReport`: the accuracy of a model and what attacks learn about its members."""
 
 import os
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ from mpreg.reports.schema import REPORT
 
 @dataclass(frozen=True, eq=False)
 class PrivacyReport:
-    """What a model gives away about its members, beside what it is good for.
+    """Holds what attacks learn about a model's members, beside the model's accuracy; frozen.
 
     Attributes:
         train_accuracy, test_accuracy: on members and on non-members, with 95 % Clopper-Pearson intervals.
@@ -74,7 +74,7 @@ class PrivacyReport:
 
     @property
     def gap_bound(self) -> float:
-        """.5 + (train - test) / 2: what an attacker reaches who only sees whether the answer is right."""
+        """Accuracy of the gap attack, .5 + (train - test) / 2, which only sees whether answers are right."""
         return 0.5 + self.generalization_gap / 2
 
     @property
@@ -84,23 +84,23 @@ class PrivacyReport:
 
     @property
     def scores(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Scores of members and of non-members, by attack, as pairs of float (n,)."""
+        """Scores of members and of non-members by attack, as pairs of float arrays (n,)."""
         return {name: (found.member_scores, found.nonmember_scores) for name, found in self.attacks.items()}
 
     @cached_property
     def best_at_low_fpr(self) -> AttackResult:
-        """The `AttackResult` that tells who is exposed: of the attack that ranks best at low false positive rates."""
+        """The `AttackResult` that ranks members best at low false positive rates, used to name exposed records."""
         return self.attacks[records.best_at_low_fpr(self.attacks)]
 
     @cached_property
     def member_risk(self) -> MemberRisk:
-        """The `MemberRisk` of that attack: for each record the probability that it is a member."""
+        """The `MemberRisk` of `best_at_low_fpr`: for each record the probability that it is a member."""
         return member_risk(self.best_at_low_fpr, seed=self.seed)
 
     def most_vulnerable(
         self, count: int = 10, *, attack: str | None = None
     ) -> list[records.VulnerableRecord]:
-        """The members that an attack is surest of, as `VulnerableRecord`s, surest first.
+        """Returns the members that an attack identifies most confidently as `VulnerableRecord`s, highest first.
 
         Args:
             count: how many, at least 1.
@@ -124,7 +124,7 @@ class PrivacyReport:
         return [replace(record, index=int(self.member_rows[record.index])) for record in found]
 
     def leakage_per_class(self, *, attack: str | None = None) -> list[records.ClassLeakage]:
-        """Lists a `ClassLeakage` for each class, most leaking first: its accuracies and an attack's on its records.
+        """Returns a `ClassLeakage` for each class, the one that leaks most first.
 
         Args:
             attack: name of the attack; None takes the strongest.
@@ -149,7 +149,7 @@ class PrivacyReport:
         return self.attacks[name]
 
     def figures(self) -> dict[str, Any]:
-        """The figures of `to_dict` alone, without what pictures and details need."""
+        """Returns the figures of `to_dict` alone, without the details that only pages show."""
         return {
             "schema": REPORT,
             "train_accuracy": self.train_accuracy.to_dict(),
@@ -171,7 +171,7 @@ class PrivacyReport:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """All that a page shows of the report, JSON-ready: the document that `docs/report-schema.md` describes.
+        """Returns the report as plain values, as `docs/report-schema.md` describes them.
 
         It names its schema and version under `schema`, and holds no score of a single record.
         """
@@ -183,7 +183,7 @@ class PrivacyReport:
         }
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> None:
-        """The report as JSON text, also written to `path` if given."""
+        """Returns the report as JSON text, and writes it to `path` if given."""
         return write_json(self.to_dict(), path)
 
     def to_html(self, path: str | os.PathLike[str], **options: Any) -> Any:
@@ -193,17 +193,17 @@ class PrivacyReport:
         write_html(self, path, **options)
 
     def to_markdown(self) -> str:
-        """The report as Markdown: the headline, then a row an attack, strongest first."""
+        """Returns the report as Markdown: a summary, then a table with a row for each attack, strongest first."""
         return render_markdown(self.figures())
 
     def plot_roc(self) -> Any:
-        """The ROC of the strongest attacks, linear and log-log, as a matplotlib `Figure`."""
+        """Plots the ROC of the strongest attacks, linear and log-log; returns a matplotlib `Figure`."""
         from mpreg.reports.figures import plot_attacks  # matplotlib is not needed before
 
         return plot_attacks(self)
 
     def plot_histograms(self) -> Any:
-        """What members and non-members look like to an attacker, as a matplotlib `Figure`."""
+        """Plots the attack scores of members and non-members; returns a matplotlib `Figure`."""
         from mpreg.reports.figures import plot_histograms
 
         return plot_histograms(self)

@@ -1,4 +1,4 @@
-"""`AttackResult`: what one attack learns."""
+"""`AttackResult`: what one attack learns about the members."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +14,7 @@ from mpreg.metrics.shapes import roc_shape
 
 @dataclass(frozen=True, eq=False)
 class AttackResult:
-    """What one attack learns. Every rate is at equal weight of members and non-members, with a 95 % interval.
+    """Holds the rates of one attack, at equal weight of members and non-members, each with a 95 % interval.
 
     Attributes:
         name: the attack.
@@ -59,7 +59,7 @@ class AttackResult:
 
     @cached_property
     def distinct(self) -> AttackScores:
-        """Scores and decisions with one row a record, `AttackScores`: what the rates are of."""
+        """`AttackScores` with one row for each distinct record, from which the rates are computed."""
         verdicts = AttackScores(
             self.member_scores, self.nonmember_scores, self.member_decisions, self.nonmember_decisions
         )

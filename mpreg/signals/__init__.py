@@ -1,4 +1,4 @@
-"""Per-example signals: what a classifier's answers tell about each record, as NumPy functions.
+"""Per-example signals: functions of a classifier's predictions that indicate membership, in NumPy.
 
 Defences and attacks meet here. Every signal is oriented so that a higher value means a more likely member.
 """

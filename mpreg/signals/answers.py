@@ -1,4 +1,4 @@
-"""`Answers`: what a model says of records whose labels are known."""
+"""`Answers`: a model's predictions for records whose labels are known."""
 
 import functools
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ BLOCK = 1024  # records that a signal is computed for at a time
 
 
 class Answers:
-    """A model's answers to some records whose labels are known; `answers[rows]` are those of some of the records.
+    """Holds a model's predictions for labelled records; `answers[rows]` selects some of them.
 
     Signals are computed once, for all records, however many attacks and parts ask for them.
 
@@ -47,7 +47,7 @@ class Answers:
     know = RenamedAttribute("compute")
 
     def compute(self, signal):
-        """The values of a signal, a function of `Answers` decorated with `per_record`."""
+        """Returns the values of a signal, a function of `Answers` decorated with `per_record`; cached."""
         if signal not in self._known:
             if len(self) > BLOCK:
                 with ThreadPoolExecutor() as pool:  # NumPy lets others run while it computes
@@ -89,7 +89,7 @@ class _Part(Answers):
 
 
 def per_record(signal):
-    """Decorates a function of `Answers` whose row for a record depends on that record alone: it is computed once.
+    """Decorates a signal whose value for a record depends on that record alone, so that it is computed once.
 
     Example:
     ```python

@@ -1,4 +1,4 @@
-"""Signals of users: what all records of one have in common, a row each."""
+"""User-level signals: one row for each user, over all of their records."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def rank_rows(predictions, tokens, users, *, from_logits=None):
-    """What a text model says of each user's words: a histogram of their ranks, and quantiles of their losses.
+    """Returns a row for each user of a text model: a histogram of word ranks, and quantiles of the losses.
 
     Args:
         predictions: for each text and position the probabilities (or logits) of the next word, (n, positions, words);
@@ -48,7 +48,7 @@ def rank_rows(predictions, tokens, users, *, from_logits=None):
 
 
 def score_rows(scores, users):
-    """Mean and five quantiles of each user's scores, whatever attack they are of: membership of a group.
+    """Returns mean and five quantiles of each user's scores, from any record-level attack.
 
     Args:
         scores: of records, float (n,).

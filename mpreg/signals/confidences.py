@@ -1,4 +1,4 @@
-"""The signals: what tells members from others, each a function of `Answers`; a higher value means member.
+"""The signals, each a function of `Answers`; higher values indicate members.
 
 Answers that were rounded or truncated may sum to something else than one, even to 0: then the probability of not
 being in a class is one minus that of the class, and not the sum of the others. All signals stay finite.
@@ -14,31 +14,31 @@ from mpreg.signals.answers import per_record
 
 @per_record
 def correctness(answers):
-    """1 where the predicted class is the label, else 0: all that a label-only attacker sees (the gap attack)."""
+    """Returns 1 where the predicted class is the label, else 0: what a label-only attacker sees (gap attack)."""
     return (np.argmax(answers.log_probabilities, axis=1) == answers.labels).astype(np.float64)
 
 
 @per_record
 def confidence(answers):
-    """Log of the largest probability, (n,); needs no label. Salem et al., NDSS 2019, section V."""
+    """Returns the log of the largest probability, (n,); needs no label. Salem et al., NDSS 2019, section V."""
     return _finite(np.max(answers.log_probabilities, axis=1))
 
 
 @per_record
 def loss(answers):
-    """Minus the cross-entropy: the log-probability of the label, (n,). Yeom et al., CSF 2018, section 3.2."""
+    """Returns the log-probability of the label (minus the cross-entropy), (n,). Yeom et al., CSF 2018, section 3.2."""
     return _finite(answers.true_class)
 
 
 @per_record
 def entropy(answers):
-    """Minus the entropy of the prediction, in nats, (n,). Song and Mittal, USENIX Security 2021, section 4.1."""
+    """Returns minus the prediction's entropy in nats, (n,). Song and Mittal, USENIX Security 2021, section 4.1."""
     return np.sum(answers.probabilities * _finite(answers.log_probabilities), axis=1)
 
 
 @per_record
 def modified_entropy(answers):
-    """Minus the entropy that also asks for the right class, in nats, (n,).
+    """Returns minus the modified entropy, which takes the label into account, in nats, (n,).
 
     For label y: (1 - p_y) log p_y + sum over other classes of p_j log(1 - p_j). 1 - p of the likeliest class is
     taken as the sum of the others, so that it is exact where p is nearly 1, and finite where p is 1.
@@ -62,7 +62,7 @@ def modified_entropy(answers):
 
 @per_record
 def logit_confidence(answers):
-    """log p_y - log(1 - p_y), (n,), computed without cancellation. Carlini et al., S&P 2022, section IV-C."""
+    """Returns log p_y - log(1 - p_y), (n,), computed without cancellation. Carlini et al., S&P 2022, section IV-C."""
     others = answers.log_probabilities.copy()
     others[np.arange(len(answers)), answers.labels] = -np.inf
     others = _log_sum_exp(others)
@@ -74,7 +74,7 @@ def logit_confidence(answers):
 
 @functools.cache
 def softened_loss(temperature):
-    """The signal `loss` of answers that are softened: probabilities to the power of 1 / temperature, renormalized.
+    """Returns the signal `loss` for predictions softened by a temperature: p ** (1 / temperature), renormalized.
 
     Members of a network that answers with certainty are told apart by the tail of their answers, which softening
     shows. `softened_loss(1.0)` is `loss`.

@@ -1,4 +1,4 @@
-"""What a model of any kind answers to records."""
+"""Predictions of Keras and scikit-learn models."""
 
 import contextlib
 import logging
@@ -14,7 +14,7 @@ PREDICT_BATCH = 512
 
 
 def predict(model: Any, x: Any, *, classes: int = 2, batch_size: int = PREDICT_BATCH) -> np.ndarray:
-    """A model's answers to `x` in inference mode, (n, classes) as NumPy.
+    """Returns a model's predictions for `x` in inference mode, (n, classes) as NumPy.
 
     Args:
         model: a Keras model, or anything with `predict_proba`. Where that has `classes_`, as in scikit-learn, its

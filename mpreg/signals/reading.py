@@ -1,4 +1,4 @@
-"""Predictions and labels, checked and read into `Answers`."""
+"""Checks predictions and labels and turns them into `Answers`."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def read_answers(
     coarse: bool = False,
     side: str = "records",
 ):
-    """`Answers` from a model's predictions, checked.
+    """Checks a model's predictions and labels and returns them as `Answers`.
 
     Args:
         predictions: probabilities or logits, (n, classes); one column or (n,) stands for two classes.
@@ -61,7 +61,7 @@ def read_answers(
 def read_both(
     member_side: Any, nonmember_side: Any, *, from_logits: bool | None = None, coarse: bool = False
 ):
-    """`Answers` of one model to members and to non-members, each given as `(predictions, labels)`.
+    """Returns the `Answers` for members and for non-members, each given as `(predictions, labels)`.
 
     Whether they are logits is decided once: a handful of logits may happen to lie in [0, 1].
 

@@ -1,4 +1,4 @@
-"""Training-time defences: `keras.Model`s that wrap a target."""
+"""Training defences: Keras models that wrap a classifier and change how it is trained."""
 
 from mpreg.training.confidence_penalty import ConfidencePenalty as ConfidencePenalty
 from mpreg.training.convex_concave import ConvexConcaveLoss as ConvexConcaveLoss

@@ -1,4 +1,4 @@
-"""Distillation: a classifier trained towards a teacher's answers."""
+"""Distillation: trains a classifier towards a teacher's predictions."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from mpreg.training.core.part import LABELS, UNPACK, DefencePart
 
 
 def pack_labels(teacher_probabilities: Any, y: Any, classes: int):
-    """What a `Distillation` is fitted on: the teacher's answers beside the true labels.
+    """Packs a teacher's predictions with the true labels, to fit a `Distillation` on.
 
     Args:
         teacher_probabilities: (n, classes).
@@ -45,7 +45,7 @@ def pack_labels(teacher_probabilities: Any, y: Any, classes: int):
 
 @keras.saving.register_keras_serializable("mpreg")
 class Distilling(DefencePart):
-    """Unpacks the labels of `pack_labels`: the target learns the teacher's half, all else goes by the true one."""
+    """Unpacks the labels of `pack_labels`: the target learns the teacher's, other parts see the true ones."""
 
     stage = UNPACK
     decides = frozenset({LABELS})
@@ -84,7 +84,7 @@ def _as_compiled(one_hot, loss, answers):
 
 @keras.saving.register_keras_serializable("mpreg")
 class Distillation(TrainingDefence):
-    """Trains a classifier towards the answers of a teacher instead of the labels.
+    """Trains a classifier towards a teacher's predictions instead of the labels.
 
     Fit it on the labels of `pack_labels`. Metrics, and what is composed with it, go by the true labels; evaluate it on
     plain labels.

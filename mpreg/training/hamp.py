@@ -1,4 +1,4 @@
-"""HAMP: labels of high entropy, and a bonus for answers of high entropy."""
+"""HAMP: high-entropy labels and an entropy bonus."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from mpreg.training.core.soft_labels import HighEntropyLabels
 
 @keras.saving.register_keras_serializable("mpreg")
 class HAMP(TrainingDefence):
-    """Trains a classifier to be unsure of members: soft labels of high entropy, and a bonus for entropy.
+    """Trains a classifier towards less confident predictions: high-entropy soft labels and an entropy bonus.
 
     The true class' probability in a label is such that the label's entropy is `gamma * log(classes)`; the other
     classes share the rest. The target descends the divergence of its answers from these labels, less `alpha` times

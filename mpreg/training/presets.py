@@ -27,7 +27,7 @@ def _charged_linearly(penalty, **options):
 
 @dataclass(frozen=True)
 class Preset:
-    """Options of a defence for a data set, and where they come from.
+    """Holds published options of a defence for a data set, with their source.
 
     Args:
         options: keyword options of the defence's class.
@@ -80,12 +80,12 @@ _PRESETS = _by_dataset(
 
 
 def presets() -> Any:
-    """All presets, a dict of `Preset` by `(defence, dataset)`."""
+    """Returns all presets, a dict of `Preset` by `(defence, dataset)`."""
     return dict(_PRESETS)
 
 
 def preset(defence: str, dataset: str) -> dict[str, Any]:
-    """Published options of a defence for a data set, a dict of keyword options.
+    """Returns published options of a defence for a data set, as a dict of keyword arguments.
 
     Args:
         defence: `"advreg"`, `"mixup-mmd"`, `"relaxloss"` or `"hamp"`.

@@ -1,4 +1,4 @@
-"""RelaxLoss: a loss that is held at a level instead of driven to zero."""
+"""RelaxLoss: holds the loss at a target level instead of minimizing it."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ FLATTEN = ("all", "wrong")
 
 @keras.saving.register_keras_serializable("mpreg")
 class RelaxLoss(TrainingDefence):
-    """Trains a classifier to a loss of `alpha` on members, rather than as low as it gets.
+    """Trains a classifier to a loss of `alpha` on members, instead of minimizing it.
 
     While the loss of a batch is above `alpha`, it is descended. Below, the first, third, ... epoch ascends it; the
     second, fourth, ... flattens the posteriors: the target descends the cross-entropy to soft labels that keep its

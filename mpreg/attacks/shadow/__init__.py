@@ -1,4 +1,4 @@
-"""Shadow models: how they are trained, what they answer, and the attack of Shokri et al. that learns from them."""
+"""Shadow models: their training, their predictions, and the attack of Shokri et al. that learns from them."""
 
 from mpreg.attacks.shadow.attack import NetworkClassifier as NetworkClassifier
 from mpreg.attacks.shadow.attack import ShadowAttack as ShadowAttack

@@ -1,4 +1,4 @@
-"""The shadow attack: classifiers taught by shadow models, whose members the attacker chose, judge the target's."""
+"""The shadow attack: classifiers trained on shadow models' predictions, applied to the target."""
 
 import copy
 
@@ -21,7 +21,7 @@ MAX_ANSWERS = 200_000  # of shadow models, to learn from: bounds the memory and 
 
 
 class ShadowAttack(PreparedAttack):
-    """One classifier for each class, fitted on what shadow models answer to their members and non-members.
+    """Fits one attack model per class to shadow models' predictions for their members and non-members.
 
     Nothing is learnt from the target's own members. A score is the probability of membership for even odds
     beforehand, so one half is the threshold. A class of which shadow models tell too little, fewer than 20 answers
@@ -94,7 +94,7 @@ class ShadowAttack(PreparedAttack):
 
 
 class PerClassAttackModel:
-    """A membership classifier for each class, and one of all classes for those that have few records.
+    """Fits an attack model for each class, and one over all classes for those with few records.
 
     Args:
         classifier: what `as_classifier` returns.
@@ -105,7 +105,7 @@ class PerClassAttackModel:
         self._classifier, self._seed = classifier, seed
 
     def fit(self, features, labels, membership):
-        """Learns from log-probabilities (n, classes), classes (n,) and membership, bool (n,)."""
+        """Fits the models to log-probabilities (n, classes), classes (n,) and membership, bool (n,)."""
         self._judges = {}
         for label in np.unique(labels):
             rows = labels == label
@@ -116,7 +116,7 @@ class PerClassAttackModel:
         return self
 
     def score(self, features, labels):
-        """Probabilities of membership for even odds beforehand, (n,)."""
+        """Returns membership probabilities under even prior odds, (n,)."""
         scores = np.empty(len(labels))
         for label in np.unique(labels):
             rows = labels == label
@@ -131,7 +131,7 @@ class PerClassAttackModel:
 
 
 class AttackModel:
-    """One membership classifier; its scores are probabilities for even odds beforehand, so one half divides.
+    """Fits one membership classifier, whose scores are probabilities under even prior odds.
 
     Args:
         classifier: what `as_classifier` returns; it is cloned.
@@ -148,7 +148,7 @@ class AttackModel:
             self._model.set_params(**dict.fromkeys(unset, seed))
 
     def fit(self, features, membership):
-        """Learns from features (n, ...) and membership, bool (n,), of both kinds."""
+        """Fits the classifier to features (n, ...) and membership, bool (n,), with records of both kinds."""
         self._share = membership.mean()
         with threadpool_limits(1):  # on so few records, threads cost more than they gain
             self._model.fit(features, membership.astype(np.int64))
@@ -162,7 +162,7 @@ class AttackModel:
 
 
 class NetworkClassifier(BaseEstimator):
-    """A Keras network as a membership classifier, like those of scikit-learn.
+    """Wraps a Keras network as a membership classifier with scikit-learn's interface.
 
     Args:
         build_fn: function without arguments that returns a fresh compiled network whose last layer is a sigmoid
@@ -201,13 +201,13 @@ class NetworkClassifier(BaseEstimator):
         return self
 
     def predict_proba(self, features):
-        """Probabilities of non-members and of members, (n, 2)."""
+        """Returns the probabilities of non-members and of members, (n, 2)."""
         members = member_probability(self.network_, np.asarray(features, np.float32))
         return np.column_stack([1 - members, members])
 
 
 def member_probability(model, features):
-    """The probability of membership that a classifier of either kind answers, float64 (n,).
+    """Returns the membership probabilities of a scikit-learn or Keras classifier, float64 (n,).
 
     Raises:
         ValueError: answers that are no probabilities, or of more than two classes.
@@ -223,7 +223,7 @@ def member_probability(model, features):
 
 
 def as_classifier(classifier):
-    """The membership classifier that an argument stands for: a scikit-learn one, a network's builder or None.
+    """Returns the membership classifier for an argument: a scikit-learn one, a function that builds a network, or None.
 
     Raises:
         ValueError: something else.

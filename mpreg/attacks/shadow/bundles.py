@@ -1,4 +1,4 @@
-"""Shadow models and attack models in bundles, called as those of the `mia` library are.
+"""Bundles of shadow models and attack models with the interface of the `mia` library.
 
 Scripts written for `mia.estimators` run with the import changed. The shadow models may be Keras or scikit-learn
 models, and so may the attack models; class labels may be integers or one-hot.
@@ -15,7 +15,7 @@ from mpreg.data import check_labels, count_labels, label_indices, map_arrays
 
 
 class ShadowModelBundle(BaseEstimator):
-    """Shadow models, each trained on records of its own draw and asked about these and as many others.
+    """Trains shadow models on random records and predicts these and as many others.
 
     They are trained one after another by their own `fit`; `mpreg.ShadowFleet` trains Keras models in one
     program, and `mpreg.evaluate` attacks with either.
@@ -52,7 +52,7 @@ class ShadowModelBundle(BaseEstimator):
         self.seed = seed
 
     def fit_transform(self, X, y, *, fit_kwargs=None):
-        """Trains the shadow models and returns data for the attack models, as `prepare_attack_data` does.
+        """Trains the shadow models and returns training data for the attack models.
 
         Args:
             X, y: the attacker's records and their labels, integers or one-hot.
@@ -79,7 +79,7 @@ class ShadowModelBundle(BaseEstimator):
 
 
 class AttackModelBundle(BaseEstimator):
-    """One attack model for each class.
+    """Trains one attack model for each class.
 
     Source: Shokri et al., "Membership Inference Attacks Against Machine Learning Models", S&P 2017, section V-D.
 
@@ -103,7 +103,7 @@ class AttackModelBundle(BaseEstimator):
         self.class_one_hot_coded = class_one_hot_coded
 
     def fit(self, X, y, *, fit_kwargs=None):
-        """Trains the attack models on what `fit_transform` of the shadow models returned; returns self.
+        """Trains the attack models on the output of `ShadowModelBundle.fit_transform`; returns self.
 
         Raises:
             ValueError: columns that fit neither form, or a class without members or without non-members.
@@ -125,7 +125,7 @@ class AttackModelBundle(BaseEstimator):
         return self
 
     def predict_proba(self, X):
-        """The probability of membership, float (n,)."""
+        """Returns membership probabilities, float (n,)."""
         check_is_fitted(self, "attack_models_")
         predictions, labels = self._read(X)
         found = np.empty(len(labels))
@@ -135,7 +135,7 @@ class AttackModelBundle(BaseEstimator):
         return found
 
     def predict(self, X):
-        """Membership, 1 where its probability is at least one half, else 0: int (n,)."""
+        """Returns 1 where the membership probability is at least one half, else 0: int (n,)."""
         return (self.predict_proba(X) >= 0.5).astype(np.int64)
 
     def _read(self, X):
@@ -153,7 +153,7 @@ class AttackModelBundle(BaseEstimator):
 
 
 def prepare_attack_data(model, data_in, data_out):
-    """Predictions and class of records, and which of them are members: what attack models learn from or judge.
+    """Returns predictions with classes, and membership, as training or test data for attack models.
 
     Args:
         model: a Keras model, or anything with `predict_proba`.

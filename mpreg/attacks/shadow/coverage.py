@@ -1,4 +1,4 @@
-"""What shadow models tell of each judged record: whether they tell anything, and the values of signals."""
+"""Checks that shadow models cover the judged records, and computes their signals."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +9,7 @@ AT_ONCE = 2  # models whose answers are held as numbers of full width
 
 
 def check_coverage(membership, *, online=True):
-    """Refuses records that shadow models tell nothing about: those in all of them, and online those in none."""
+    """Raises a `ValueError` for records that all shadow models, or online none, were trained on."""
     trained = membership.sum(axis=0)
     for bad, what in ((trained == len(membership), "all"), ((trained == 0) & online, "none")):
         if bad.any():
@@ -21,7 +21,7 @@ def check_coverage(membership, *, online=True):
 
 
 def shadow_values(access, *signals):
-    """Signals of every shadow model's answers to the pool, (signals, models, records); each is read once."""
+    """Returns signals of each shadow model for all judged records, (signals, models, records)."""
 
     def of(model):
         answers = access.shadows.answers(model)
@@ -32,7 +32,7 @@ def shadow_values(access, *signals):
 
 
 def clip_saturated(*values):
-    """The same, with saturated ones a unit beyond the others: they are extreme, but not by 700."""
+    """Returns the values with saturated ones clipped to one unit beyond the others."""
     usual = np.concatenate([array[np.abs(array) < SATURATED] for array in values])
     low, high = (usual.min(), usual.max()) if len(usual) else (0.0, 0.0)
     return [np.clip(array, low - 1.0, high + 1.0) for array in values]

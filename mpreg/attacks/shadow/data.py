@@ -1,4 +1,4 @@
-"""Data for shadow models where the attacker has no records of the target's population, or only rough ones."""
+"""Synthetic data for shadow models, for attackers without records of the target's population."""
 
 import collections
 import warnings
@@ -13,7 +13,7 @@ from mpreg.data.randomize import check_numbers, choose_features
 
 
 class Synthetic(NamedTuple):
-    """Records that a model made: `x` (n, ...), labels `y` (n,), and how many records the model was asked about."""
+    """Holds synthetic records `x` (n, ...), labels `y` (n,), and the number of queries they took."""
 
     x: np.ndarray
     y: np.ndarray
@@ -23,7 +23,7 @@ class Synthetic(NamedTuple):
 def synthesize(
     query, labels, rule, *, confidence=0.2, changes=(128, 1), rejections=10, iterations=1000, seed=0
 ):
-    """Makes records that the target is sure of, from nothing but its answers.
+    """Synthesizes records that the target classifies confidently, from its predictions alone.
 
     For each label wanted, one search climbs from a random record to one that the target gives that class. All
     searches go on side by side, so that the target is asked once an iteration, about all records still sought.
@@ -79,7 +79,7 @@ def synthesize(
 
 
 def noisy(x, *, flip=0.1, seed=0):
-    """A rough copy of real records: what an attacker has who knows the population inexactly.
+    """Returns a noisy copy of real records, as an attacker with inexact knowledge of the population has.
 
     Of a record's features of two values 0 and 1, a share `flip` drawn at random is flipped; 0.1 and 0.2 are
     published. Other features get Gaussian noise of `flip` times the feature's standard deviation, and keep

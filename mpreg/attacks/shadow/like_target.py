@@ -1,4 +1,4 @@
-"""How a target was trained, as far as it tells: what shadow models that nobody describes are trained by."""
+"""Reads from a fitted Keras model how it was trained, for shadow models like it."""
 
 import tempfile
 from collections.abc import Callable
@@ -13,7 +13,7 @@ UNREAD = (
 
 
 class Recipe(NamedTuple):
-    """What `mpreg.ShadowFleet` takes, and what readers of its figures must know."""
+    """Holds the arguments of `mpreg.ShadowFleet`, and notes on what could not be read."""
 
     build_fn: Callable
     epochs: int
@@ -22,7 +22,7 @@ class Recipe(NamedTuple):
 
 
 def read_recipe(model, members):
-    """The `Recipe` of a Keras model that was compiled and fitted in this process.
+    """Returns the `Recipe` of a Keras model that was compiled and fitted in this process.
 
     Epochs, batch size and the rates of the epochs, where a callback of Keras has changed them, are those of its last
     `fit`; fits before it, since it was compiled, are counted by the optimizer's steps.
@@ -58,7 +58,7 @@ def read_recipe(model, members):
 
 
 def clones_of(model, *, schedule=None):
-    """A function without arguments that returns compiled models like a Keras model, with first weights of their own.
+    """Returns a function that builds compiled models like a Keras model, each with new initial weights.
 
     What training has not changed is copied: the weights of frozen layers, and the state of adapted ones.
 

@@ -1,4 +1,4 @@
-"""Shadow models: models trained like the target on records that the attacker knows, and what they answer."""
+"""Shadow models: models trained like the target on known records, and their predictions."""
 
 import copy
 from typing import Any
@@ -15,7 +15,7 @@ CLOSE = 0.25  # relative difference in the number of records that is not worth a
 
 
 class ShadowModels:
-    """What shadow models answer to the judged records, and which of these each was trained on.
+    """Holds the predictions of shadow models for the judged records, and which records each was trained on.
 
     The records are one pool: members of the target first, then non-members. Which of them a shadow model is
     trained on is drawn without regard to that.
@@ -74,16 +74,16 @@ class ShadowModels:
         return f"ShadowModels({len(self)} models, {self.membership.shape[1]:,} records)"
 
     def answers(self, model: Any):
-        """`Answers` of one shadow model to the pool; made anew at each call, for all together may be large."""
+        """Returns the `Answers` of one shadow model for the pool; not cached, since all together may be large."""
         return signals.read_answers(self.predictions[model], self.labels, **self._prediction_options)
 
     @property
     def can_be_queried(self) -> bool:
-        """Whether they answer to records outside the pool."""
+        """Whether the models can predict records outside the pool."""
         return self._query is not None
 
     def query(self, x: Any, labels: Any):
-        """`Answers` of each shadow model in turn to other records, such as augmented ones."""
+        """Yields the `Answers` of each shadow model for other records, such as augmented ones."""
         if self._query is None:
             raise ValueError(
                 "these shadow models cannot be queried: only their answers to the pool are known"
@@ -92,14 +92,14 @@ class ShadowModels:
             yield signals.read_answers(predictions, labels, **self._prediction_options)
 
     def subset(self, rows: Any) -> "ShadowModels":
-        """These models and the records of the pool in some rows, as `ShadowModels`."""
+        """Returns the `ShadowModels` restricted to some rows of the pool."""
         part = copy.copy(self)  # not checked again: of few records a model may have seen all or none
         part.membership, part.predictions = self.membership[:, rows], self.predictions[:, rows]
         part.labels = self.labels[rows]
         return part
 
     def with_outputs(self, *outputs: Any) -> "ShadowModels":
-        """These models behind output defences: what an attacker trains who knows that the target is defended.
+        """Returns the shadow models behind output defences, for an attacker who knows the target's.
 
         Args:
             outputs: functions of class probabilities (n, classes), such as the layers of `mpreg.outputs`.

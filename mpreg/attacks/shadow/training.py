@@ -1,4 +1,4 @@
-"""How shadow models are trained: as a fleet, or one by one; and on which records each."""
+"""Trains shadow models as a fleet or one by one, and draws the records of each."""
 
 import math
 import time
@@ -54,7 +54,7 @@ class ShadowFleet:
 
     @classmethod
     def like(cls, model: Any, *, members: Any, count: int = 16) -> "ShadowFleet":
-        """The recipe of a Keras model that was compiled and fitted in this process, read from itself.
+        """Returns a `ShadowFleet` configured like a Keras model that was compiled and fitted in this process.
 
         Layers, optimizer, loss, epochs, batch size and the learning rates of the epochs are the target's, and so are
         the weights of frozen layers and the state of adapted ones; other first weights are not, nor are callbacks:
@@ -75,7 +75,7 @@ class ShadowFleet:
         return fleet
 
     def train(self, x: Any, y: Any, *, membership: Any, seed: int = 0) -> ShadowModels:
-        """`ShadowModels` of the records `x`, `y`, model i trained on those where `membership[i]` is True."""
+        """Trains and returns `ShadowModels` on the records `x`, `y`, model i where `membership[i]` is True."""
         from mpreg.fleet import Fleet  # not needed, and not imported, for attacks without shadow models
 
         started = time.perf_counter()
@@ -88,7 +88,7 @@ class ShadowFleet:
 
 
 class ShadowTraining:
-    """Trains shadow models one after another by a function: the attacker who knows the defence uses it too.
+    """Trains shadow models one by one with a function, which may apply the target's defence.
 
     Args:
         train: function `(x, y, seed)` that returns a model fitted on these records as the target was, defence
@@ -117,7 +117,7 @@ class ShadowTraining:
         self._train, self.count = train, count
 
     def train(self, x: Any, y: Any, *, membership: Any, seed: int = 0) -> ShadowModels:
-        """`ShadowModels` of the records `x`, `y`, model i trained on those where `membership[i]` is True."""
+        """Trains and returns `ShadowModels` on the records `x`, `y`, model i where `membership[i]` is True."""
         started = time.perf_counter()
         classes = 1 + int(label_indices(y).max())
         models = []
@@ -135,7 +135,7 @@ class ShadowTraining:
 
 
 def draw_membership(count: int, records: Any, members: Any, *, seed: int = 0) -> np.ndarray:
-    """Which records each shadow model is trained on, bool (count, records).
+    """Draws which records each shadow model is trained on, bool (count, records).
 
     All are trained on as many records as the target, but on no less than a quarter of the pool and no more than three
     quarters, and few models on nearer to half, so that every record is in two of them and out of two. Each record is

@@ -1,1 +1,1 @@
-"""What an attacker learns who holds the model itself."""
+"""White-box attacks, which read the model's weights."""

@@ -1,4 +1,4 @@
-"""Gradient norms: what a white-box attacker sees of each record, because training has made members' gradients small."""
+"""Gradient norms of single records, which training makes small for members."""
 
 from dataclasses import dataclass, field
 
@@ -19,7 +19,7 @@ class HiddenGradients(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class GradientNorms:
-    """Euclidean norms of the gradient of each record's loss in all trainable weights.
+    """Holds the Euclidean norm of each record's loss gradient over all trainable weights.
 
     Attributes:
         members, nonmembers: float (n,), of the sampled records.
@@ -47,7 +47,7 @@ class GradientNorms:
 
 
 def gradient_norms(model, split, *, from_logits=None, records=500, seed=0):
-    """The `GradientNorms` of a sample of members and non-members: norms of the cross-entropy's gradient.
+    """Computes the `GradientNorms` of a sample of members and non-members.
 
     Args:
         model: a Keras classifier with one output.

@@ -1,4 +1,4 @@
-"""The cheapest white-box attack: one threshold on the norm of a record's gradient."""
+"""The gradient-norm attack: one threshold on the norm of a record's gradient."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from mpreg.internals.reading import Choice, read_signals
 
 
 class GradientNormAttack(PreparedAttack):
-    """Calls a record a member where the gradient of its loss in all trainable weights is small.
+    """Calls a record a member if the norm of its loss gradient over all trainable weights is small.
 
     The score is minus the logarithm of the norm. Norms come from one backward pass for many records, and no gradient
     is written out.

@@ -1,4 +1,4 @@
-"""Entropy bonus: the target is paid for answers that are not sure."""
+"""Entropy bonus: a negative penalty on confident predictions."""
 
 import keras
 import tensorflow as tf
@@ -10,7 +10,7 @@ from mpreg.training.core.part import DefencePart
 
 @keras.saving.register_keras_serializable("mpreg")
 class EntropyBonus(DefencePart):
-    """Charges the target less by a weight times the mean entropy of its answers, in nats.
+    """Subtracts a weight times the mean entropy of the target's predictions, in nats, from the loss.
 
     Args:
         weight: at least 0.

@@ -1,4 +1,4 @@
-"""A part of a training defence: what it does to a batch, and what it charges for it."""
+"""The interface of a part of a training defence: it changes batches, labels or the loss."""
 
 import math
 
@@ -13,7 +13,7 @@ MIXTURES = "whether a record is a mixture of others"
 
 
 class DefencePart(keras.layers.Layer):
-    """One idea of a training defence; everything is optional.
+    """Base class of one component of a training defence; every method is optional.
 
     Attributes:
         stage: when it acts in a step, one of `UNPACK, RELABEL, MIX, REPLACE, ADD`.
@@ -37,24 +37,24 @@ class DefencePart(keras.layers.Layer):
         self.built = True
 
     def attach(self, target):
-        """Called once the target is known, which may not be built yet."""
+        """Is called once the target is known, which may not be built yet."""
 
     def prepare(self, batch):
-        """Before the forward pass: may set `batch.inputs`, `batch.weights`, `batch.judged`; `batch.y` to unpack it."""
+        """Changes a batch before the forward pass: `batch.inputs`, `weights` or `judged`, or unpacks `batch.y`."""
 
     def relabel(self, batch):
-        """After the forward pass: may set `batch.labels`."""
+        """Changes `batch.labels` after the forward pass."""
 
     def penalize(self, batch, loss):
-        """The loss that the target descends, of the batch and the loss so far, without regularizers of weights."""
+        """Returns the loss of the batch with this part's penalty, without regularizers of weights."""
         return loss
 
     def true_labels(self, y, model, answers):
-        """Labels that are evaluated, of what fit is given as labels; they may be plain already."""
+        """Returns the labels to evaluate on, given the labels passed to fit; they may be plain already."""
         return y
 
     def control(self, members):
-        """A Keras callback that fit adds for this part, or None.
+        """Returns a Keras callback that fit adds for this part, or None.
 
         Args:
             members: the `Members` given to fit.
@@ -72,10 +72,10 @@ class DefencePart(keras.layers.Layer):
         return self._reference
 
     def set_reference(self, reference):
-        """Takes the reference records, which are never saved."""
+        """Sets the reference records, which are never saved."""
 
     def check(self, parts):
-        """Raises a `ValueError` where this part cannot stand beside `parts`."""
+        """Raises a `ValueError` if this part cannot be combined with `parts`."""
         for other in parts:
             if type(other) is type(self):
                 raise ValueError(
@@ -90,7 +90,7 @@ class DefencePart(keras.layers.Layer):
 
     @property
     def trackers(self):
-        """Keras metrics that join the logs."""
+        """Keras metrics to add to the logs."""
         return ()
 
     @property
@@ -99,13 +99,13 @@ class DefencePart(keras.layers.Layer):
         return list(self.trackers)
 
     def load_own_variables(self, store):
-        """Files of before lack the state that was added since, which stays as it is made."""
+        """Loads saved state; what files of older versions lack keeps its initial value."""
         for index, variable in enumerate([*self._trainable_variables, *self._non_trainable_variables]):
             if str(index) in store:
                 variable.assign(store[str(index)])
 
     def state(self, name, value, dtype="float32", shape=()):
-        """A number, or an array of one, that is saved with the part and that its step can change."""
+        """Creates a variable, scalar or array, that is saved with the part and changed by its step."""
         return self.add_weight(
             name=name,
             shape=shape,

@@ -1,4 +1,4 @@
-"""Soft labels: distributions that leave the other classes a share each."""
+"""Soft labels: distributions that give the other classes some probability."""
 
 import math
 
@@ -16,7 +16,7 @@ class SoftLabels(DefencePart):
     decides = frozenset({LABELS})
 
     def confidence(self, classes):
-        """Probability of the true class among so many."""
+        """Returns the probability of the true class for a number of classes."""
         raise NotImplementedError
 
     def relabel(self, batch):
@@ -28,7 +28,7 @@ class SoftLabels(DefencePart):
 
 @keras.saving.register_keras_serializable("mpreg")
 class SmoothedLabels(SoftLabels):
-    """Labels of which a share is spread evenly over all classes.
+    """Spreads a share of each label evenly over all classes.
 
     Args: as `LabelSmoothing`.
     """
@@ -47,7 +47,7 @@ class SmoothedLabels(SoftLabels):
 
 @keras.saving.register_keras_serializable("mpreg")
 class HighEntropyLabels(SoftLabels):
-    """Labels whose entropy is a share of the highest there is, log(classes).
+    """Gives labels an entropy that is a share of the maximum, log(classes).
 
     Args: as `HAMP`.
     """
@@ -65,7 +65,7 @@ class HighEntropyLabels(SoftLabels):
 
 
 def confidence_of_entropy(entropy, classes):
-    """Probability above 1 / classes of one class, the others equal, that gives a distribution an entropy, in nats."""
+    """Returns the probability of one class, the others equal, at which a distribution has an entropy in nats."""
 
     def excess(confidence):
         rest = (1 - confidence) / (classes - 1)

@@ -1,4 +1,4 @@
-"""What every training defence is: a `keras.Model` around a target, whose weights it trains as if they were its own."""
+"""Base of all training defences: a `keras.Model` that trains a target's weights as its own."""
 
 import keras
 
@@ -6,7 +6,7 @@ from mpreg.classifiers.calling import call_target, takes_training_argument
 
 
 class Wrapper(keras.Model):
-    """A model that answers, trains and exports as its target does, and deploys as `target_model`.
+    """Predicts, trains and exports as its target does; `target_model` is the model to deploy.
 
     Args:
         target: the Keras model to train.
@@ -24,7 +24,7 @@ class Wrapper(keras.Model):
 
     @property
     def trainable_variables(self):
-        """The target's: the compiled optimizer must touch no other weights."""
+        """Trainable variables of the target: the compiled optimizer must not touch other weights."""
         return self.target_model.trainable_variables
 
     @property
@@ -45,11 +45,11 @@ class Wrapper(keras.Model):
         return call_target(self.target_model, inputs, training=training)
 
     def export(self, filepath, *args, **kwargs):
-        """As `keras.Model.export`, of the target: what is served is the clean classifier."""
+        """Exports the target alone, as `keras.Model.export` does."""
         return self.target_model.export(filepath, *args, **kwargs)
 
     def data_loss(self, x, y, answers, weights=None):
-        """The compiled loss of some records, without regularizers."""
+        """Returns the compiled loss of some records, without regularizers."""
         self._only_data = True
         try:
             return keras.Model.compute_loss(self, x, y, answers, weights, training=True)

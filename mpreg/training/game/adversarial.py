@@ -12,7 +12,7 @@ from mpreg.training.game.options import GameOptions
 
 @keras.saving.register_keras_serializable("mpreg")
 class AdversarialRegularization(TrainingDefence):
-    """Trains a classifier so that its answers on members look like its answers on other records.
+    """Trains a classifier whose predictions on members and on other records cannot be told apart.
 
     Solves min over f of L(f) + weight * max over h of gain(f, h). Each step, the inference network h learns to tell the
     batch (members) from reference records by f's answers and the labels; then f descends its own loss plus what h
@@ -113,12 +113,12 @@ class AdversarialRegularization(TrainingDefence):
 
     @property
     def game(self) -> Any:
-        """The part that plays: its inference network, optimizer and reference records."""
+        """The part that plays the game, with its inference network, optimizer and reference records."""
         return self._part(MembershipGame)
 
     @property
     def strength(self) -> Any:
-        """Relative weight of the gain, None of a game with a penalty; assign a number to change it during training."""
+        """Relative weight of the gain, or None with a fixed penalty; assign a number to change it during training."""
         return float(self.game.strength.numpy()) if self.game.options.relative else None
 
     @strength.setter
@@ -127,7 +127,7 @@ class AdversarialRegularization(TrainingDefence):
 
     @property
     def penalty(self) -> Any:
-        """Weight of the gain as things stand; assign a number to a fixed one to change it, even during training."""
+        """Current weight of the gain; assign a number to change a fixed penalty, also during training."""
         return float(self.game.penalty.numpy())
 
     @penalty.setter
@@ -136,7 +136,7 @@ class AdversarialRegularization(TrainingDefence):
 
 
 def open_game(target, reference, options):
-    """A `MembershipGame` for a target, which is called on one reference record to build it and count its classes.
+    """Creates a `MembershipGame` for a target; calls it on one reference record to build it and count its classes.
 
     Args:
         target: a Keras classifier.

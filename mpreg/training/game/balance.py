@@ -1,4 +1,4 @@
-"""What makes one strength fit many data sets: the penalty is measured in slopes of the loss."""
+"""Scales the penalty by the ratio of loss and gain gradients, so that one strength suits many data sets."""
 
 import tensorflow as tf
 
@@ -12,7 +12,7 @@ MOST = 200.0  # three times the largest ratio on the bundled data sets
 
 
 class Balance:
-    """Running ratio of two gradients at the members' logits: that of the loss to that of the gain.
+    """Tracks the running ratio of two gradients at the members' logits: that of the loss to that of the gain.
 
     A penalty of so much makes the two pull the answers equally hard, whatever the number of classes, the size of the
     batch and what either player has learned so far. Norms are those of Frobenius, over the batch; where devices share
@@ -32,7 +32,7 @@ class Balance:
         return tf.minimum(self._loss.value / (self._gain.value + MIN_GAIN), MOST)
 
     def update(self, batch, slopes):
-        """Takes in a batch with answers, and the gain's gradient by the members' log-probabilities, (n, classes)."""
+        """Updates the ratio from a batch and the gain's gradient by the members' log-probabilities, (n, classes)."""
         probabilities = tf.exp(tf.stop_gradient(batch.member_log_probabilities))
         of_loss = (probabilities - _aims(batch)) * batch.present[:, None]
         if batch.sample_weight is not None:

@@ -1,4 +1,4 @@
-"""Watches the target: a gain that weighs too much drives it to answer all badly, from where it may never come back."""
+"""Detects that the target has collapsed under too large a penalty, and restores it."""
 
 import math
 import warnings
@@ -17,7 +17,7 @@ MIN_RISE = 0.1  # of the cross-entropy, in nats, of a target that has never lear
 
 
 class MemberTally:
-    """Running sums, on the device, of how the target answers the members in training mode, and of their classes.
+    """Accumulates, on the device, the target's loss and accuracy on members in training mode, and their classes.
 
     Args:
         state: function `(name, value)` that makes a variable, and with `shape` an array of them.
@@ -30,7 +30,7 @@ class MemberTally:
         self._counts = state("tally_classes", 0.0, shape=(classes,))
 
     def update(self, logs, labels, present):
-        """Takes in a batch: log-probabilities and one-hot labels (n, classes), and 1 where a member takes part (n,)."""
+        """Adds a batch: log-probabilities and one-hot labels (n, classes), and 1 where a member takes part (n,)."""
         labels = labels * present[:, None]
         right = tf.cast(tf.argmax(logs, axis=-1) == tf.argmax(labels, axis=-1), tf.float32)
         self._loss.assign_add(-tf.reduce_sum(tf.math.multiply_no_nan(logs, labels)))
@@ -39,7 +39,7 @@ class MemberTally:
         self._steps.assign_add(1.0)
 
     def read(self):
-        """What was summed, as `EpochFigures`; None of no member."""
+        """Returns the sums as `EpochFigures`, or None if there was no member."""
         counts = keras.ops.convert_to_numpy(self._counts)
         members = counts.sum()
         if members == 0:
@@ -57,7 +57,7 @@ class MemberTally:
 
 
 class EpochFigures(NamedTuple):
-    """How a target fared in an epoch.
+    """Holds the target's loss and accuracy in an epoch.
 
     Attributes:
         loss: mean cross-entropy on the members, in nats.
@@ -73,7 +73,7 @@ class EpochFigures(NamedTuple):
 
 
 class CollapseWatch:
-    """Notices at the end of an epoch that the target has collapsed, and undoes it.
+    """Detects at the end of an epoch that the target has collapsed, and restores its best epoch.
 
     It has collapsed where, after three charged epochs of 30 batches in all at least, its cross-entropy on the members
     is above that of one who knows the classes' frequencies alone, and does not fall, though it was below once or has
@@ -92,7 +92,7 @@ class CollapseWatch:
         self._since = []
 
     def look(self, optimizer):
-        """Reads the epoch's tally; whether it undid a collapse.
+        """Reads the epoch's figures; returns whether it restored the target.
 
         Args:
             optimizer: of the target.

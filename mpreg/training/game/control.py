@@ -1,4 +1,4 @@
-"""What the min-max game needs from Python between compiled executions."""
+"""The callback that controls the min-max game between compiled executions."""
 
 import keras
 
@@ -8,7 +8,7 @@ from mpreg.training.game.collapse import CollapseWatch
 
 
 class GameControl(keras.callbacks.Callback):
-    """Counts warm-up epochs, refills a streamed reference, averages weights, and lets the watchdogs look at each epoch.
+    """Counts warm-up epochs, refills a streamed reference, averages weights and runs the collapse checks.
 
     The average over the epochs of a fit is put into the target when the fit ends. It begins anew with epoch 0 of a fit,
     so that a run that is resumed goes on with what its checkpoint holds.

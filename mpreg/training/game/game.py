@@ -28,7 +28,7 @@ from mpreg.training.game.options import GameOptions, check_penalty, check_streng
 
 @keras.saving.register_keras_serializable("mpreg")
 class MembershipGame(DefencePart):
-    """Inference network, its optimizer and the reference records: plays one round a training step.
+    """Plays one round of the min-max game in each training step, with an inference network of its own.
 
     Args:
         options: `GameOptions`.
@@ -66,7 +66,7 @@ class MembershipGame(DefencePart):
             self.average = WeightAverage(target, self.options.averaging, self.state)
 
     def set_reference(self, reference):
-        """Takes an open source, arrays `(x, y)` or a `tf.data.Dataset` of `(x, y)` as the reference records.
+        """Sets the reference records: an open source, arrays `(x, y)` or a `tf.data.Dataset` of `(x, y)`.
 
         A step that is traced already keeps the records it was traced with.
         """
@@ -78,21 +78,21 @@ class MembershipGame(DefencePart):
         self._reference = source
 
     def refill(self, steps):
-        """Fetches streamed reference records for so many training steps."""
+        """Fetches streamed reference records for a number of training steps."""
         self.reference.refill(steps * self.options.attack_steps)
 
     @property
     def strongest(self):
-        """As for any part: of a relative strength 5, above which classifiers collapse."""
+        """The largest strength that `PrivacyTarget` may set: a relative 5, above which classifiers collapse."""
         return 5.0 if self.options.relative else math.inf
 
     @property
     def penalty(self):
-        """What the gain is weighed with as things stand: the fixed penalty, or the strength times the ratio."""
+        """Current weight of the gain: the fixed penalty, or the strength times the ratio."""
         return self.strength * self.balance.ratio if self.options.relative else self.strength.value
 
     def set_penalty(self, penalty):
-        """Takes a new penalty from the next step on, without tracing anew.
+        """Sets a new penalty from the next step on, without retracing.
 
         Raises:
             ValueError: it is no number of at least 0, or the game has a strength instead.
@@ -105,7 +105,7 @@ class MembershipGame(DefencePart):
         self.strength.assign(penalty)
 
     def set_strength(self, strength):
-        """Takes a new strength from the next step on, without tracing anew.
+        """Sets a new strength from the next step on, without retracing.
 
         Raises:
             ValueError: it is no number of at least 0, or the game has a fixed penalty instead.
@@ -125,7 +125,7 @@ class MembershipGame(DefencePart):
         return GameControl(self)
 
     def penalize(self, batch, loss):
-        """Trains the inference network on this batch, then charges the target `penalty * gain`.
+        """Trains the inference network on this batch, then adds `penalty * gain` to the loss.
 
         The members are judged as they are, by their true labels, whatever else the target is trained on.
         """
@@ -230,7 +230,7 @@ def _joined(members, reference):
 
 
 def own_optimizer(optimizer, network):
-    """A copy of an optimizer, built for a network's weights: two models never share slots."""
+    """Returns a copy of an optimizer, built for a network's weights, so that models never share slots."""
     optimizer = keras.optimizers.get(optimizer)
     optimizer = optimizer.from_config(optimizer.get_config())
     halved = any(layer.compute_dtype == "float16" for layer in network.layers if layer.weights)

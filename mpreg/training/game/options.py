@@ -1,4 +1,4 @@
-"""The options of the min-max game: one place for their defaults and checks."""
+"""The options of the min-max game, with their defaults and checks."""
 
 import dataclasses
 from typing import Any
@@ -10,7 +10,7 @@ DEFAULT_STRENGTH = 1.7
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GameOptions:
-    """How the min-max game is played; `AdversarialRegularization` says what each option does.
+    """Holds the options of the min-max game; `AdversarialRegularization` documents each.
 
     The wrapper and the callback name the options in their signatures, for those who read these, and take the defaults
     from here: `strength=GameOptions.strength`. Where neither a strength nor a penalty is given, the strength is 1.7.
@@ -55,18 +55,18 @@ class GameOptions:
 
     @property
     def relative(self) -> Any:
-        """Whether the gain is weighed by how hard the loss pulls."""
+        """Whether the gain is weighed relative to the gradient of the loss."""
         return self.penalty is None
 
     @classmethod
     def taken_from(cls, config: Any):
-        """The options among the entries of a dict, which loses them."""
+        """Removes the options from a dict and returns them as `GameOptions`."""
         names = [field.name for field in dataclasses.fields(cls)]
         return cls(**{name: config.pop(name) for name in names if name in config})
 
 
 def check_penalty(penalty):
-    """The penalty as a float.
+    """Checks the penalty and returns it as a float.
 
     Raises:
         ValueError: it is no number of at least 0.
@@ -75,7 +75,7 @@ def check_penalty(penalty):
 
 
 def check_strength(strength):
-    """The strength as a float.
+    """Checks the strength and returns it as a float.
 
     Raises:
         ValueError: it is no number of at least 0.

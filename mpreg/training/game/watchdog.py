@@ -1,4 +1,4 @@
-"""Watches the inference network: a collapsed attacker is a defence that does nothing, silently."""
+"""Detects that the inference network has collapsed, so that the defence would silently do nothing."""
 
 import warnings
 
@@ -11,7 +11,7 @@ MIN_STEPS = 50  # a network that has learned for less is young, not collapsed
 
 
 class BatchEvidence:
-    """Running sums, on the device, of what the inference network and a plain threshold tell in each batch.
+    """Accumulates, on the device, what the inference network and a plain threshold distinguish in each batch.
 
     The threshold attack is the Mann-Whitney AUC of the true class's log-probability, members against
     reference: it chooses no threshold, so its mean over batches does not lean upward.
@@ -36,7 +36,7 @@ class BatchEvidence:
 
 
 def collapsed(evidence):
-    """Whether the batches of an epoch show an attacker that is blind where a plain threshold is not."""
+    """Returns whether the inference network fails in an epoch where a plain threshold succeeds."""
     steps = float(evidence.steps.numpy())
     if steps < MIN_STEPS:
         return False
@@ -45,14 +45,14 @@ def collapsed(evidence):
 
 
 def first_vectors(network):
-    """The first values of a network's biases and scales, which a fresh start needs: a scale of 0 is dead."""
+    """Returns the initial biases and scales of a network, which a restart needs: a scale of 0 never recovers."""
     return [
         keras.ops.convert_to_numpy(weight) for weight in network.trainable_variables if len(weight.shape) < 2
     ]
 
 
 def rewarm(game):
-    """Gives the inference network fresh Glorot weights, its optimizer a fresh start and both an epoch of warm-up."""
+    """Restarts the inference network and its optimizer with new Glorot weights and an epoch of warm-up."""
     vectors = iter(game.first_vectors)
     for index, weight in enumerate(game.inference_network.trainable_variables):
         if len(weight.shape) < 2:
@@ -64,7 +64,7 @@ def rewarm(game):
 
 
 def restart(optimizer, weights):
-    """Gives an optimizer the slots of a new one; its rate, which may be set by hand or follow the steps, goes on."""
+    """Resets an optimizer's slots; its learning rate and step count are kept."""
     fresh = optimizer.from_config(optimizer.get_config())
     fresh.build(weights)
     inner = getattr(optimizer, "inner_optimizer", optimizer)

@@ -11,7 +11,7 @@ from mpreg.training.mmd.matching_step import MatchingStep
 
 @keras.saving.register_keras_serializable("mpreg")
 class Discrepancy(DefencePart):
-    """Descends the squared maximum mean discrepancy of the target's answers, in a pass of its own between two epochs.
+    """Reduces the squared maximum mean discrepancy of the target's predictions, in a pass between two epochs.
 
     Args: as `MixUpMMD`, and `classes`, the number of classes of the target.
     """
@@ -48,7 +48,7 @@ class Discrepancy(DefencePart):
         return MatchingPass(self, members)
 
     def step_of(self, model):
-        """The step of a pass over the model's members, traced once for as long as the model stays as it is."""
+        """Returns the step of a pass over the model's members, traced once while the model stays unchanged."""
         if self._traced is None or not self._traced.is_of(model):
             self._traced = MatchingStep(self, model)
         return self._traced

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 
 def squared_discrepancy(members, others, present, bandwidths):
-    """Squared maximum mean discrepancy, biased, of two samples of equal size, a number.
+    """Returns the squared (biased) maximum mean discrepancy of two samples of equal size.
 
     The kernel is a mean of Gaussians, exp(-d^2 / (2 bandwidth^2)).
 

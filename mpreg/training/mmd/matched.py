@@ -9,7 +9,7 @@ from mpreg.training.core.reference import ArrayReference
 
 
 class MatchedReference(ArrayReference):
-    """Reference records held as tensors, each class in a row of places.
+    """Holds reference records as tensors, grouped by class.
 
     Args:
         reference: arrays `(x, y)` or a finite `tf.data.Dataset`, which is read into memory.
@@ -28,7 +28,7 @@ class MatchedReference(ArrayReference):
         self._firsts = (np.cumsum(self._counts) - self._counts).astype(np.int32)
 
     def match(self, classes, step, seed):
-        """For each member a record of its class, drawn with replacement.
+        """Draws for each member a reference record of its class, with replacement.
 
         Args:
             classes: int32 (n,).
@@ -47,6 +47,6 @@ class MatchedReference(ArrayReference):
         )
 
     def some(self, count):
-        """At most `count` records `(x, y)`, evenly spread."""
+        """Returns at most `count` records `(x, y)`, evenly spread."""
         rows = evenly_spaced(self._records, count)
         return keras.tree.map_structure(lambda x: tf.gather(x, rows), self._x), self._labels[rows]

@@ -1,4 +1,4 @@
-"""The pass of steps on the discrepancy alone between two epochs, and the gate that opens it."""
+"""A pass over the members between two epochs that only reduces the discrepancy, and its condition."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ AT_ONCE = 512  # of them in one pass
 
 
 class MatchingPass(keras.callbacks.Callback):
-    """Takes a pass at the beginning of an epoch, where the gate was found open at the end of the one before.
+    """Runs a pass at the start of an epoch if the condition held at the end of the one before.
 
     At the beginning, not at the end: what validates, saves or stops at the end of an epoch sees the weights that it
     keeps, and no pass follows the last epoch, as in the authors' code.
@@ -56,7 +56,7 @@ class MatchingPass(keras.callbacks.Callback):
 
 
 class SortedBatches:
-    """Members in the order of their classes, a batch at a time: most batches hold few classes, with many records each.
+    """Yields batches of members sorted by class, so that most batches hold few classes.
 
     Args:
         model: the training defence.
@@ -92,7 +92,7 @@ def _classes_of(model, classes, x, y):
 
 
 def accuracy(model, x, y):
-    """Share of records that a training defence's target gets right; labels as fit is given them, or plain."""
+    """Returns the accuracy of a training defence's target, with labels as passed to fit or plain ones."""
     # Keras' predict sets up a pipeline each time, which takes longer than these passes.
     starts = range(0, len(y), AT_ONCE)
     parts = [keras.tree.map_structure(lambda a, at=at: a[at : at + AT_ONCE], x) for at in starts]

@@ -11,7 +11,7 @@ from mpreg.training.mmd.kernel import squared_discrepancy
 
 
 class MatchingStep:
-    """Moves a target's answers on a batch of members towards those on reference records of the same classes.
+    """Moves a target's predictions on members towards those on reference records of the same classes.
 
     Both are answered without Dropout and with the running batch statistics, and the answers on reference records are
     held fixed. The step is the compiled optimizer's; it does not count where the learning rate follows the count, for a

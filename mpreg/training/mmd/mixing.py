@@ -1,4 +1,4 @@
-"""Mixing: batches of records that are each a blend of two."""
+"""Mixing: trains on blends of two records each (MixUp)."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ QUANTILES = 1 << 14  # XLA has no Beta distribution: its quantiles are drawn fro
 
 @keras.saving.register_keras_serializable("mpreg")
 class Mixing(DefencePart):
-    """Trains the target on blends of the records of a batch, towards blends of their labels.
+    """Trains the target on blends of pairs of records, towards blends of their labels.
 
     Records of weight 0 are blended with each other only. The compiled metrics judge a blend by the label of which it
     has more.

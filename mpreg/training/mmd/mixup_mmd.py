@@ -1,4 +1,4 @@
-"""MixUp and MMD: blended records, and answers on members that look like those on reference records."""
+"""MixUp and MMD: blended records, and a penalty on the distance between member and reference predictions."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from mpreg.training.mmd.mixing import Mixing
 
 @keras.saving.register_keras_serializable("mpreg")
 class MixUpMMD(TrainingDefence):
-    """Trains a classifier on blends of records, and charges it where its answers tell members from other records.
+    """Trains a classifier on blends of records, with a penalty on differences from its reference predictions.
 
     MixUp: the records of a batch are blended with one another, and so are their labels, with one share a batch, drawn
     from Beta(alpha, alpha). MMD: between two epochs the optimizer takes a pass over the members, sorted by class, on

@@ -1,4 +1,4 @@
-"""Copies a Keras model layer by layer, so that a rebuild can change a layer or put one in front of it."""
+"""Copies a Keras model layer by layer, so that a rebuild can change a layer or insert one before it."""
 
 import tempfile
 import warnings

@@ -26,7 +26,7 @@ PASSING = (
 
 
 def with_dropout(model: Any, rate: float, *, inputs: Any = False, seed: int = 0) -> Any:
-    """Rebuilds a model with dropout in front of each fully connected layer, which training then thins out.
+    """Rebuilds a model with dropout before each fully connected layer.
 
     Hidden values that enter a Dense (or EinsumDense) layer are dropped: those of hidden Dense layers after their
     activation and normalization, the flattened or pooled features of convolutions, the states of recurrent layers.

@@ -19,7 +19,7 @@ KERNELS = (
 
 
 def with_l2(model: Any, l2: float) -> Any:
-    """Rebuilds a model with weight decay: its loss grows by `l2` times the sum of the squares of its kernels.
+    """Rebuilds a model with weight decay: adds `l2` times the sum of the squared kernels to its loss.
 
     Kernels are what a layer multiplies its inputs by: of dense, convolution (depthwise and pointwise too),
     recurrent and attention layers, and embedding tables (whose gradients become dense). Biases and
