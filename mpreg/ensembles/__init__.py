@@ -1,4 +1,4 @@
-"""Defences that train several models and answer with one: split distillation, distillation to reference, stacking."""
+"""Defences that train several models and deploy one: split distillation, distillation to reference, stacking."""
 
 from mpreg.data import Erased as Erased
 from mpreg.ensembles.reference_distillation import DistillToReference as DistillToReference

@@ -1,4 +1,4 @@
-"""Parts of a stack: a classifier of either kind, trained on records of its own and asked for class probabilities."""
+"""Members of a stack: Keras or scikit-learn classifiers, each trained on records of its own."""
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ TRUSTED = (
 
 
 class KerasPart:
-    """A Keras classifier, logits or probabilities, defended or not.
+    """Wraps a Keras classifier, with logits or probabilities, defended or not.
 
     Args:
         model: compiled, where it is to be trained.
@@ -34,7 +34,7 @@ class KerasPart:
         self.model, self._from_logits = model, from_logits
 
     def width(self, x):
-        """Columns of its class probabilities, found by asking for a record, before any time goes into training."""
+        """Returns the number of classes, found by predicting one record before training."""
         if not self.model.compiled:
             raise ValueError(
                 "a Keras model must be compiled: call model.compile(optimizer, loss) before you give it. "
@@ -48,7 +48,7 @@ class KerasPart:
         self.model.fit(x, y, **options)
 
     def answers(self, x):
-        """Class probabilities, float32 (n, classes)."""
+        """Returns class probabilities, float32 (n, classes)."""
         predictions = signals.predict(self.model, x)
         return class_probabilities(predictions, from_logits=self._from_logits).astype(np.float32)
 
@@ -61,7 +61,7 @@ class KerasPart:
         clean(self.model).save(path)
 
     def facts(self):
-        """What `read` needs to know beside the file."""
+        """Returns what `read` needs beside the file."""
         return {"from_logits": self._from_logits}
 
     @classmethod
@@ -70,7 +70,7 @@ class KerasPart:
 
 
 class SklearnPart:
-    """A scikit-learn classifier. It takes records as rows, so images and the like are flattened."""
+    """Wraps a scikit-learn classifier; records are flattened to rows."""
 
     suffix = ".skops"
     consumes_reference = False
@@ -79,7 +79,7 @@ class SklearnPart:
         self.model = model
 
     def width(self, x):
-        """Unknown before it is trained: it tells apart the classes that it has seen."""
+        """Returns None: the number of classes is unknown before training."""
         if len(flatten(x)) != 1 or isinstance(x, dict | list | tuple):
             raise ValueError(
                 f"scikit-learn takes one array of records, not several inputs. Give {type(self.model).__name__} a "
@@ -91,7 +91,7 @@ class SklearnPart:
         self.model.fit(_rows(x), label_indices(y))
 
     def answers(self, x):
-        """Class probabilities, float32 (n, classes)."""
+        """Returns class probabilities, float32 (n, classes)."""
         return signals.predict(self.model, _rows(x)).astype(np.float32)
 
     def write(self, path):
@@ -101,7 +101,7 @@ class SklearnPart:
         path.write_bytes(blob)
 
     def facts(self):
-        """What `read` needs to know beside the file."""
+        """Returns what `read` needs beside the file."""
         return {}
 
     @classmethod
@@ -113,7 +113,7 @@ class SklearnPart:
 
 
 def open_part(model, *, seed):
-    """A part that is ready to be trained: what functions return, clones of scikit-learn's models, Keras' as they are.
+    """Returns a trainable part for a model or a function that builds one; scikit-learn models are cloned.
 
     Args:
         model: Keras model, scikit-learn classifier, or function without arguments that returns one.
@@ -133,7 +133,7 @@ def open_part(model, *, seed):
 
 
 def check_part(model):
-    """Raises a `TypeError` for what `open_part` cannot open."""
+    """Raises a `TypeError` for models that `open_part` does not support."""
     if not _is_model(model) and (isinstance(model, type | BaseEstimator) or not callable(model)):
         raise TypeError(
             "a part must be a Keras model, a scikit-learn classifier with predict_proba, or a function that builds "
@@ -142,7 +142,7 @@ def check_part(model):
 
 
 def clean(model):
-    """The Keras model that is trained, without the defences around it."""
+    """Returns the trained Keras model without the defences around it."""
     return getattr(model, "target_model", model)
 
 

@@ -1,4 +1,4 @@
-"""Distillation for membership privacy (DMP): the student never sees a member, only a teacher's answers to others."""
+"""Distillation for membership privacy (DMP): the student never sees a member, only a teacher's predictions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from mpreg.fleet.job import build
 
 
 class DistillToReference(Distilled):
-    """Trains a teacher on the members, and a student on what it answers to reference records.
+    """Trains a teacher on the members, and a student on the teacher's predictions for reference records.
 
     The teacher is discarded with what it remembers; `target_model` is the student, a plain Keras model that has seen
     no member. It learns to answer as the teacher did to `reference`, so these records are its training set: attack
@@ -112,11 +112,11 @@ class DistillToReference(Distilled):
 
     @property
     def chosen(self) -> Any:
-        """Which reference records the student saw, indices (records,)."""
+        """Indices of the reference records that the student was trained on, (records,)."""
         self._trained()
         return self._chosen
 
 
 def lowest_entropy_rows(answers, count):
-    """Rows, in order, of the `count` answers of lowest entropy; None is all."""
+    """Returns the rows of the `count` predictions with the lowest entropy, ascending; None returns all."""
     return np.sort(np.argsort(-signals.entropy(answers), kind="stable")[:count])

@@ -1,4 +1,4 @@
-"""Split distillation (SELENA): each record is labelled by models that never saw it, and one model learns the labels."""
+"""Split distillation (SELENA): models that never saw a record label it, and one model learns the labels."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ ANSWERS_AT_ONCE = 2**28  # bytes of all sub-models' answers to a part of the rec
 
 
 class SplitDistillation(Distilled):
-    """Trains sub-models on parts of the members, and distils what they answer to members that they never saw.
+    """Trains sub-models on parts of the members, and distils their predictions for members they never saw.
 
     Each record is left out by exactly `held_out` of the `submodels`, all its copies by the same. The mean of the class
     probabilities that these answer is its soft label, and one model trained like them, the student, learns the soft
@@ -177,7 +177,7 @@ def draw_parts(records, submodels, held_out, *, seed):
 
 
 def answers_of_others(fleet, x, membership, *, at_once=ANSWERS_AT_ONCE):
-    """For each record the mean class probabilities of the sub-models that it was left out by, (records, classes).
+    """Returns for each record the mean prediction of the sub-models that never saw it, (records, classes).
 
     Args:
         at_once: bytes of answers to hold at a time.

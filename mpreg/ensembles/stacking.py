@@ -1,4 +1,4 @@
-"""Stacking: models trained on disjoint parts of the members, and one on what they answer."""
+"""Stacking: base models trained on disjoint parts of the members, and a meta-model on their predictions."""
 
 import json
 import os
@@ -20,7 +20,7 @@ LOWEST_PROBABILITY = 1e-7  # in the loss that `evaluate` tells, as Keras has it
 
 
 class Stacking:
-    """Trains each base model and a meta-model on members that no other of them sees.
+    """Trains base models and a meta-model, each on members that no other of them sees.
 
     The meta-model learns from the class probabilities that the base models answer to its own members, side by side.
     To the base models these are no members, so it does not learn to trust what they remember.
@@ -128,14 +128,14 @@ class Stacking:
         return self._consumes_reference
 
     def predict(self, x: Any) -> np.ndarray:
-        """Class probabilities, float32 (n, classes), of records as `fit` takes them."""
+        """Returns class probabilities, float32 (n, classes), of records as `fit` takes them."""
         parts, x = self._trained(), as_arrays(x)
         return _padded(parts[-1].answers(_side_by_side(parts[:-1], x, self._classes)), self._classes)
 
     predict_proba = predict  # as scikit-learn has it, and mpreg.evaluate asks for it
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
-        """Mean cross-entropy and accuracy, `{"loss": ..., "accuracy": ...}`."""
+        """Returns mean cross-entropy and accuracy, `{"loss": ..., "accuracy": ...}`."""
         answers = self.predict(x)
         labels = label_indices(check_labels(y), self._classes)
         chosen = np.maximum(answers[np.arange(len(labels)), labels], LOWEST_PROBABILITY)
@@ -172,7 +172,7 @@ class Stacking:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Stacking":
-        """Reads what `save` has written: a `Stacking` that predicts equally.
+        """Loads a file written by `save` as a `Stacking` with the same predictions.
 
         Nothing in the file is run. But scikit-learn does not check the trees that it is given, so that a file made to
         do harm can crash the process.

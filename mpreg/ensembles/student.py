@@ -1,4 +1,4 @@
-"""A student: one plain Keras classifier that learns what a teacher answers."""
+"""A student: one Keras classifier that learns a teacher's predictions."""
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from mpreg.training.distillation import Distillation, pack_labels
 
 
 class Distilled:
-    """What defences share that end in one student: it answers for them.
+    """Base class of defences that end in one student model, which predicts for them.
 
     Args:
         distill_epochs: epochs of the student; None is as many as `fit` is asked for.
@@ -87,7 +87,7 @@ class Distilled:
 
 
 class Student:
-    """A classifier that learns soft labels.
+    """Trains a classifier on soft labels.
 
     Args:
         build_fn: function without arguments that returns it compiled.
@@ -107,7 +107,7 @@ class Student:
         self._seed = seed
 
     def fit(self, x, y, soft_labels, *, epochs, batch_size, verbose):
-        """Learns the soft labels of the records `x`; `y` are their true labels, which parts of a defence may read."""
+        """Trains on the soft labels of the records `x`; `y` are their true labels, which other parts may use."""
         self.soft_labels = soft_labels
         labels = pack_labels(soft_labels, y, soft_labels.shape[1])
         tf.random.set_seed(self._seed)  # what was trained since the student was built has set its own
@@ -117,7 +117,7 @@ class Student:
 
 
 def check_build_fn(name, function):
-    """Raises a `TypeError` that names the argument, unless it is a function and no model, which is callable too."""
+    """Raises a `TypeError` that names the argument unless it is a function, and not a model."""
     if not callable(function) or isinstance(function, keras.Model):
         raise TypeError(
             f"{name} must be a function that returns a compiled model. Received: {short_repr(function)}"
@@ -125,13 +125,13 @@ def check_build_fn(name, function):
 
 
 def read_answers(model, predictions):
-    """`Answers` of a compiled classifier's predictions, logits or probabilities."""
+    """Returns the `Answers` for a compiled classifier's predictions, logits or probabilities."""
     labels = np.zeros(len(predictions), int)  # nothing is read of them
     return signals.read_answers(predictions, labels, from_logits=trains_on_logits(model, model.loss))
 
 
 def soften(teacher, temperature):
-    """Distributions proportional to `teacher ** (1 / temperature)`, float32: smoother above a temperature of 1."""
+    """Returns distributions proportional to `teacher ** (1 / temperature)`, float32."""
     powers = (teacher / teacher.max(axis=1, keepdims=True)) ** (
         1 / temperature
     )  # in bfloat16 no row sums to 1

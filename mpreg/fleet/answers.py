@@ -1,4 +1,4 @@
-"""What every replica of a fleet answers."""
+"""Predictions of all replicas of a fleet."""
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +10,7 @@ from mpreg.fleet.waves import replica_bytes, stack_sizes
 
 
 def answer_all(model, weights, x, *, batch_size, memory):
-    """The answers of all replicas to all records, float32 (replicas, records, outputs).
+    """Returns the predictions of all replicas for all records, float32 (replicas, records, outputs).
 
     Args:
         model: a model of the shapes of the replicas.

@@ -1,4 +1,4 @@
-"""A fleet under way, in one file: arrays and one line of text, nothing that runs when it is read."""
+"""Checkpoints of a fleet in one file of arrays and text; loading it runs no code."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ SECONDS_BETWEEN = 30  # between two writings, but for the end of a wave
 
 
 class Checkpoint:
-    """Writes what is trained, and reads it back.
+    """Saves and restores the trained part of a fleet.
 
     Args:
         path: the file, `.npz`.
@@ -35,7 +35,7 @@ class Checkpoint:
             )
 
     def read(self, trained):
-        """Fills `trained` with what the file holds, if there is one; returns the wave under way, or None.
+        """Fills `trained` from the file, if there is one; returns the wave in progress, or None.
 
         Raises:
             ValueError: it is no checkpoint, or that of another fleet.
@@ -66,7 +66,7 @@ class Checkpoint:
         return Wave(held["wave"].tolist(), int(held["epoch"]), [held[f"state_{at}"] for at in range(count)])
 
     def keep(self, trained, wave=None, gather=None):
-        """Writes, unless it has lately; with a wave under way, what `gather()` gives is its state."""
+        """Saves, unless it has recently; `gather()` returns the state of a wave in progress."""
         if wave is not None and time.monotonic() - self._written < SECONDS_BETWEEN:
             return
         held = {
@@ -97,7 +97,7 @@ class Checkpoint:
 
 
 def facts_of(job, model, membership):
-    """What a checkpoint must agree in."""
+    """Returns the facts in which a checkpoint must agree with the job."""
     return {
         "number of replicas": len(job.rows),
         "seed": job.seed,

@@ -1,4 +1,4 @@
-"""What a fleet refuses at the door."""
+"""Checks of a fleet's inputs and models."""
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ from mpreg.fleet.optimizer import refuse_unsupported
 
 
 def check_records(x, y):
-    """Records and labels as arrays that TensorFlow takes as they are."""
+    """Returns records and labels as arrays that TensorFlow accepts."""
     for name, value in (("x", x), ("y", y)):
         if hasattr(value, "element_spec"):
             raise ValueError(
@@ -21,7 +21,7 @@ def check_records(x, y):
 
 
 def check_features(x):
-    """Features as arrays, floating point ones as float32, as Keras has them."""
+    """Returns features as arrays, floating point ones as float32."""
     for array in flatten(x):
         if np.asarray(array).dtype.kind not in "biuf":
             raise ValueError(
@@ -37,7 +37,7 @@ def check_features(x):
 
 
 def check_membership(membership, n, records):
-    """Which records each replica trains on, bool (n, records)."""
+    """Checks and returns which records each replica trains on, bool (n, records)."""
     membership = np.asarray(membership)
     if membership.shape != (n, records) or membership.dtype != bool:
         raise ValueError(
@@ -54,7 +54,7 @@ def check_membership(membership, n, records):
 
 
 def check_model(model, y):
-    """A model that `build_fn` has returned, beside the labels it will be trained on."""
+    """Checks a model returned by `build_fn` against the labels it will be trained on."""
     if not isinstance(model, keras.Model):
         raise TypeError(f"build_fn must return a Keras model. Received: {short_repr(model)}")
     if not model.compiled or model.optimizer is None or model.loss is None:
@@ -86,7 +86,7 @@ def check_model(model, y):
 
 
 def check_replica(model, last, first):
-    """A replica's model: another object than the last one, and of the shapes of the first."""
+    """Checks that a replica's model is a new object with the shapes of the first."""
     if model is last or model is first:
         raise ValueError("build_fn must build a new model each time. Received: the same model twice")
     shapes, expected = ([variable.shape for variable in one.variables] for one in (model, first))

@@ -1,4 +1,4 @@
-"""What a compiled model is, as text that two builds of the same model agree in."""
+"""A compiled model's configuration as text, equal for two builds of the same model."""
 
 import json
 import re
@@ -8,7 +8,7 @@ ADDRESS = re.compile(r"0x[0-9a-f]+")
 
 
 def configuration(model):
-    """Layers with their options, and optimizer, loss and metrics of a compiled model, as one line of text.
+    """Returns layers, optimizer, loss and metrics of a compiled model as one line of text.
 
     Names that Keras counts up within a process (`dense_3`, `adam_1`) are left out: they differ between two builds.
     What cannot be serialized stands as its `repr`.

@@ -23,7 +23,7 @@ GIB = 2**30
 
 
 class Fleet:
-    """Replicas of one model, each trained on its own part of one data set, all in one program.
+    """Trains replicas of one model, each on its own part of one data set, in one program.
 
     Each replica is trained as its own `fit` would train it: its initial weights and its dropout are those of
     `keras.utils.set_random_seed(seed + i)`, its records are shuffled anew each epoch, and its moving statistics and
@@ -121,11 +121,11 @@ class Fleet:
 
     @property
     def losses(self) -> np.ndarray:
-        """Mean loss of each replica in each epoch over its records, as Keras' `History` has it, (n, epochs)."""
+        """Mean loss of each replica in each epoch over its records, as in Keras' `History`, (n, epochs)."""
         return self._require().losses.copy()
 
     def predict(self, x: Any, *, batch_size: int = 512) -> np.ndarray:
-        """What each replica answers to all records, float32 (n, records, outputs).
+        """Returns each replica's predictions for all records, float32 (n, records, outputs).
 
         Args:
             x: records, as `fit` takes them.
@@ -138,7 +138,7 @@ class Fleet:
         )
 
     def model(self, i: int):
-        """Replica `i` as a Keras model of its own, compiled as `build_fn` compiles it.
+        """Returns replica `i` as a separate Keras model, compiled as `build_fn` compiles it.
 
         Raises:
             ValueError: there is no such replica.

@@ -1,4 +1,4 @@
-"""What a fleet has to do, in a form that travels to other processes."""
+"""The work of a fleet, in a form that can be sent to other processes."""
 
 import dataclasses
 import random
@@ -12,7 +12,7 @@ from mpreg.fleet.schedule import Schedule, epoch_order, lay_out
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """Replicas of a model, and the records that each trains on.
+    """Describes the replicas of a model, and the records that each trains on.
 
     Attributes:
         build_fn: function without arguments that returns a compiled model.
@@ -34,11 +34,11 @@ class Job:
     memory: int
 
     def model(self, replica):
-        """A replica's model before its training."""
+        """Returns a replica's untrained model."""
         return build(self.build_fn, self.seed + replica)
 
     def batches(self, replicas, epoch):
-        """An epoch of some replicas, as `lay_out` gives it."""
+        """Returns the batches of an epoch of some replicas, as `lay_out` does."""
         orders = [
             epoch_order(self.rows[replica], seed=self.seed, replica=replica, epoch=epoch)
             for replica in replicas
@@ -47,7 +47,7 @@ class Job:
 
 
 def build(build_fn, seed):
-    """A model drawn from the seed; Python's and NumPy's own random numbers go on as if it had not been."""
+    """Builds a model under a seed, without affecting Python's and NumPy's random state."""
     states = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         keras.utils.set_random_seed(seed)
@@ -58,5 +58,5 @@ def build(build_fn, seed):
 
 
 def values(variables):
-    """What variables hold, as arrays."""
+    """Returns the values of variables as arrays."""
     return [np.array(variable) for variable in variables]

@@ -1,8 +1,8 @@
-"""A Keras optimizer whose update is a function: slots and weights in, slots and weights out."""
+"""Makes the update of a Keras optimizer a pure function of slots and weights."""
 
 
 def make_stateless(optimizer):
-    """Turns an optimizer that is not built yet into one that can `stateless_apply` on TensorFlow.
+    """Makes an unbuilt optimizer able to `stateless_apply` on TensorFlow.
 
     On TensorFlow, Keras' optimizers write into `tf.Variable`s through `tf.distribute` and refuse to be called as
     functions. Keras' own backend-neutral updates, which these hide, are the same arithmetic: they are brought back
@@ -18,7 +18,7 @@ def make_stateless(optimizer):
 
 
 def refuse_unsupported(optimizer):
-    """Raises a `ValueError` for what would not train each replica as `fit` trains it alone."""
+    """Raises a `ValueError` for optimizers that would not train replicas as `fit` trains each alone."""
     name = type(optimizer).__name__
     if not hasattr(optimizer, "stateless_apply"):
         raise ValueError(

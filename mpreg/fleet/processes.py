@@ -1,4 +1,4 @@
-"""Training a fleet in other processes or on other machines, where the caller has set joblib up for it."""
+"""Trains a fleet in other processes or on other machines, as configured in joblib."""
 
 import re
 
@@ -13,7 +13,7 @@ TASKS_A_WORKER = 4  # where results are kept as they come
 
 
 def workers():
-    """Processes that the caller's `joblib.parallel_config` asks for, and the name of its backend; 1 without one.
+    """Returns the number of processes of the caller's `joblib.parallel_config`, and its backend; 1 without one.
 
     Raises:
         ValueError: the backend forks, which TensorFlow does not survive.
@@ -30,7 +30,7 @@ def workers():
 
 
 def train_in_processes(job, trained, *, count, name, advance, keep=None):
-    """As `train`, with the replicas that are left dealt out to so many workers."""
+    """Trains as `train` does, with the remaining replicas divided among `count` workers."""
     left = np.flatnonzero(~trained.done)
     tasks = count * (TASKS_A_WORKER if keep else 1)
     parts = [part.tolist() for part in np.array_split(left, min(tasks, len(left)))] if len(left) else []

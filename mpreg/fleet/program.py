@@ -1,4 +1,4 @@
-"""The program that a fleet runs: an epoch of many replicas, and the answers of many replicas, each in one call."""
+"""The compiled program of a fleet: an epoch, and the predictions, of many replicas in one call."""
 
 import inspect
 
@@ -9,7 +9,7 @@ from mpreg.fleet.vectorize import refuse_loops, vectorize
 
 
 class Program:
-    """An epoch, and the answers, of a stack of replicas of a model.
+    """Compiles an epoch, and the predictions, of a stack of replicas of a model.
 
     The state of a stack is three lists of tensors, with an axis in front for the replica: trainable variables, other
     variables (moving statistics, the states of random generators) and the optimizer's.
@@ -32,7 +32,7 @@ class Program:
         self._answers = tf.function(self._run_answers, autograph=False)
 
     def trace(self, state, data, batches):
-        """Traces an epoch, so that threads find it ready.
+        """Traces an epoch, so that threads do not.
 
         Raises:
             CannotVectorize: an operation of the model has no form for stacked weights.
@@ -40,11 +40,11 @@ class Program:
         self._epoch.get_concrete_function(state, data, batches)
 
     def trace_answers(self, weights, x):
-        """As `trace`, for answers."""
+        """Traces predictions, as `trace` does."""
         self._answers.get_concrete_function(weights, x)
 
     def epoch(self, state, data, batches):
-        """The state after an epoch, and each replica's loss of a step times the records in it, summed over its steps.
+        """Returns the state after an epoch, and each replica's sum of losses over the records.
 
         Args:
             state: three lists of tensors, stacked.
@@ -54,7 +54,7 @@ class Program:
         return self._epoch(state, data, batches)
 
     def answers(self, weights, x):
-        """What each replica of a stack answers to a batch of records, (n, records, outputs)."""
+        """Returns the predictions of each replica of a stack for a batch, (n, records, outputs)."""
         return self._answers(weights, x)
 
     def _run_epoch(self, state, data, batches):

@@ -1,4 +1,4 @@
-"""Which records a replica sees at which step."""
+"""Which records a replica sees in which step."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """The shapes of an epoch, the same for all replicas: whole steps, then steps at the end.
+    """Describes the shapes of an epoch, the same for all replicas: whole steps, then last ones.
 
     Attributes:
         batch: records of a whole step, which every replica takes with records of its own.
@@ -27,7 +27,7 @@ class Schedule:
 
     @classmethod
     def of(cls, sizes, batch_size):
-        """The schedule of replicas that train on `sizes` records each."""
+        """Returns the schedule of replicas with `sizes` training records each."""
         least, most = int(min(sizes)), int(max(sizes))
         whole = least // batch_size
         if least == most:
@@ -37,17 +37,17 @@ class Schedule:
 
     @property
     def steps(self):
-        """Steps of an epoch."""
+        """Number of steps of an epoch."""
         return self.whole + self.ends
 
 
 def epoch_order(rows, *, seed, replica, epoch):
-    """The records that a replica trains on, in the order of an epoch."""
+    """Returns a replica's training records in the order of an epoch."""
     return np.random.default_rng([seed, replica, epoch]).permutation(rows)
 
 
 def lay_out(schedule, orders):
-    """An epoch of several replicas, from the order of each one's records.
+    """Arranges the orders of several replicas as the batches of an epoch.
 
     A step at the end that a replica has too few records for is filled up with records from the start of its epoch,
     which count 0 in the loss. They are its own, so that what is taken over a batch, as in `BatchNormalization`, still

@@ -1,4 +1,4 @@
-"""A Keras model as the scorer of a screening: one replica a fold, all in one program where that can be."""
+"""A Keras model as the scorer of a screening: one replica for each fold, in one program where possible."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from mpreg.fleet.fleet import Fleet
 
 
 class FleetScorer:
-    """How plausible a label is to a Keras model that never saw the record: cross-fitted in a fleet.
+    """Scores the plausibility of labels by cross-fitting a Keras model in a fleet.
 
     For data that a logistic regression cannot read, such as images. Few epochs are enough: what a model learns early is
     what records have in common. Each of the `folds` models of the screening sees the records of the others.
@@ -42,7 +42,7 @@ class FleetScorer:
         self._options: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "verbose": 0}
 
     def __call__(self, x: Any, y: Any, folds: Any):
-        """Probability of each record's own label, (n,), by a model of the other folds."""
+        """Returns the probability of each record's label, (n,), by a model trained on the other folds."""
         membership = folds != np.unique(folds)[:, None]
         fleet = self._fleet(len(membership)).fit(x, y, membership=membership, **self._options)
         model, labels = fleet.model(0), label_indices(y)

@@ -1,4 +1,4 @@
-"""Training a fleet in this process: wave after wave, the stacks of a wave side by side in threads."""
+"""Trains a fleet in this process: wave after wave, with the stacks of a wave in parallel threads."""
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ WORTH_COMPILING = 1e12
 
 @dataclasses.dataclass
 class Trained:
-    """What has been trained so far.
+    """Holds the weights and losses trained so far.
 
     Attributes:
         weights: a model's trainable and other variables, each array with an axis in front for the replica.
@@ -36,7 +36,7 @@ class Trained:
 
     @classmethod
     def empty(cls, model, replicas, epochs):
-        """Nothing yet, of so many replicas of a model."""
+        """Returns the state before training of a number of replicas of a model."""
 
         def room(variables):
             return [np.zeros((replicas, *variable.shape), variable.dtype) for variable in variables]
@@ -45,7 +45,7 @@ class Trained:
         return cls(weights, np.zeros((replicas, epochs), np.float32), np.zeros(replicas, bool))
 
     def put(self, replicas, other):
-        """Takes over what another has of some replicas, given in that one's order."""
+        """Copies some replicas from another `Trained`, which holds them in that order."""
         tf.nest.map_structure(lambda mine, new: mine.__setitem__(replicas, new), self.weights, other.weights)
         self.losses[replicas], self.done[replicas] = other.losses, True
         self.how = other.how
@@ -53,7 +53,7 @@ class Trained:
 
 @dataclasses.dataclass
 class Wave:
-    """Replicas under way.
+    """Holds the replicas in progress.
 
     Attributes:
         replicas: which.
@@ -67,7 +67,7 @@ class Wave:
 
 
 def train(job, trained, *, threads, advance, wave=None, keep=None):
-    """Trains the replicas of a job that `trained` lacks.
+    """Trains the replicas of a job that are missing in `trained`.
 
     Args:
         job: the `Job`.

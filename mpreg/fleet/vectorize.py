@@ -1,4 +1,4 @@
-"""A function of one replica as a function of a stack of replicas."""
+"""Turns a function of one replica into a function of a stack of replicas."""
 
 import logging
 import re
@@ -29,11 +29,11 @@ CONVOLUTIONS = (
 
 
 class CannotVectorize(Exception):
-    """An operation that has no form for stacked weights, or none that is worth it; the message says which."""
+    """Is raised for operations that cannot be vectorized over stacked weights, or not usefully."""
 
 
 def refuse_loops(model):
-    """Raises `CannotVectorize` for layers that TensorFlow takes replica by replica anyhow, or fails at after minutes.
+    """Raises `CannotVectorize` for layers that TensorFlow would loop over, or fail at after minutes.
 
     It loops over the gradients of convolution kernels, which takes longer than replicas one by one; and does not
     find out for minutes that it cannot loop over steps in time.
@@ -46,7 +46,7 @@ def refuse_loops(model):
 
 
 def vectorize(function, stacked):
-    """`function` of each replica's part of stacked arguments, all in each operation at once.
+    """Applies `function` to each replica's part of stacked arguments, vectorized.
 
     Raises:
         CannotVectorize: an operation has no form for stacked arguments.

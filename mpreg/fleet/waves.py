@@ -1,4 +1,4 @@
-"""How many replicas go together: as many as fit into memory, in one stack for each core."""
+"""How many replicas train together: as many as fit into memory, in one stack for each core."""
 
 import math
 import os
@@ -11,14 +11,14 @@ COPIES_OF_STATE, COPIES_OF_ANSWERS = 2, 2
 
 
 def cores():
-    """Threads that compute side by side: the cores this process may use, or one where a GPU does the work."""
+    """Returns the number of threads that compute in parallel: the usable cores, or one with a GPU."""
     if tf.config.list_logical_devices("GPU"):
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def stack_sizes(replicas, capacity, threads):
-    """Replicas in a stack, and stacks in a wave, for so many replicas in all of which `capacity` fit into memory.
+    """Returns the replicas in each stack, and the stacks in each wave, if `capacity` replicas fit into memory.
 
     Stacks are alike, so that one program serves them all, and waves are as many as must be.
     """
@@ -29,7 +29,7 @@ def stack_sizes(replicas, capacity, threads):
 
 
 def replica_bytes(model, records):
-    """Bytes that training a replica takes, about: its variables, and its layers' answers to so many records."""
+    """Estimates the memory to train a replica in bytes: its variables and its layers' outputs for `records`."""
     state = sum(
         math.prod(variable.shape) * np.dtype("float32").itemsize
         for variable in [*model.variables, *model.trainable_variables, *model.optimizer.variables]

@@ -1,4 +1,4 @@
-"""How well scores tell members from non-members: pure NumPy functions, each with its interval.
+"""Metrics of membership inference: NumPy functions of scores and decisions, each with its interval.
 
 Conventions, everywhere: member = 1; a higher score = more likely a member; a threshold `t` calls a record a
 member when `score >= t`; both sides weigh the same (a 50/50 prior), however many records each has. Scores are

@@ -1,4 +1,4 @@
-"""The door of the metrics: scores and decisions that they accept, and the words in which they refuse the rest."""
+"""Checks of the scores and decisions that metrics take."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The ROC curve, and the threshold at which it is farthest from guessing."""
+"""The ROC curve, the attack advantage and the best threshold."""
 
 import math
 from typing import Any
@@ -12,7 +12,7 @@ from mpreg.metrics.tally import tally
 
 
 def roc(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the ROC curve: both positive rates as the threshold falls, equal scores taken together.
+    """Returns the ROC curve; equal scores are one point.
 
     Args:
         member_scores, nonmember_scores: 1-D scores, higher = more likely a member.
@@ -38,7 +38,7 @@ def roc(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> tuple[np.ndarr
 
 
 def attack_advantage(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> float:
-    """Return the largest TPR - FPR over all thresholds: from 0 (guessing) to 1 (certainty).
+    """Returns the largest TPR - FPR over all thresholds, from 0 (guessing) to 1 (certainty).
 
     The threshold is chosen on the records it is judged on, so this point leans upward, by about
     `0.63 * sqrt(1 / members + 1 / nonmembers)` where nothing leaks; the interval takes that into account.
@@ -61,7 +61,7 @@ def attack_advantage(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> f
 def attack_advantage_interval(
     member_scores: ArrayLike, nonmember_scores: ArrayLike, *, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Return limits for the best advantage: the estimate -+ the Kolmogorov-Smirnov critical value.
+    """Returns limits for the attack advantage: the estimate -+ the Kolmogorov-Smirnov critical value.
 
     With this confidence, no threshold's TPR - FPR is farther from its true value than the critical value, so
     neither is the maximum: the limits hold however the threshold was chosen, and the point's upward lean is
@@ -87,7 +87,7 @@ def attack_advantage_interval(
 
 
 def best_threshold(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> float:
-    """Return the threshold of highest balanced accuracy; apply it, as `score >= threshold`, to other records.
+    """Returns the threshold of highest balanced accuracy; apply it, as `score >= threshold`, to other records.
 
     It lies midway between the neighbouring distinct scores. Among equally good thresholds the highest is
     returned, so that where none beats guessing the answer is +inf: nobody is called a member.
@@ -114,12 +114,12 @@ def best_threshold(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> flo
 
 
 def advantage_of(counts: Any):
-    """The attack advantage of a `Tally`."""
+    """Returns the attack advantage of a `Tally`."""
     return int(counts.gains.max()) / (counts.members * counts.nonmembers)
 
 
 def advantage_interval_of(counts: Any, *, confidence: float):
-    """The limits of the attack advantage of a `Tally`."""
+    """Returns the limits of the attack advantage of a `Tally`."""
     alpha = 1.0 - check_fraction("confidence", confidence)
     margin = special.kolmogi(alpha) * math.sqrt(1.0 / counts.members + 1.0 / counts.nonmembers)
     advantage = advantage_of(counts)

@@ -1,4 +1,4 @@
-"""The privacy loss that an attack proves: a lower bound on epsilon."""
+"""Lower bounds on epsilon from an attack's scores."""
 
 import warnings
 
@@ -21,7 +21,7 @@ def epsilon_lower_bound(
     confidence: float = 0.95,
     seed: int | None = None,
 ) -> float:
-    """Return the largest epsilon that these scores refute with this confidence; 0 if they refute none.
+    """Returns the largest epsilon that the scores refute at a confidence; 0 if they refute none.
 
     Under (epsilon, delta)-differential privacy every threshold obeys `TPR <= exp(epsilon) * FPR + delta` and
     `TNR <= exp(epsilon) * FNR + delta`. All records judge all thresholds: the limits of either rate hold at every

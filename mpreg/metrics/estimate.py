@@ -1,4 +1,4 @@
-"""A number with the interval that belongs to it."""
+"""A number with its confidence interval."""
 
 import math
 
@@ -41,18 +41,18 @@ class Estimate(float):
         return self.low, self.high
 
     def to_dict(self):
-        """JSON-ready: `{"value": ..., "low": ..., "high": ...}`, the value null where it is undefined."""
+        """Returns `{"value": ..., "low": ..., "high": ...}` for JSON; the value is null where undefined."""
         value = None if math.isnan(self) else float(self)
         return {"value": value, "low": self.low, "high": self.high}
 
     @classmethod
     def from_dict(cls, numbers):
-        """The estimate of which `numbers` is the `to_dict`."""
+        """Returns the estimate from the output of `to_dict`."""
         value = numbers["value"]
         return cls(math.nan if value is None else value, numbers["low"], numbers["high"])
 
     def widened(self, factor):
-        """The same rate with both limits `factor` times as far away, within [0, 1]."""
+        """Returns the rate with both limits `factor` times as far away, within [0, 1]."""
         low, high = (float(self) + factor * (limit - self) for limit in self.interval)
         return Estimate(self, max(low, 0.0), min(high, 1.0))
 

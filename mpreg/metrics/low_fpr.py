@@ -1,4 +1,4 @@
-"""How many members are found while few non-members are accused: TPR at a low FPR, and its support."""
+"""TPR at low false positive rates, with limits that include the uncertainty of the threshold."""
 
 import bisect
 import math
@@ -18,7 +18,7 @@ _SURE = 0.05  # the chance that the highest non-member is the only sign of a lar
 
 
 def tpr_at_fpr(member_scores: ArrayLike, nonmember_scores: ArrayLike, *, fpr: float) -> float:
-    """Return the largest TPR of any threshold whose FPR on these records is at most `fpr`.
+    """Returns the largest TPR of any threshold whose FPR on these records is at most `fpr`.
 
     Equal scores stand or fall together and nothing is interpolated: every value is one an attacker can reach.
 
@@ -41,7 +41,7 @@ def tpr_at_fpr(member_scores: ArrayLike, nonmember_scores: ArrayLike, *, fpr: fl
 def tpr_at_fpr_interval(
     member_scores: ArrayLike, nonmember_scores: ArrayLike, *, fpr: float, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Return limits for the TPR at an FPR that count the uncertainty of the threshold as well.
+    """Returns limits for the TPR at an FPR, including the uncertainty of the threshold.
 
     Let R be the highest-scoring region that holds at most `fpr` of all non-members, `theta` the share of all
     members in R (the truth sought), Y1 >= Y2 >= ... the `n` sampled non-members, and alpha = 1 - confidence.
@@ -85,7 +85,7 @@ def tpr_at_fpr_interval(
 
 
 def mean_tpr(member_scores: ArrayLike, nonmember_scores: ArrayLike, *, fpr: float = 0.01) -> float:
-    """Return the mean TPR over all thresholds whose FPR on these records is at most `fpr`.
+    """Returns the mean TPR over all thresholds whose FPR on these records is at most `fpr`.
 
     It is how well an attack ranks the records it is surest of, and less a matter of single non-members than the TPR at
     one rate: the area under that end of the ROC, in steps, over its width. At least 10 false positives are looked at,
@@ -111,7 +111,7 @@ def mean_tpr(member_scores: ArrayLike, nonmember_scores: ArrayLike, *, fpr: floa
 
 
 def supported_fpr(nonmembers: Any, fpr: float) -> str | None:
-    """Return a note if `fpr` allows fewer than 10 false positives among so many non-members, else None.
+    """Returns a note if `fpr` allows fewer than 10 false positives among the non-members, else None.
 
     At an `fpr` of 0, it says what the threshold rests on.
 
@@ -148,13 +148,13 @@ def supported_fpr(nonmembers: Any, fpr: float) -> str | None:
 
 
 def tpr_at_fpr_of(counts: Any, *, fpr: float):
-    """The TPR at an FPR of a `Tally`."""
+    """Returns the TPR at an FPR of a `Tally`."""
     allowed = _allowed(counts.nonmembers, _check_fpr(fpr))
     return _members_admitted(counts, allowed) / counts.members
 
 
 def tpr_at_fpr_interval_of(counts: Any, *, fpr: float, confidence: float):
-    """The limits of the TPR at an FPR of a `Tally`."""
+    """Returns the limits of the TPR at an FPR of a `Tally`."""
     fpr, confidence = _check_fpr(fpr), check_fraction("confidence", confidence)
     if fpr == 0:
         found = clopper_pearson(_members_admitted(counts, 0), counts.members, confidence=confidence)

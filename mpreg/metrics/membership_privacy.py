@@ -1,4 +1,4 @@
-"""What rates and guarantees say about a single person: posterior beliefs of an attacker, and their bounds.
+"""An attacker's posterior belief about a single person, and bounds on it.
 
 Membership privacy compares what an attacker believes before and after seeing the model. A release has positive
 membership privacy with gamma if, whatever it shows, belief that someone is in the data never grows beyond
@@ -16,7 +16,7 @@ PRIORS = (0.01, 0.1, 0.5)  # beliefs beforehand that an assessment reckons with
 
 
 def posterior(prior: float, *, tpr: float, fpr: float) -> float:
-    """The belief that a record is a member once an attack has called it one, by Bayes' rule; NaN if it never does.
+    """Returns the belief that a record is a member once an attack calls it one (Bayes' rule); NaN if it never does.
 
     Args:
         prior: belief before, strictly between 0 and 1.
@@ -37,7 +37,7 @@ def posterior(prior: float, *, tpr: float, fpr: float) -> float:
 
 
 def posterior_bound(prior: float, gamma: float) -> float:
-    """The highest belief that positive membership privacy with `gamma` allows: min(gamma p, 1 - (1 - p) / gamma).
+    """Returns the highest belief under positive membership privacy: min(gamma p, 1 - (1 - p) / gamma).
 
     Raises:
         ValueError: a prior not strictly between 0 and 1, or a gamma below 1.
@@ -53,7 +53,7 @@ def posterior_bound(prior: float, gamma: float) -> float:
 
 
 def implied_gamma(prior: float, belief: float) -> float:
-    """The smallest gamma whose bound allows such a belief at such a prior; infinite for certainty.
+    """Returns the smallest gamma whose bound allows a belief at a prior; infinite for certainty.
 
     A belief that was measured refutes every smaller gamma. One that did not grow refutes none: gamma is 1.
 

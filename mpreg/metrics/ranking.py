@@ -1,4 +1,4 @@
-"""The area under the ROC curve: how often a member outscores a non-member."""
+"""The area under the ROC curve: the probability that a member outscores a non-member."""
 
 import math
 from typing import Any
@@ -12,7 +12,7 @@ from mpreg.metrics.tally import tally
 
 
 def auc(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> float:
-    """Return the probability that a random member outscores a random non-member, ties counting one half.
+    """Returns the probability that a random member outscores a random non-member; ties count one half.
 
     Args:
         member_scores, nonmember_scores: 1-D scores, higher = more likely a member.
@@ -32,7 +32,7 @@ def auc(member_scores: ArrayLike, nonmember_scores: ArrayLike) -> float:
 def auc_interval(
     member_scores: ArrayLike, nonmember_scores: ArrayLike, *, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Return limits for the AUC: DeLong's on the logit scale, a score interval where those degenerate.
+    """Returns limits for the AUC: DeLong's on the logit scale, or a score interval where those degenerate.
 
     DeLong's variance is zero, or unknown, when the sides are perfectly separated or tied or one has a single
     record; Newcombe's method 5 stays wide there.
@@ -55,7 +55,7 @@ def auc_interval(
 
 
 def area_interval_of(counts: Any, *, confidence: float):
-    """The limits of the AUC of a `Tally`."""
+    """Returns the limits of the AUC of a `Tally`."""
     z = float(special.ndtri((1.0 + check_fraction("confidence", confidence)) / 2.0))
     area, variance = area_of(counts), _delong_variance(counts)
     if area in (0.0, 1.0) or not variance > 0.0:
@@ -66,7 +66,7 @@ def area_interval_of(counts: Any, *, confidence: float):
 
 
 def area_of(counts: Any):
-    """The AUC of a `Tally`."""
+    """Returns the AUC of a `Tally`."""
     above, members = counts.true_positives[:-1], np.diff(counts.true_positives)
     nonmembers = np.diff(counts.false_positives)
     # Each non-member is outscored by the members above it and by half of those level with it.

@@ -12,7 +12,7 @@ from mpreg.metrics.checks import check_decisions
 
 
 def clopper_pearson(successes: ArrayLike, trials: int, *, confidence: float = 0.95):
-    """Return the exact (never too narrow) limits of a binomial proportion.
+    """Returns the exact (never too narrow) limits of a binomial proportion.
 
     Args:
         successes: a whole number from 0 to `trials`, or an array of them.
@@ -47,7 +47,7 @@ def clopper_pearson(successes: ArrayLike, trials: int, *, confidence: float = 0.
 
 
 def balanced_accuracy(member_decisions: ArrayLike, nonmember_decisions: ArrayLike) -> float:
-    """Return `(TPR + TNR) / 2`: the attack's accuracy on an even mix of members and non-members.
+    """Returns `(TPR + TNR) / 2`, the attack's accuracy on an even mix of members and non-members.
 
     Args:
         member_decisions, nonmember_decisions: 1-D booleans, True where the attack said "member".
@@ -68,7 +68,7 @@ def balanced_accuracy(member_decisions: ArrayLike, nonmember_decisions: ArrayLik
 def balanced_accuracy_interval(
     member_decisions: ArrayLike, nonmember_decisions: ArrayLike, *, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Return limits for the balanced accuracy, combined (MOVER) from the exact limits of TPR and TNR.
+    """Returns limits for the balanced accuracy, combined (MOVER) from the exact limits of TPR and TNR.
 
     They hold for decisions made without sight of the records' membership: fit the threshold on other records.
 
@@ -96,7 +96,7 @@ def balanced_accuracy_interval(
 
 
 def precision(member_decisions: ArrayLike, nonmember_decisions: ArrayLike) -> float:
-    """Return `TPR / (TPR + FPR)`: how often "member" is right at a 50/50 prior; NaN if it was never said.
+    """Returns `TPR / (TPR + FPR)`, how often "member" is right at a 50/50 prior; NaN if it was never said.
 
     Args and errors: as for `balanced_accuracy`.
 
@@ -115,7 +115,7 @@ def precision(member_decisions: ArrayLike, nonmember_decisions: ArrayLike) -> fl
 def precision_interval(
     member_decisions: ArrayLike, nonmember_decisions: ArrayLike, *, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Return limits for the precision; (near 0, near 1) when "member" was said too rarely to know.
+    """Returns limits for the precision; (near 0, near 1) if "member" was said too rarely to know.
 
     Precision rises with TPR and falls with FPR, so each limit takes one limit of either rate. The four share
     the error (Bonferroni), which makes the interval hold at any sample size, at the price of some width.
@@ -139,7 +139,7 @@ def precision_interval(
 
 
 def recall(member_decisions: ArrayLike, nonmember_decisions: ArrayLike) -> float:
-    """Return the TPR: the share of members called members. Non-members do not enter; they are only checked.
+    """Returns the TPR, the share of members called members. Non-members are checked, but not used.
 
     Args and errors: as for `balanced_accuracy`.
 
@@ -156,7 +156,7 @@ def recall(member_decisions: ArrayLike, nonmember_decisions: ArrayLike) -> float
 def recall_interval(
     member_decisions: ArrayLike, nonmember_decisions: ArrayLike, *, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Return the Clopper-Pearson limits of the recall.
+    """Returns the Clopper-Pearson limits of the recall.
 
     Args and errors: as for `balanced_accuracy`, and `confidence`, strictly between 0 and 1.
 
@@ -175,7 +175,7 @@ def recall_interval(
 
 
 def lower_limit(successes: Any, trials: Any, tail: float):
-    """Return the proportion at which `successes` or more have probability `tail`; 0 for none. Unchecked."""
+    """Returns the proportion at which `successes` or more have probability `tail`; 0 for none. Unchecked."""
     limit = special.betaincinv(np.maximum(successes, 1), trials - successes + 1.0, tail)
     return np.where(successes > 0, limit, 0.0)
 

@@ -1,4 +1,4 @@
-"""What a picture shows of scores, as JSON-ready numbers: a curve thinned to what can be seen, shares in bins."""
+"""ROC curves and histograms as JSON-ready numbers, thinned for pictures."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ CELLS = 500  # across an axis, linear and logarithmic; of a curve's points withi
 
 
 def roc_shape(member_scores, nonmember_scores):
-    """Return the ROC as counts of records, without the points that no picture tells from their neighbours.
+    """Returns the ROC as counts of records, without points that a picture cannot show.
 
     Points on a straight line between others are left out; so are, where there are very many, those inside a
     cell of a five-hundredth of an axis, linear and logarithmic.
@@ -40,7 +40,7 @@ def roc_shape(member_scores, nonmember_scores):
 
 
 def histogram(members, nonmembers, *, limits=None):
-    """Return the shares of either side in bins of equal width; what lies beyond the limits is in the outer bins.
+    """Returns the shares of each side in bins of equal width; values beyond the limits go to the outer bins.
 
     Args:
         members, nonmembers: 1-D values, infinite ones too.

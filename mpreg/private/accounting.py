@@ -1,4 +1,4 @@
-"""What training has cost so far: epsilon of a history of noisy steps, and the noise that a budget allows.
+"""Privacy accounting: the epsilon of a history of noisy steps, and the noise for a budget.
 
 All of it is dp-accounting's mathematics: Renyi differential privacy (Mironov, CSF 2017; Mironov, Talwar and Zhang,
 "Rényi Differential Privacy of the Sampled Gaussian Mechanism", 2019) and privacy loss distributions (Koskela et al.,
@@ -19,7 +19,7 @@ INTERVAL = 1e-3  # of its values: within half a percent of 1e-4, from above, in 
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-    """How records came into batches.
+    """Describes how records were drawn into batches.
 
     Args:
         kind: `"poisson"`: each record is in each batch with a probability, independently; `"shuffled"`: each
@@ -43,26 +43,26 @@ class Sampling:
 
     @property
     def probability(self):
-        """With which Poisson sampling draws a record."""
+        """The probability with which Poisson sampling draws a record."""
         return min(1.0, self.batch_size / self.examples)
 
     @property
     def repeats_unseen(self):
-        """Whether a record may have stood in one batch more often than `copies`, which only counts equal rows."""
+        """Whether a record may have been in one batch more often than `copies`, which only counts equal rows."""
         return self.kind == "arbitrary" and not self.distinct
 
     @property
     def expected_size(self):
-        """Expected records a batch under Poisson sampling, where the actual number would tell something; else None."""
+        """Expected batch size under Poisson sampling, where the actual one is private; else None."""
         return self.batch_size if self.kind == "poisson" else None
 
     @property
     def steps_per_epoch(self):
-        """Number of steps in which as many records are drawn as there are."""
+        """Number of steps that draw as many records as there are."""
         return math.ceil(self.examples / self.batch_size)
 
     def event(self, noise_multiplier, exposures):
-        """The `dp_accounting.DpEvent` of so many exposures."""
+        """Returns the `dp_accounting.DpEvent` of a number of exposures."""
         import dp_accounting
 
         once = dp_accounting.GaussianDpEvent(noise_multiplier / self.copies)
@@ -71,13 +71,13 @@ class Sampling:
         return dp_accounting.SelfComposedDpEvent(once, exposures)
 
     def exposures(self, steps):
-        """How often the mechanism may have seen a record, or drawn whether to see it, in so many steps."""
+        """Returns how often the mechanism may have seen a record, or sampled it, in a number of steps."""
         return math.ceil(steps / self.passes_in) if self.kind == "shuffled" else steps
 
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-    """Steps under one sampling and one noise multiplier."""
+    """Describes steps under one sampling and one noise multiplier."""
 
     sampling: Sampling
     noise_multiplier: float
@@ -86,7 +86,7 @@ class Segment:
 
 @dataclasses.dataclass(frozen=True)
 class PrivacySpent:
-    """Epsilon at a delta: `rdp` and `pld` by the two accountants (`pld` None where it was left out)."""
+    """Holds epsilon at a delta, by the accountants `rdp` and `pld` (None if it was left out)."""
 
     delta: float
     rdp: float
@@ -99,7 +99,7 @@ class PrivacySpent:
 
 
 def spent(segments, delta, *, tight_up_to=LARGE):
-    """What a history of `Segment`s costs at `delta`, a `PrivacySpent`; without any step nothing.
+    """Returns the `PrivacySpent` of a history of `Segment`s at `delta`; 0 without steps.
 
     Args:
         tight_up_to: epsilon by Renyi above which the privacy loss distribution, which is tighter, is left out.
@@ -139,7 +139,7 @@ def _epsilon(accountant, events, delta):
 
 
 def steps_within(segments, sampling, noise_multiplier, *, epsilon, delta):
-    """The most further steps, under a sampling and a noise multiplier, that keep a history within `epsilon`.
+    """Returns the largest number of further steps that keep a history within `epsilon`.
 
     To a fiftieth of the budget: what is returned always fits, a few more steps might too.
 
@@ -158,7 +158,7 @@ def steps_within(segments, sampling, noise_multiplier, *, epsilon, delta):
 
 
 def noise_for_budget(sampling, steps, *, epsilon, delta):
-    """A noise multiplier that keeps so many steps within `epsilon`, and near it.
+    """Returns a noise multiplier that keeps a number of steps within `epsilon`, and close to it.
 
     Raises:
         ValueError: not even noise of 10,000 times the clip would do.
@@ -212,7 +212,7 @@ def _next(low, high, limit):
 
 
 def check_delta(delta, examples=None):
-    """Raises a `ValueError` for a delta out of range or, of so many records, one that allows to publish a record."""
+    """Raises a `ValueError` for a delta out of range, or one that allows publishing one of the records."""
     what = "strictly between 0 and 1, well below 1 / records"
     check_number("delta", delta, above=0, below=1, what=what)
     if examples is not None and publishes(delta, examples):
@@ -223,12 +223,12 @@ def check_delta(delta, examples=None):
 
 
 def publishes(delta, examples):
-    """Whether publishing one of so many records, drawn at random, would keep within delta."""
+    """Returns whether publishing one of `examples` records, drawn at random, would satisfy delta."""
     return delta >= 1 / examples
 
 
 def warn_of_delta(delta, sampling):
-    """Warns of a delta that allows to publish one of the records that batches are drawn from."""
+    """Warns of a delta that allows publishing one of the sampled records."""
     if sampling.examples is not None and publishes(delta, sampling.examples):
         warnings.warn(
             f"delta={delta:g} is not below 1 / {sampling.examples} records: publishing one of them, drawn at random, "

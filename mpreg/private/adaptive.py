@@ -1,4 +1,4 @@
-"""A clip norm that follows a quantile of the gradient norms, privately."""
+"""Adaptive clipping: a clip norm that tracks a quantile of the gradient norms, privately."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from mpreg._validate import check_fraction, check_number
 
 
 class FixedClip:
-    """The same clip norm at every step."""
+    """Uses the same clip norm at every step."""
 
     extra_noise = 0
 
@@ -17,11 +17,11 @@ class FixedClip:
         self.initial = l2_norm_clip
 
     def gradient_noise(self, noise_multiplier):
-        """The noise multiplier of the gradients."""
+        """Returns the noise multiplier of the gradients."""
         return noise_multiplier
 
     def update(self, clip, share):
-        """The clip norm stays."""
+        """Leaves the clip norm unchanged."""
 
     def get_config(self):
         return self.initial
@@ -29,7 +29,7 @@ class FixedClip:
 
 @keras.saving.register_keras_serializable("mpreg")
 class AdaptiveClip:
-    """A clip norm that follows a quantile of the norms of per-example gradients.
+    """Adapts the clip norm to a quantile of the norms of per-example gradients.
 
     Each step counts, with noise, how many norms lie below the clip, and moves the clip by a factor towards the
     quantile. The count has noise of its own; so that both together cost what `noise_multiplier` says, the gradients
@@ -75,7 +75,7 @@ class AdaptiveClip:
         self.count_noise = count_noise
 
     def gradient_noise(self, noise_multiplier: float):
-        """The noise multiplier of the gradients, so that gradients and count together have `noise_multiplier`.
+        """Returns the gradients' noise multiplier such that gradients and count together have `noise_multiplier`.
 
         Raises:
             ValueError: the count alone costs more than that.
@@ -91,7 +91,7 @@ class AdaptiveClip:
         return left**-0.5
 
     def update(self, clip: Any, share: float):
-        """Moves the variable `clip`, given the noised mean over records of 1/2 below the clip and -1/2 above it."""
+        """Updates the variable `clip` from the noised mean of 1/2 for norms below the clip and -1/2 above it."""
         clip.assign(clip * tf.exp(-self.learning_rate * (share + 0.5 - self.quantile)))
 
     def get_config(self):

@@ -1,4 +1,4 @@
-"""Which augmentations clipping can make private: those that make each row of that row alone, as a trial shows."""
+"""Checks that an augmentation treats each row independently, by trying it on made-up records."""
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ MIXES = (
 
 
 def try_augment(augment, spec):
-    """Raises a `ValueError` for an augmentation that mixes records, or keeps something of them, on made-up records.
+    """Raises a `ValueError` for an augmentation that mixes records or keeps state of them.
 
     Whatever it draws at random, what comes out for a record must have no derivative by another one; where the same
     state of random numbers gives the same twice, exchanging the others must change nothing either.

@@ -1,4 +1,4 @@
-"""One batch on its way to clipped sums: augmented copies, microbatches, and the loss that the log shows."""
+"""One batch of DP-SGD: augmented copies, microbatches, clipped sums and the logged loss."""
 
 import math
 
@@ -16,7 +16,7 @@ STORED = 1 << 25  # numbers of whole per-example gradients at once: 128 MiB
 
 
 class PrivateBatch:
-    """One batch of a `DPSGD` model.
+    """Computes the clipped gradients of one batch of a `DPSGD` model.
 
     Args:
         model: the `DPSGD`.
@@ -35,13 +35,13 @@ class PrivateBatch:
         self._divisor = 1.0
 
     def expected_size(self, sampling):
-        """The expected number of records: under Poisson sampling the actual number would itself tell something."""
+        """Returns the expected number of records, since under Poisson sampling the actual one is private."""
         if sampling.kind == "poisson":
             return tf.constant(float(sampling.batch_size))
         return tf.cast(self.rows, tf.float32)
 
     def clipped(self, divisor):
-        """Sums of clipped gradients over the divisor, answers, and how many norms are within the clip.
+        """Returns clipped gradient sums over the divisor, predictions, and how many norms are within the clip.
 
         Returns:
             `(sums, answers, below)`: a tensor for each variable; the answers in training mode, of each record's first
@@ -108,7 +108,7 @@ class PrivateBatch:
         return clipped.sums, answers, tf.reduce_sum(tf.where(weights != 0, sides, 0.0))
 
     def norms(self):
-        """Norms of the gradients of the records as they are, without augmentation, (rows,), before clipping."""
+        """Returns the gradient norms of the records without augmentation, (rows,), before clipping."""
         return self._clip(self.x, self.y, tf.ones((self.rows,)), 1)[0].norms
 
     def _clip(self, x, y, weights, copies):
@@ -149,14 +149,14 @@ class PrivateBatch:
         return keras.tree.map_structure(lambda t: tf.reshape(t, (-1, *t.shape[2:])), answers), pieces
 
     def present(self, answers, sampling):
-        """`(x, y, answers, weights)` for the log, without the padding of Poisson batches."""
+        """Returns `(x, y, answers, weights)` for the log, without the padding of Poisson batches."""
         parts = self.x, self.y, answers, self.weights
         if sampling.kind != "poisson":
             return parts
         return keras.tree.map_structure(lambda part: tf.boolean_mask(part, self.weights != 0), parts)
 
     def logged_loss(self, present):
-        """`(loss, rows)` for the log, as Keras has it for records that are present; 0 where none is."""
+        """Returns `(loss, rows)` for the log over the records present; 0 if none is."""
         x, y, answers, weights = present
         rows = tf.shape(keras.tree.flatten(answers)[0])[0]
         kind = keras.config.floatx()  # as Keras' compiled losses have it

@@ -1,4 +1,4 @@
-"""The budget that `DPSGD.for_budget` found the noise for: what fits into it, and a word when it is passed."""
+"""The budget of `DPSGD.for_budget`: the planned steps, and a warning when they are exceeded."""
 
 import dataclasses
 import math
@@ -13,7 +13,7 @@ SAMPLINGS = ("poisson", "shuffled")
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """So many steps, drawn so, within epsilon at delta.
+    """Plans a number of steps under a sampling, within epsilon at delta.
 
     Args:
         epsilon, delta: the budget.
@@ -28,7 +28,7 @@ class Budget:
 
     @classmethod
     def plan(cls, *, epsilon, delta, examples, batch_size, epochs, sampling):
-        """The budget of some epochs.
+        """Returns the budget for a number of epochs.
 
         Raises:
             ValueError: a number out of range, or a delta that would allow to publish a record.
@@ -48,11 +48,11 @@ class Budget:
         return cls(epsilon, delta, drawn, epochs * passes_in)
 
     def noise(self):
-        """The noise multiplier that keeps the steps within epsilon, and near it."""
+        """Returns the noise multiplier that keeps the steps within epsilon, and close to it."""
         return accounting.noise_for_budget(self.sampling, self.steps, epsilon=self.epsilon, delta=self.delta)
 
     def check(self, drawn):
-        """Raises a `ValueError` for batches that are drawn otherwise than was planned."""
+        """Raises a `ValueError` for batches drawn otherwise than planned."""
         if drawn == self.sampling:
             return
         planned = self.sampling
@@ -63,7 +63,7 @@ class Budget:
         )
 
     def excess(self, history, noise_multiplier, steps=0):
-        """Epsilon of a history and further steps with this noise, if that is above the budget; otherwise None."""
+        """Returns the epsilon of a history with further steps if it exceeds the budget, else None."""
         segments = [*history, Segment(self.sampling, noise_multiplier, steps)]
         planned = all(
             segment.sampling == self.sampling and segment.noise_multiplier == noise_multiplier
@@ -76,7 +76,7 @@ class Budget:
         return epsilon if epsilon > self.epsilon else None
 
     def warn(self, history, noise_multiplier, steps):
-        """Warns if so many further steps exceed the budget."""
+        """Warns if a number of further steps exceeds the budget."""
         epsilon = self.excess(history, noise_multiplier, steps)
         if epsilon is not None:
             warnings.warn(

@@ -1,4 +1,4 @@
-"""Clipping: each example's gradient is scaled to at most the clip norm, and what is scaled is summed."""
+"""Clips each example's gradient to the clip norm and sums the results."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from mpreg.gradients.shapes import exact_dtype
 
 @dataclasses.dataclass(frozen=True)
 class Clipped:
-    """What clipping makes of a batch.
+    """Holds the clipped sums of a batch.
 
     Args:
         sums: a tensor for each variable.
@@ -23,7 +23,7 @@ class Clipped:
 
 
 def clipped_sums(variables, pieces, scales, l2_norm_clip, divisor=1.0):
-    """Sums over examples of their gradients, each clipped: a `Clipped`.
+    """Returns the sums of clipped per-example gradients as `Clipped`.
 
     An example whose gradient is not finite counts as one of gradient 0, and so does one of scale 0. What an example
     adds has a norm of at most the clip norm and a thousandth of it, however float32 rounds: see `gradients.rounding`.

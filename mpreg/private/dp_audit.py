@@ -1,4 +1,4 @@
-"""An audit in one training run: what canaries prove about epsilon, beside what is claimed."""
+"""DP audit in one training run: a lower bound on epsilon from canaries, beside the claimed one."""
 
 import dataclasses
 from typing import Any
@@ -23,7 +23,7 @@ LARGEST = 40.0  # epsilon up to which a bound is looked for
 
 @dataclasses.dataclass(frozen=True)
 class DPAudit:
-    """What an audit found.
+    """Holds the result of an audit.
 
     Args:
         epsilon_lower_bound: what epsilon is at least, with `confidence`, of a training that is what it is claimed to
@@ -57,7 +57,7 @@ class DPAudit:
 
     @property
     def refuted(self):
-        """Whether the claim is wrong, at this confidence."""
+        """Whether the claimed epsilon is refuted at this confidence."""
         too_little = self.least_noise is not None and self.least_noise < self.noise_multiplier
         return too_little or self.epsilon_lower_bound > self.epsilon
 
@@ -95,7 +95,7 @@ def audit_dp(
     adversary: str = "gradients",
     seed: int | None = None,
 ) -> DPAudit:
-    """Trains a compiled `DPSGD` on records and canaries, and tells from the canaries what epsilon is at least.
+    """Trains a compiled `DPSGD` with canaries and computes a lower bound on its epsilon from them.
 
     Canaries are records with a wrong label, copied from the given ones with noise in their features. A fair coin
     decides of each whether it is trained on. Afterwards those with the highest scores are guessed to be in, and those
@@ -195,7 +195,7 @@ def _seen(model, x, y, segment):
 
 
 def judge(scores, included, segment, delta, confidence):
-    """What scores of canaries prove about a training that is claimed to be a `Segment`: fields of a `DPAudit`."""
+    """Returns what the canaries' scores prove about a training claimed to be a `Segment`: fields of `DPAudit`."""
     any_mechanism, guessed = best_bound(scores, included, delta, confidence)
     noise, bound = np.inf, any_mechanism
     if segment.noise_multiplier > 0:
@@ -230,7 +230,7 @@ def _least_noise(epsilon_of):
 
 
 def make_canaries(x, y, count, rng):
-    """Records `(x, y)` like the given ones but with wrong labels: what only memory can get right."""
+    """Returns records `(x, y)` like the given ones with wrong labels, which only memorization gets right."""
     if np.asarray(y).ndim > 1 and np.shape(y)[1] > 1:
         raise ValueError(f"audit_dp needs integer labels. Received: labels of shape {np.shape(y)}")
     rows = rng.choice(len(y), count, replace=count > len(y))
@@ -251,7 +251,7 @@ def _append(x, more):
 
 
 def canary_scores(model, x, y):
-    """Minus the loss of each canary, (n,)."""
+    """Returns minus the loss of each canary, (n,)."""
 
     def score(pair):
         record, label = tf.nest.map_structure(lambda part: part[None], pair)

@@ -1,4 +1,4 @@
-"""DP-SGD: gradients clipped record by record, and noise."""
+"""DP-SGD: per-example gradient clipping and Gaussian noise."""
 
 import functools
 import inspect
@@ -22,7 +22,7 @@ from mpreg.private.weights import told_weights
 
 @keras.saving.register_keras_serializable("mpreg")
 class DPSGD(Accounted):
-    """Trains a classifier, or any Keras model, with differential privacy for each record.
+    """Trains a classifier, or any Keras model, with record-level differential privacy.
 
     Each step clips the gradient of every record to a norm, sums them, adds Gaussian noise of `noise_multiplier` times
     that norm, and divides by the expected batch size; any Keras optimizer takes it from there. Per-example gradients
@@ -132,7 +132,7 @@ class DPSGD(Accounted):
         l2_norm_clip: float = 1.0,
         **options: Any,
     ) -> "DPSGD":
-        """A `DPSGD` with the noise that keeps a training within a budget.
+        """Returns a `DPSGD` with the noise that keeps a training within a privacy budget.
 
         Args:
             target: as for `DPSGD`.
@@ -163,7 +163,7 @@ class DPSGD(Accounted):
         return model
 
     def clipping_plan(self, x: Any = None):
-        """How each layer is clipped, and why: print it.
+        """Returns a printable plan of how each layer is clipped, and why.
 
         Args:
             x: a batch of records, needed only where the target does not know its inputs yet.
@@ -244,7 +244,7 @@ class DPSGD(Accounted):
         return costs
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """As `keras.Model.fit`; books in the ledger how the batches were drawn."""
+        """Trains as `keras.Model.fit` does, and records in the ledger how the batches were drawn."""
         refuse_sparse(x, "x")
         bound = inspect.signature(super().fit).bind(x, y, *args, **kwargs).arguments
         known = ("batch_size", "validation_split", "steps_per_epoch")
@@ -264,7 +264,7 @@ class DPSGD(Accounted):
             return super().fit(x, y, *args, **kwargs)
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        """As `keras.Model.train_on_batch`; nothing is known of how the batch was drawn, also in the midst of `fit`."""
+        """Trains as `keras.Model.train_on_batch` does; how the batch was drawn counts as unknown."""
         with self.ledger.drawn_outside():
             return super().train_on_batch(*args, **kwargs)
 

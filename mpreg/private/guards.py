@@ -1,4 +1,4 @@
-"""What cannot be trained privately is refused, by name and with what to do instead."""
+"""Checks that refuse models that cannot be trained privately, with a remedy."""
 
 import math
 
@@ -13,7 +13,7 @@ MIXING = (keras.layers.BatchNormalization, keras.layers.SpectralNormalization)
 
 
 def check_target(target):
-    """Raises a `ValueError` for a target that no clipping could make private, as far as its layers tell."""
+    """Raises a `ValueError` for a target whose layers show that clipping cannot make it private."""
     if not isinstance(target, keras.Model):
         raise ValueError(f"target must be a keras.Model. Received: {target!r}")
     if isinstance(target, TrainingDefence):
@@ -54,7 +54,7 @@ def _check_layer(layer):
 
 
 def check_augment(augment):
-    """Raises a `ValueError` for an augmentation of Keras that mixes records."""
+    """Raises a `ValueError` for a Keras augmentation that mixes records."""
     mixing = tuple(getattr(keras.layers, name) for name in ("MixUp", "CutMix") if hasattr(keras.layers, name))
     for layer in all_layers(augment) if isinstance(augment, keras.layers.Layer) else ():
         if isinstance(layer, mixing):
@@ -64,7 +64,7 @@ def check_augment(augment):
 
 
 def check_compiled(model):
-    """Raises a `ValueError` for a compiled loss or optimizer, or a strategy, that the mechanism does not cover."""
+    """Raises a `ValueError` for a compiled loss, optimizer or strategy that the mechanism does not cover."""
     if tf.distribute.get_strategy().num_replicas_in_sync > 1:
         raise ValueError(
             "DPSGD trains on one device: under a distribution strategy every replica would add its own noise. "
@@ -77,7 +77,7 @@ def check_compiled(model):
 
 
 def check_mask(answers):
-    """Raises a `ValueError` for answers with a mask: Keras averages their loss over the whole batch."""
+    """Raises a `ValueError` for masked predictions: Keras averages their loss over the whole batch."""
     if any(getattr(answer, "_keras_mask", None) is not None for answer in keras.tree.flatten(answers)):
         raise ValueError(
             "the target's answers carry a mask, by which Keras averages the loss over the whole batch, so that no "
@@ -86,7 +86,7 @@ def check_mask(answers):
 
 
 def check_added(target):
-    """Raises a `ValueError` for losses that the target's layers added in their last call, which would be left out."""
+    """Raises a `ValueError` for losses added by the target's layers, which would be ignored."""
     for layer in all_layers(target):
         if layer._losses:
             raise ValueError(
@@ -96,7 +96,7 @@ def check_added(target):
 
 
 def check_options(noise_multiplier, l2_norm_clip):
-    """Raises a `ValueError` that quotes the first number out of range."""
+    """Raises a `ValueError` that quotes the first option out of range."""
     what = "a finite number, at least 0 (0 is no privacy)"
     check_number("noise_multiplier", noise_multiplier, least=0, what=what)
     if l2_norm_clip != math.inf:  # which clips nothing

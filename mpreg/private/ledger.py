@@ -1,4 +1,4 @@
-"""The history of noisy steps: it lies beside the weights, only ever grows, and is saved with the model."""
+"""The ledger of noisy steps: append-only, and saved with the model beside its weights."""
 
 import contextlib
 import dataclasses
@@ -18,7 +18,7 @@ _OF_TARGET: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 class Ledger(tf.train.experimental.PythonState):
-    """The noisy steps that a target has been through, by how their batches were drawn.
+    """Records the noisy steps of a target by how their batches were drawn.
 
     No weight is part of it, so nothing that sets weights lowers it. Its entries are `Segment`s under random names, and
     only the ledger that opened an entry adds steps to it. What a file or a configuration holds can therefore be taken
@@ -50,7 +50,7 @@ class Ledger(tf.train.experimental.PythonState):
         self._settled = 0
 
     def count(self):
-        """Counts a step, inside it and ahead of what it releases.
+        """Counts a step, inside the step and before anything is released.
 
         Returns:
             An int64 scalar tensor: a number that no other step of this ledger has.
@@ -58,13 +58,13 @@ class Ledger(tf.train.experimental.PythonState):
         return tf.identity(self._count.assign_add(1))
 
     def see(self, record, weights):
-        """Looks for equal rows in the batch of a step, where nothing else tells of them."""
+        """Counts equal rows in the batch of a step where nothing else reports them."""
         if self.sampling.repeats_unseen:
             self._repeats.see(record, weights)
 
     @contextlib.contextmanager
     def drawn(self, sampling):
-        """While it is open, steps count as drawn like this; they may be nested."""
+        """Counts steps in the context as drawn by a sampling; contexts may be nested."""
         self._settle()
         outer, key = (self.sampling, self._name), (sampling, sampling.unit)
         self.sampling, self._name = sampling, self._idle.pop(key, None) or _new_name()
@@ -82,12 +82,12 @@ class Ledger(tf.train.experimental.PythonState):
             self._repeats.clear()
 
     def drawn_outside(self):
-        """As `drawn`, for batches that do not come from `fit`."""
+        """Counts steps in the context as drawn outside of `fit`."""
         return contextlib.nullcontext() if self.sampling == OUTSIDE else self.drawn(OUTSIDE)
 
     @property
     def charged(self):
-        """How batches are drawn now, with the repeats that were seen so far."""
+        """The current sampling, with the repeats seen so far."""
         self._settle()
         entry = self._entries.get(self._name)
         return self.sampling if entry is None else entry.sampling
@@ -103,7 +103,7 @@ class Ledger(tf.train.experimental.PythonState):
 
     @property
     def elsewhere(self):
-        """The steps that count otherwise than those under way: of other fits, files, wrappers and nested calls."""
+        """Steps of other fits, files, wrappers and nested calls, which count separately from those in progress."""
         return sum(segment.steps for name, segment in self._known().items() if name != self._name)
 
     def _known(self):
@@ -126,11 +126,11 @@ class Ledger(tf.train.experimental.PythonState):
             self._settled = count
 
     def to_rows(self):
-        """The history as a list of dicts of plain values, for a configuration."""
+        """Returns the history as a list of dicts of plain values, for a configuration."""
         return [{"name": name, **dataclasses.asdict(segment)} for name, segment in self._known().items()]
 
     def take_over(self, rows):
-        """Adds what `to_rows` gave, of whichever ledger, as far as it is not known yet."""
+        """Adds the rows of another ledger's `to_rows` that are not known yet."""
         self._settle()
         before = sum(segment.steps for segment in self._entries.values())
         _unite(self._entries, {row["name"]: _segment(row) for row in rows if row["steps"] > 0})
@@ -140,11 +140,11 @@ class Ledger(tf.train.experimental.PythonState):
         self._settled += gained
 
     def serialize(self):
-        """The history as bytes."""
+        """Returns the history as bytes."""
         return json.dumps({"steps": self.steps, "segments": self.to_rows()}).encode()
 
     def deserialize(self, saved):
-        """Takes over what `serialize` gave.
+        """Adds the history that `serialize` returned.
 
         Files from before entries had names get some that follow from all that they hold.
         """
@@ -153,11 +153,11 @@ class Ledger(tf.train.experimental.PythonState):
         self.take_over([{"name": f"{origin}-{at}", **row} for at, row in enumerate(rows)])
 
     def to_array(self):
-        """The history as an array that Keras can save beside weights, uint8 (bytes,)."""
+        """Returns the history as an array for Keras to save beside the weights, uint8 (bytes,)."""
         return np.frombuffer(self.serialize(), dtype=np.uint8)
 
     def restore(self, array):
-        """Takes over what `to_array` gave."""
+        """Adds the history that `to_array` returned."""
         self.deserialize(np.asarray(array, dtype=np.uint8).tobytes())
 
 

@@ -1,4 +1,4 @@
-"""Whether the loss of a real batch keeps its records apart: for labels and answers that no trial thought of."""
+"""Checks on real batches that the loss does not mix records, beyond what the trials cover."""
 
 import keras
 import tensorflow as tf
@@ -10,7 +10,7 @@ TOLERANCE = 1e-3
 
 
 class LossCheck:
-    """Stops a step in whose batch the loss mixes the records.
+    """Stops a step if the loss mixes the records of its batch.
 
     At the first step of each `fit` and every thousandth, of up to 16 records the first and the last must have the same
     gradient with respect to their answers as among as many copies of themselves. What is rarer than that goes unseen.
@@ -21,12 +21,12 @@ class LossCheck:
             self._seen = tf.Variable(0, dtype=tf.int64, trainable=False, name="losses_seen")
 
     def check_again(self):
-        """Has the next batch looked at, whatever came before."""
+        """Checks the next batch, whatever was checked before."""
         with tf.init_scope():
             self._seen.assign((self._seen + EVERY - 1) // EVERY * EVERY)
 
     def at(self, loss, y, answers):
-        """Looks, if it is time to, and returns the operations on which the step must wait.
+        """Runs the check if one is due, and returns operations on which the step must wait.
 
         Args:
             loss: function of labels and answers, of which gradients are taken.

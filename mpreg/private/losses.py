@@ -1,4 +1,4 @@
-"""Which losses clipping can make private: those where each record's loss is its own, as a trial shows."""
+"""Checks that each record's loss depends on that record alone, by trying the loss on made-up batches."""
 
 import keras
 import numpy as np
@@ -30,7 +30,7 @@ SIZED = "the compiled loss cannot be computed for fewer records: {error}. Receiv
 
 
 def loss_reduction(loss):
-    """`"mean"` or `"sum"`: how compiled losses make one number of a batch.
+    """Returns how compiled losses reduce a batch to one number, `"mean"` or `"sum"`.
 
     Raises:
         ValueError: by another reduction, or by several.
@@ -52,13 +52,13 @@ def loss_reduction(loss):
 
 
 def batch_loss(model, y, answers, weights=None):
-    """The compiled loss of a batch, leaving no trace in logs; without weights where gradients are weighted later."""
+    """Returns the compiled loss of a batch without logging it; unweighted where gradients are weighted later."""
     with keras.StatelessScope():
         return model.data_loss(None, signed_labels(model.loss, y), answers, weights)
 
 
 def signed_labels(losses, y):
-    """Labels for Keras' hinge losses: -1 in place of 0.
+    """Returns labels for Keras' hinge losses, with -1 in place of 0.
 
     They take 0 and 1 for -1 and 1 unless some label of the batch is neither, so that one record would decide how all
     others are read. On -1 and 1 there is nothing to decide.
@@ -90,7 +90,7 @@ def _signed(labels):
 
 
 def check_loss(model, y, answer_specs):
-    """Raises a `ValueError` if a compiled loss, Keras' own or another, mixes the records of a batch.
+    """Raises a `ValueError` if a compiled loss mixes the records of a batch.
 
     Tried out on made-up labels and answers: the gradient of a record with respect to its answers must be the same
     whatever stands beside it (other labels and answers, extreme ones, labels to be ignored), alone and in a batch, at

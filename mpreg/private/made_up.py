@@ -1,4 +1,4 @@
-"""Made-up labels and answers, on which a loss shows whether it mixes the records of a batch."""
+"""Made-up labels and predictions on which a loss shows whether it mixes records."""
 
 import dataclasses
 import math
@@ -16,7 +16,7 @@ SPECIAL = (-1, 0, 1, 2, 255)  # labels that losses treat in their own way
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """Records, and the batches in which they must have the same gradients.
+    """Holds records, and the batches in which they must have the same gradients.
 
     Args:
         records: `(labels, answers)`, nested arrays with a record a row.

@@ -1,4 +1,4 @@
-"""The Gaussian sum query: tensorflow-privacy's where it is installed, the same mathematics where it is not."""
+"""The Gaussian sum query: tensorflow-privacy's if it is installed, an equivalent if not."""
 
 import functools
 import importlib
@@ -11,7 +11,7 @@ GlobalState = namedtuple("GlobalState", ["l2_norm_clip", "stddev"])
 
 
 class OwnGaussianSum:
-    """What `GaussianSumQuery` of tensorflow-privacy is: clips records by their global norm, and noises their sum."""
+    """Implements `GaussianSumQuery` of tensorflow-privacy: clips records by global norm and adds noise to the sum."""
 
     def __init__(self, l2_norm_clip, stddev):
         self._l2_norm_clip, self._stddev = l2_norm_clip, stddev
@@ -44,7 +44,7 @@ class _SecretNoise:
 
 
 def gaussian_sum(l2_norm_clip, stddev, noise):
-    """A Gaussian sum query with secret noise, of tensorflow-privacy's kind where that is installed."""
+    """Returns a Gaussian sum query with secret noise, tensorflow-privacy's class if installed."""
     return _query_class()(l2_norm_clip, stddev, noise=noise)
 
 
@@ -56,7 +56,7 @@ def _query_class():
 
 
 def tensorflow_privacy(submodule):
-    """A submodule of tensorflow-privacy, or None where that is not installed.
+    """Imports and returns a submodule of tensorflow-privacy, or None if it is not installed.
 
     Its top level imports what Keras 3 has no more, unless a mark on `sys` tells it not to; the mark is taken off again.
     """

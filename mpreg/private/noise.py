@@ -1,4 +1,4 @@
-"""Gaussian noise: counter-based, keyed from the operating system, four times as fast as TensorFlow's own on a CPU.
+"""Counter-based Gaussian noise, keyed by the operating system; four times as fast as TensorFlow's on a CPU.
 
 Source: Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011, section 3.2 (Threefry-2x32, 20
 rounds); Box and Muller, "A Note on the Generation of Random Normal Deviates", 1958.
@@ -18,7 +18,7 @@ COSINE = [(-1) ** k * math.pi ** (2 * k) / math.factorial(2 * k) for k in range(
 
 
 class NoiseSource:
-    """Independent standard normal numbers for every step, a function of a secret key and the step alone.
+    """Draws independent standard normal numbers for every step, from a secret key and the step number.
 
     Without a seed the key is drawn from the operating system, and anew by `rekey`: nobody can repeat the noise.
     With a seed, training can be repeated, and so can the noise: whoever knows the seed can take it off again, and
@@ -40,7 +40,7 @@ class NoiseSource:
         self._key.assign([_signed(secret), _signed(secret >> 32)])
 
     def draw(self, shapes, step, stddev=1.0):
-        """Normal float32 tensors of these static shapes; `step` is a scalar that never repeats under a key."""
+        """Returns normal float32 tensors of static shapes; `step` is a scalar that never repeats under a key."""
         stddev = tf.cast(stddev, tf.float32)
         return _normals(self._key.read_value(), tf.cast(step, tf.int64), stddev, tuple(map(tuple, shapes)))
 
@@ -86,7 +86,7 @@ def _flat(key, step, stddev, start, pairs):
 
 
 def box_muller(first, second):
-    """Two independent standard normal numbers, float32, of each two words; the largest possible is 6.8."""
+    """Returns two independent standard normal numbers for each pair of words, float32, at most 6.8."""
     radius = tf.sqrt(-2.0 * tf.math.log((tf.cast(first, tf.float32) + 0.5) * 2.0**-32))
     half = tf.cast(tf.bitcast(second, tf.int32), tf.float32) * 2.0**-32  # half the angle, in units of pi
     square = half * half

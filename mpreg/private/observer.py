@@ -1,4 +1,4 @@
-"""What an adversary who sees every noisy gradient learns about canaries while a model is trained."""
+"""An adversary who sees every noisy gradient and scores canaries by them."""
 
 import math
 
@@ -14,7 +14,7 @@ ERROR = 1e-6  # that noise as claimed is taken for too little: so small that the
 
 
 class GradientObserver:
-    """Scores canaries by how far each noisy gradient points along their own clipped gradients, summed over the steps.
+    """Scores canaries by the projection of noisy gradients onto their clipped gradients, summed over steps.
 
     It is the adversary that the accounting of DP-SGD grants: one who sees every step and knows all records but not
     the coins. What all records, and canaries by halves, add on average is therefore taken off each noisy gradient.
@@ -39,11 +39,11 @@ class GradientObserver:
 
     @property
     def scores(self):
-        """Float32 (count,), higher = more likely trained on."""
+        """Returns scores, float32 (count,); higher means more likely trained on."""
         return self._scores.numpy()
 
     def noise_limit(self, model, steps):
-        """The noise multiplier that the least noisy of the steps has had at most, wrong once in a million audits.
+        """Returns an upper limit on the noise multiplier of the least noisy step, wrong once in a million audits.
 
         Measured as the difference that noise made to the clipped sums: it shows noise that is too small or was left out
         at some steps, whatever canaries tell, and nothing about the clipping.
@@ -53,7 +53,7 @@ class GradientObserver:
         return float(model.noise_multiplier * largest)
 
     def see(self, model, plan, gradients, sums, stddev):
-        """Adds what a step tells; the weights must still be those of before it.
+        """Adds a step's evidence; the weights must still be those before it.
 
         Args:
             model, plan: the `DPSGD` and its `ClippingPlan`.

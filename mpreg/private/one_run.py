@@ -1,4 +1,4 @@
-"""What right guesses about canaries prove in one run: two tests, and the bounds that follow from them."""
+"""Lower bounds on epsilon from correct guesses about canaries in one training run."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ SHARES = (1.0, 0.5, 0.25, 0.125)  # of the canaries that are guessed about; they
 
 @dataclasses.dataclass(frozen=True)
 class Guesses:
-    """Guesses about so many canaries: how many there were, and how many of them were right."""
+    """Holds the number of canaries, of guesses made and of correct ones."""
 
     canaries: int
     made: int
@@ -18,7 +18,7 @@ class Guesses:
 
 
 def guesses(scores, included, shares=SHARES):
-    """`Guesses`, one for each share: the highest scores are guessed to be in, as many of the lowest to be out.
+    """Returns `Guesses` for each share: the highest scores are guessed included, as many of the lowest excluded.
 
     Args:
         scores: (n,) higher = more likely trained on.
@@ -35,7 +35,7 @@ def guesses(scores, included, shares=SHARES):
 
 
 def best_bound(scores, included, delta, confidence):
-    """`(lower bound, Guesses)` of the number of guesses that proves most about any mechanism."""
+    """Returns `(lower bound, Guesses)` for the number of guesses that gives the highest bound."""
     tried = guesses(scores, included)
     bounds = [lower_bound(each, delta, (1 - confidence) / len(tried)) for each in tried]
     best = int(np.argmax(bounds))
@@ -43,7 +43,7 @@ def best_bound(scores, included, delta, confidence):
 
 
 def lower_bound(guessed, delta, error):
-    """The largest epsilon that so many correct guesses refute with this probability of error, at least 0."""
+    """Returns the largest epsilon that the correct guesses refute at an error probability, at least 0."""
     if p_value(guessed, 0.0, delta) > error:
         return 0.0
     low, high = 0.0, 1.0
@@ -56,7 +56,7 @@ def lower_bound(guessed, delta, error):
 
 
 def p_value(guessed, epsilon, delta):
-    """The probability, at most, of so many correct guesses under (epsilon, delta)-differential privacy.
+    """Returns an upper limit on the probability of the correct guesses under (epsilon, delta)-DP.
 
     Each guess is right with probability at most e^epsilon / (1 + e^epsilon), whatever the others are, up to delta.
 
@@ -70,7 +70,7 @@ def p_value(guessed, epsilon, delta):
 
 
 def refutes(guessed, trade_off, error):
-    """Whether so many correct guesses have less than this probability under a trade-off curve.
+    """Returns whether the correct guesses are less probable than `error` under a trade-off curve.
 
     Source: Mahloujifar, Melis and Chaudhuri, "Auditing f-Differential Privacy in One Run", ICML 2025, the algorithm
     that bounds the tail of the number of correct guesses.
@@ -92,7 +92,7 @@ def refutes(guessed, trade_off, error):
 
 
 def most_noise(scores, included, trade_off_of, confidence, *, least, most=1e3):
-    """The most noise that the training can have had: any more is refuted.
+    """Returns the largest noise multiplier that the guesses do not refute.
 
     Args:
         scores, included: of the canaries, as for `guesses`.

@@ -1,4 +1,4 @@
-"""What a private step rests on: plan, guards and traced programs, made anew whenever the model has changed."""
+"""The clipping plan, checks and traced programs of a private step, renewed when the model changes."""
 
 import concurrent.futures
 
@@ -14,7 +14,7 @@ from mpreg.private.loss_check import LossCheck
 
 
 class Preparation:
-    """Plan, guards and traced steps of a `DPSGD`.
+    """Holds the clipping plan, checks and traced steps of a `DPSGD`.
 
     A model may change at any time: layers are frozen, unfrozen or added, low-rank adaptation is switched on, another
     loss is compiled. Plan and guards hold for the model that they have seen, and that is compared ahead of each `fit`,
@@ -31,7 +31,7 @@ class Preparation:
         self._traces = {}
 
     def follow(self, model):
-        """Runs the guards again if the model has changed, and drops what no longer holds; returns whether it did.
+        """Repeats the checks if the model has changed, and drops what is outdated; returns whether it has.
 
         Raises:
             ValueError: the model has become one that cannot be trained privately.
@@ -46,24 +46,24 @@ class Preparation:
         return True
 
     def forget(self):
-        """Has the next step traced anew and the loss tried out again."""
+        """Drops the traced step and the result of the loss trial."""
         self._checked = None
         self._traces.clear()
 
     def check_again(self):
-        """Has the next batch looked at: whether its records keep apart in layers and loss."""
+        """Checks on the next batch that layers and loss do not mix records."""
         self.loss_check.check_again()
         if self.plan is not None:
             self.plan.check_again()
 
     def trace(self, key, make):
-        """The train function under a key, made by a function without arguments where there is none."""
+        """Returns the train function under a key, made by `make` if there is none."""
         if key not in self._traces:
             self._traces[key] = make()
         return self._traces[key]
 
     def plan_for(self, model, x):
-        """The `ClippingPlan`, for records like `x`, nested tensors; None where they are the target's own inputs.
+        """Returns the `ClippingPlan` for records like `x`; None stands for the target's inputs.
 
         Raises:
             ValueError: the target does not know its inputs, or no plan was found.
@@ -78,7 +78,7 @@ class Preparation:
         return self.plan
 
     def ready(self, model, x, y):
-        """The plan for a step on records and labels, whose loss is tried out where it was not.
+        """Returns the plan for a step on records and labels, after trying out the loss if needed.
 
         Raises:
             ValueError: something in the model, its loss or its optimizer cannot be trained privately.

@@ -1,4 +1,4 @@
-"""One record several times in one batch: it moves a clipped sum by as many clips, so it is refused or charged."""
+"""Repeated records in one batch: each repetition moves a clipped sum, so it is refused or accounted for."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ CUTTING = ("Batch", "Rebatch", "GroupByWindow", "DenseToRagged")  # datasets tha
 
 
 def check_stream(dataset):
-    """Raises a `ValueError` for a `tf.data.Dataset` that was repeated before it was cut into batches.
+    """Raises a `ValueError` for a `tf.data.Dataset` that was repeated before batching.
 
     Sees what `tf.data` keeps of a dataset's making: not what a generator yields, nor what goes on inside functions.
     """
@@ -34,7 +34,7 @@ def _repetitions(dataset):
 
 
 class RepeatCounter:
-    """The most equal rows in one batch so far: what can be seen of repeats in batches from anywhere.
+    """Counts the most equal rows seen in one batch.
 
     The count is a variable beside the model's weights, so that nothing which loads or restores those lowers it.
     """
@@ -44,7 +44,7 @@ class RepeatCounter:
             self._most = tf.Variable(1, dtype=tf.int32, trainable=False, name="most_copies")
 
     def see(self, record, weights=None):
-        """Counts the rows of one batch, nested tensors; those of weight 0, of weights (rows,), are not there."""
+        """Counts the rows of one batch, nested tensors, without those of weight 0."""
         digests = row_digests(record)
         if weights is not None:
             digests = tf.boolean_mask(digests, weights != 0)
@@ -52,18 +52,18 @@ class RepeatCounter:
         self._most.assign(tf.maximum(self._most, tf.reduce_max(counts)))
 
     def charged(self, sampling):
-        """A `Sampling` with the copies seen since `clear`, if its making leaves them open."""
+        """Returns a `Sampling` with the copies seen since `clear`, if it leaves them open."""
         if not sampling.repeats_unseen:
             return sampling
         return dataclasses.replace(sampling, copies=max(sampling.copies, int(self._most.numpy())))
 
     def clear(self):
-        """Begins anew."""
+        """Resets the count."""
         self._most.assign(1)
 
 
 def row_digests(record):
-    """A number for each row of nested tensors, int64 (n,): equal rows have equal ones, and hardly any others do."""
+    """Returns a hash of each row of nested tensors, int64 (n,)."""
     parts = [_words(tensor) for tensor in keras.tree.flatten(record) if tensor is not None]
     words = tf.concat(parts, axis=1)
     shape = (2, tf.shape(words)[1])

@@ -1,4 +1,4 @@
-"""Batches drawn as the accounting assumes: every record independently, with one probability, at every step."""
+"""Poisson sampling: every record is drawn independently with one probability at every step."""
 
 import math
 import secrets
@@ -19,7 +19,7 @@ _KNOWN: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def poisson_batches(x: Any, y: Any, *, batch_size: int, groups: Any = None, seed: int | None = None) -> Any:
-    """A `tf.data.Dataset` of Poisson-sampled batches, one epoch of `ceil(n / batch_size)` steps long.
+    """Returns a `tf.data.Dataset` of Poisson-sampled batches, with `ceil(n / batch_size)` steps an epoch.
 
     Each step takes each of n records with probability `batch_size / n`, independently of all else, as the accounting
     of privacy amplification assumes. Batches differ in size; they are padded to a multiple of 8 with repeated records,
@@ -67,7 +67,7 @@ def poisson_batches(x: Any, y: Any, *, batch_size: int, groups: Any = None, seed
 
 
 def sampled_dataset(x, y, sampling, seed, groups=None):
-    """As `poisson_batches`, under a `Sampling` that may count more examples than these records."""
+    """Returns batches as `poisson_batches` does, under a `Sampling` that may count more examples."""
     units = len(flatten(y)[0]) if groups is None else len(groups.sizes)
     steps = math.ceil(sampling.examples / sampling.batch_size)
     highest = tf.constant(threshold(sampling) - 1, tf.uint64)
@@ -93,12 +93,12 @@ def sampled_dataset(x, y, sampling, seed, groups=None):
 
 
 def threshold(sampling):
-    """How many of the 2**64 numbers draw a record: at most the accountant's probability of them, never more."""
+    """Returns how many of the 2**64 numbers draw a record: never more than the accountant's probability."""
     return int(sampling.probability * 2**64)  # a product with a power of 2 is exact, and `int` rounds down
 
 
 def step_numbers(key, steps):
-    """A `tf.data.Dataset` of a secret number of 128 bits, int64 (2,), for each step, new ones in each iteration.
+    """Returns a `tf.data.Dataset` of a secret 128-bit number for each step, int64 (2,), new in each iteration.
 
     `Dataset.random` gives 32 bits at a time, of which 65,000 steps would draw some twice, and with them the same batch.
     """
@@ -149,7 +149,7 @@ class _Groups:
 
 
 def describe(x, *, batch_size=None, validation_split=0.0, steps_per_epoch=None):
-    """The `Sampling` of what `fit` was given: Poisson, shuffled arrays in whole passes, or anything else.
+    """Returns the `Sampling` of arguments of `fit`: Poisson, shuffled arrays, or anything else.
 
     Raises:
         ValueError: a dataset whose batches may hold a record several times.

@@ -1,4 +1,4 @@
-"""What may be claimed of a model, in plain words, and what the claim rests on."""
+"""The privacy statement of a model: what may be claimed, and under which assumptions."""
 
 import textwrap
 
@@ -49,14 +49,14 @@ START = (
 
 
 class Statement(str):
-    """Text that a notebook shows with its lines."""
+    """Holds text that a notebook shows with its line breaks."""
 
     def _repr_html_(self):
         return html_lines(self)
 
 
 def write_statement(model, history, delta):
-    """The `Statement` on a `DPSGD` model with a history of segments, at a delta."""
+    """Returns the `Statement` on a `DPSGD` model with a history of segments, at a delta."""
     if not history:
         return Statement(NOTHING)
     cost = spent(history, delta)
@@ -140,7 +140,7 @@ def _item(line):
 
 
 def tensorflow_privacy_statement(history, delta):
-    """tensorflow-privacy's own statement on one segment of known sampling; None for others or where it is missing.
+    """Returns tensorflow-privacy's statement on one segment of known sampling, or None.
 
     Its number is that for Poisson sampling only where the batches were so drawn.
     """

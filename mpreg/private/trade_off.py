@@ -1,4 +1,4 @@
-"""Trade-off curves: how often, at least, a guess about a record is wrong under a mechanism.
+"""Trade-off curves: the least false positive rate at a true positive rate under a mechanism.
 
 Source: Dong, Roth and Su, "Gaussian Differential Privacy", Journal of the Royal Statistical Society B, 2022, section 2.
 """
@@ -16,7 +16,7 @@ INTERVAL = 4e-3  # of the privacy losses that are told apart: coarser is quicker
 
 @dataclasses.dataclass(frozen=True)
 class GaussianTradeOff:
-    """The curve of one release with Gaussian noise.
+    """Is the trade-off curve of one release with Gaussian noise.
 
     Args:
         noise_multiplier: standard deviation of the noise over the most that one record adds, above 0.
@@ -28,12 +28,12 @@ class GaussianTradeOff:
         check_number("noise_multiplier", self.noise_multiplier, above=0)
 
     def least_false(self, true_rate):
-        """The least probability of an event without a record, of which it has `true_rate` with the record."""
+        """Returns the least probability without the record of an event with probability `true_rate` with it."""
         return stats.norm.cdf(stats.norm.ppf(true_rate) - 1.0 / self.noise_multiplier)
 
 
 class ProfileTradeOff:
-    """The curve that follows from a mechanism's deltas at many epsilons, for both directions.
+    """Is the trade-off curve that follows from deltas at many epsilons, in both directions.
 
     Args:
         epsilons: (k,) at least 0.
@@ -46,7 +46,7 @@ class ProfileTradeOff:
 
     @classmethod
     def of_training(cls, sampling, noise_multiplier, steps):
-        """The curve of DP-SGD: so many steps with noise on batches drawn as a `Sampling` says."""
+        """Returns the curve of a number of DP-SGD steps under a `Sampling`."""
         from dp_accounting.pld import privacy_loss_distribution as pld
 
         probability = sampling.probability if sampling.kind == "poisson" else 1.0
@@ -59,7 +59,7 @@ class ProfileTradeOff:
         return cls(EPSILONS, whole.get_delta_for_epsilon(EPSILONS))
 
     def least_false(self, true_rate):
-        """The least probability of an event without a record, of which it has `true_rate` with the record."""
+        """Returns the least probability without the record of an event with probability `true_rate` with it."""
         forward = (true_rate - self._deltas) / self._rise
         backward = 1.0 - self._deltas - self._rise * (1.0 - true_rate)
         return max(0.0, float(np.max(forward)), float(np.max(backward)))

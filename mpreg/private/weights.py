@@ -9,7 +9,7 @@ from mpreg.training.core.batch import finite_weights
 
 
 def told_weights(weights):
-    """Sample weights with 0 for NaN and infinity, of which a step warns: such a record has no part in it."""
+    """Returns sample weights with 0 for NaN and infinity, with a warning: such a record is left out."""
     if weights is None:
         return None
     weights = keras.tree.map_structure(lambda part: tf.cast(part, tf.float32), weights)
