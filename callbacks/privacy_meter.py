@@ -16,6 +16,7 @@ from mpreg.classifiers.arrays import only_output
 from mpreg.classifiers.calling import call_target
 from mpreg.classifiers.kind import logits_by_last_layer
 from mpreg.data import MembershipSplit, distinct_rows, flatten, join_groups, map_arrays, take
+from mpreg.data.labels import ONE
 from mpreg.evaluation.headline import strongest_accuracy
 
 MIN_RECORDS = 250
@@ -94,6 +95,11 @@ class PrivacyMeter(keras.callbacks.Callback):
         super().__init__()
         if not isinstance(split, MembershipSplit):
             raise TypeError(f"split must be an mpreg.MembershipSplit. Received: {short_repr(split)}")
+        if split.decisions != ONE:
+            raise ValueError(
+                "PrivacyMeter judges models that answer one class a record: use mpreg.evaluate after training. "
+                f'Received: a split with decisions="{split.decisions}"'
+            )
         check_count("every", every, 1)
         if records is not None:
             check_count("records", records, 4)

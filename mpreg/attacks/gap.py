@@ -2,6 +2,7 @@
 
 from mpreg import signals
 from mpreg.attacks.base import Attack
+from mpreg.metrics import best_threshold
 
 
 class GapAttack(Attack):
@@ -22,3 +23,20 @@ class GapAttack(Attack):
 
     def score(self, answers):
         return signals.correctness(answers)
+
+
+class ShareRightAttack(GapAttack):
+    """The gap attack on records of several decisions: members are those where many of the answers are right.
+
+    Source: as of `GapAttack`.
+    """
+
+    name = "share of right answers"
+    threat_model = (
+        "sees only which of the model's answers are right, and knows who was a member among other records"
+    )
+    learns = True
+
+    def fit(self, members, nonmembers, *, seed=0):
+        self.threshold = best_threshold(self.score(members), self.score(nonmembers))
+        return self

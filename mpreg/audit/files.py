@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from mpreg.data import check_labels, take
+from mpreg.data.labels import ONE, check_several
 from mpreg.data.records import check_pair
 from mpreg.datasets import Encoding, OwnFile
 from mpreg.datasets.archives import most_bytes, read_npz
@@ -52,13 +53,14 @@ def source(role, path, records=None):
     return Source(role, str(path), digest_of_file(path), size, records)
 
 
-def read_inputs(path, role, **own):
+def read_inputs(path, role, decisions=ONE, **own):
     """The `RecordFile` of an `.npz` with `x` and `y`; several inputs are `x0`, `x1`, ... or `x_<name>`.
 
     Args:
         path: the file; nothing in it is unpickled. A table, an `.npy` file or a folder is read as by
             `mpreg.datasets.load`.
         role: whose records these are, for errors: "members", "nonmembers" or "reference".
+        decisions: what a record holds, as in `MembershipSplit`; several are read from `.npz` files alone.
         **own: of a file other than `.npz`, options of `mpreg.datasets.OwnFile`.
 
     Raises:
@@ -74,12 +76,17 @@ def read_inputs(path, role, **own):
     ```
     """
     if Path(path).suffix in (*TABLES, ".npy") or Path(path).is_dir():
+        if decisions != ONE:
+            raise ValueError(
+                f"{role}: several decisions a record are read from .npz with x and y. Received: {path}"
+            )
         data = OwnFile(path=str(path), **_fitting(path, own)).read()
         return RecordFile(check_pair(tuple(data), role), source(role, path, len(data.labels)))
     arrays = _arrays(path, role)
     if "y" not in arrays or not _input_names(arrays):
         raise ValueError(_lacking(path, role, arrays, "x and y", "predictions and labels"))
-    return RecordFile(check_pair((_inputs(arrays), arrays["y"]), role), source(role, path, len(arrays["y"])))
+    pair = check_pair((_inputs(arrays), arrays["y"]), role, decisions)
+    return RecordFile(pair, source(role, path, len(arrays["y"])))
 
 
 def read_split(data, rows, **own):
@@ -122,7 +129,7 @@ def _fitting(path, own):
     return {**own, "encoding": (own.get("encoding") or "none") if table else None}
 
 
-def read_predictions(path, role):
+def read_predictions(path, role, decisions=ONE):
     """The `RecordFile` of an `.npz` with `predictions` (probabilities or logits) and `labels`.
 
     Args, Raises: as for `read_inputs`.
@@ -130,7 +137,8 @@ def read_predictions(path, role):
     arrays = _arrays(path, role)
     if not {"predictions", "labels"} <= set(arrays):
         raise ValueError(_lacking(path, role, arrays, "predictions and labels", "x and y"))
-    predictions, labels = arrays["predictions"], check_labels(arrays["labels"], role)
+    predictions, labels = arrays["predictions"], arrays["labels"]
+    labels = check_labels(labels, role) if decisions == ONE else check_several(labels, decisions, role)
     if predictions.ndim == 0 or len(predictions) != len(labels):
         raise ValueError(
             f"{role}: there must be a prediction for each label. "

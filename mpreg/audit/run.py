@@ -12,7 +12,8 @@ from mpreg.audit.files import encoding_of, read_inputs, read_predictions, read_s
 from mpreg.audit.gate import judge
 from mpreg.audit.member_scores import member_scores_file
 from mpreg.audit.saved_model import load_model, shadow_fleet
-from mpreg.data import MembershipSplit, check_distinct
+from mpreg.data import MembershipSplit, check_distinct, count_labels
+from mpreg.data.labels import ONE, check_decisions
 from mpreg.datasets.own import TABLES
 from mpreg.evaluation.evaluate import evaluate, evaluate_predictions
 from mpreg.evaluation.report import PrivacyReport
@@ -141,6 +142,7 @@ def audit_predictions(
     attacks: Any = "standard",
     from_logits: bool | None = None,
     coarse: bool = False,
+    decisions: str = ONE,
     seed: int = 0,
     **options: Any,
 ) -> "Audit":
@@ -149,7 +151,7 @@ def audit_predictions(
     Args:
         members, nonmembers: `.npz` files with `predictions`, probabilities or logits, and `labels`.
         attacks: `"fast"` or `"standard"`.
-        from_logits, coarse, seed: as for `evaluate_predictions`.
+        from_logits, coarse, decisions, seed: as for `evaluate_predictions`.
         **options: `title`, `class_names`, `limits` (pairs for the gates) and `command`.
 
     Returns:
@@ -164,10 +166,19 @@ def audit_predictions(
     audit_predictions("members.npz", "nonmembers.npz", title="Forest").write("report")
     ```
     """
-    sides = [read_predictions(members, "members"), read_predictions(nonmembers, "nonmembers")]
-    with progress_bar("attacking", 1) as advance:
+    files = {"members": members, "nonmembers": nonmembers}
+    sides = [read_predictions(path, role, check_decisions(decisions)) for role, path in files.items()]
+    _check_names(options.get("class_names"), [side.pair[1] for side in sides], decisions)
+    with progress_bar("auditing", 1) as advance:
+        advance("attacking", 0)
         report = evaluate_predictions(
-            *sides[0].pair, *sides[1].pair, attacks=attacks, from_logits=from_logits, coarse=coarse, seed=seed
+            *sides[0].pair,
+            *sides[1].pair,
+            attacks=attacks,
+            from_logits=from_logits,
+            coarse=coarse,
+            decisions=decisions,
+            seed=seed,
         )
         advance()
     return _audit(report, [side.source for side in sides], **options)
@@ -186,6 +197,7 @@ def audit_model(
     shadows: Any = None,
     from_logits: bool | None = None,
     allow_duplicates: bool = False,
+    decisions: str = ONE,
     seed: int = 0,
     **options: Any,
 ) -> "Audit":
@@ -203,6 +215,8 @@ def audit_model(
         attacks: `"fast"`, `"standard"`, `"strong"` or `"whitebox"`.
         shadows: for `"strong"`, `(count, epochs, batch_size)` of shadow models, which are trained like the model.
         from_logits, seed: as for `evaluate`.
+        decisions: what a record holds, as in `MembershipSplit`; several are read from `members` and `nonmembers` in
+            `.npz`.
         allow_duplicates: whether equal records may stand on two sides, where distinct people have them.
         **options: as for `audit_predictions`.
 
@@ -215,14 +229,24 @@ def audit_model(
     own["encoding"], encoding = encoding_of(model, own.get("encoding"))
     if data is None:
         roles = {"members": members, "nonmembers": nonmembers, "reference": reference}
-        files = {role: read_inputs(path, role, **own) for role, path in roles.items() if path is not None}
+        files = {
+            role: read_inputs(path, role, check_decisions(decisions), **own)
+            for role, path in roles.items()
+            if path is not None
+        }
         pairs, sources = (
             {role: file.pair for role, file in files.items()},
             [file.source for file in files.values()],
         )
     else:
         pairs, sources = read_split(data, rows, **own)
-    split = MembershipSplit(pairs["members"], pairs.get("reference"), pairs["nonmembers"], duplicates="allow")
+    split = MembershipSplit(
+        pairs["members"],
+        pairs.get("reference"),
+        pairs["nonmembers"],
+        duplicates="allow",
+        decisions=decisions,
+    )
     if not allow_duplicates:
         check_distinct({role: getattr(split, role) for role in ROLES if role in pairs}, remedy=REMEDY)
     if encoding is not None and any(Path(file.file).suffix in TABLES for file in sources):
@@ -230,10 +254,12 @@ def audit_model(
         options.setdefault("class_names", None)
         options["class_names"] = options["class_names"] or list(map(str, own["encoding"].classes))
     sources = [source("model", model), *sources]
+    _check_names(options.get("class_names"), [y for _, y in pairs.values()], decisions)
     loaded = load_model(model, compiled=shadows is not None)
     if shadows is not None:
         shadows = shadow_fleet(loaded, *shadows)
-    with progress_bar("attacking", 2) as advance:
+    with progress_bar("auditing", 2) as advance:
+        advance("attacking" if shadows is None else f"training {shadows.count} shadow models, attacking", 0)
         report = evaluate(
             loaded,
             split,
@@ -243,7 +269,7 @@ def audit_model(
             from_logits=from_logits,
             seed=seed,
         )
-        advance()
+        advance("gradient norms")
         norms, note = _norms(loaded, split, from_logits=from_logits, seed=seed)
         advance()
     return _audit(report, sources, gradient_norms=norms, gradient_norms_note=note, **options)
@@ -256,6 +282,8 @@ def _norms(model, split, **options):
     """
     from mpreg.outputs import classifier_behind  # it imports Keras, which predictions do without
 
+    if split.decisions != ONE:
+        return None, "Gradient norms are measured of models that answer one class a record."
     target, removed = classifier_behind(model)
     if not target.trainable_variables:
         return None, "The model has no trainable weights, and so no gradients."
@@ -271,6 +299,12 @@ def _norms(model, split, **options):
             "whoever has its file can: the norms are those of the classifier behind."
         )
     return norms, None
+
+
+def _check_names(names, labels, decisions):
+    """Refuses too few class names before minutes are spent on attacks."""
+    if names is not None and decisions == ONE:
+        checked_names(names, max(map(count_labels, labels)))
 
 
 def _audit(report, sources, *, title=TITLE, class_names=None, limits=(), **measured):

@@ -5,6 +5,7 @@ import numpy as np
 from mpreg.classifiers.floors import ROUNDING
 
 PERCENT = 100.0
+HIGH_LOGIT = 20.0  # a probability of 1 - 2e-9
 SAY = "say from_logits=True or from_logits=False"
 
 
@@ -25,7 +26,9 @@ def answers_are_logits(target, *losses, from_logits=None):
     activation, units = last_activation(target)
     if activation == "sigmoid" and units != 1:
         raise ValueError(
-            f"the model ends in a sigmoid of {units} units, whose answers do not sum to one. End it in softmax"
+            f"the model ends in a sigmoid of {units} units, whose answers do not sum to one. End it in softmax. "
+            'If each is a label of its own, MembershipSplit(..., decisions="labels") measures it; of the defences that '
+            "train, DP-SGD takes such a model"
         )
     certain = makes_probabilities(activation)
     if certain and from_logits:
@@ -103,6 +106,29 @@ def logits_by_last_layer(model):
     return True if activation == "linear" and last_layer(model)[0].weights else None
 
 
+def sigmoid_by_last_layer(model, *, refuse=True):
+    """Whether a Keras model that says yes or no of each of several labels answers with logits; None where unknown.
+
+    Args:
+        model: the model.
+        refuse: whether one that ends in softmax is refused.
+
+    Raises:
+        ValueError: the model ends in softmax, whose answers are of one class.
+    """
+    if not hasattr(model, "predict_on_batch"):
+        return None
+    from mpreg.classifiers.last_layer import last_activation
+
+    activation, units = last_activation(model)
+    if activation == "softmax" and refuse:
+        raise ValueError(
+            f"the model ends in a softmax of {units} units, which names one class a record, but "
+            'decisions="labels" is for a sigmoid a label. Leave decisions out'
+        )
+    return False if activation == "sigmoid" else logits_by_last_layer(model)
+
+
 def are_logits(sides, *, from_logits=None, coarse=False):
     """Whether predictions of one model are logits: what the caller says of them all, or what they look like.
 
@@ -127,6 +153,12 @@ def are_logits(sides, *, from_logits=None, coarse=False):
     whole = probability_unit(sides)
     if whole is not None:
         raise ValueError(f"predictions are {in_unit(whole)}. If they are logits, say from_logits=True")
+    if _look_like_single_percent(sides):
+        raise ValueError(
+            f"predictions are a single column of numbers from {min(side.min() for side in sides):.4g} to "
+            f"{max(side.max() for side in sides):.4g}, as probabilities in percent are: divide them by 100. If they "
+            "are logits, say from_logits=True"
+        )
     return True
 
 
@@ -134,6 +166,14 @@ def look_like_logits(predictions):
     """Whether any prediction lies outside [0, 1], as probabilities never do."""
     predictions = np.asarray(predictions)
     return bool(predictions.size and (predictions.min() < 0 or predictions.max() > 1))
+
+
+def _look_like_single_percent(sides):
+    """Whether a single unit's answers look like percent: none negative, and beyond what logits commonly reach."""
+    if any(side.ndim > 1 and side.shape[-1] != 1 for side in sides):
+        return False
+    low, high = (end([end(side) for side in sides if side.size]) for end in (np.min, np.max))
+    return low >= 0 and HIGH_LOGIT < high <= PERCENT
 
 
 def probability_unit(sides):

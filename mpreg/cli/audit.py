@@ -51,6 +51,13 @@ _DATA = click.Path(exists=True)
 @click.option(
     "--logits/--probabilities", "from_logits", default=None, help="What it answers. [default: looks]"
 )
+@click.option(
+    "--decisions",
+    type=click.Choice(["one", "labels", "positions"]),
+    default="one",
+    show_default=True,
+    help="What a record holds: one class, several labels that are yes or no, or a class at each position.",
+)
 @click.option("--coarse", is_flag=True, help="The predictions were rounded or cut, and need not sum to one.")
 @click.option("--allow-duplicates", is_flag=True, help="Distinct people have equal records: keep them all.")
 @click.option("--class-names", type=_FILE, help="Text file with a class name on each line, class 0 first.")
@@ -95,6 +102,7 @@ def _audit(
     strong,
     from_logits,
     coarse,
+    decisions,
     class_names,
     title,
     fail_above,
@@ -121,6 +129,7 @@ def _audit(
     options = {
         "attacks": "strong" if strong else attacks,
         "from_logits": from_logits,
+        "decisions": decisions,
         "seed": seed,
         "class_names": read_class_names(class_names) if class_names else None,
         "limits": [parse_limit(text) for text in fail_above],

@@ -7,7 +7,7 @@ import numpy as np
 from mpreg._validate import check_count, short_repr
 from mpreg.data.augmentations import is_image
 from mpreg.data.duplicates import digest_records, first_equal
-from mpreg.data.labels import label_indices
+from mpreg.data.labels import ONE, label_indices
 from mpreg.data.randomize import Randomize
 from mpreg.data.records import flatten, map_arrays
 from mpreg.data.split import MembershipSplit
@@ -111,6 +111,11 @@ def plant_canaries(
 def _check(split, count, kind, seed):
     if not isinstance(split, MembershipSplit):
         raise TypeError(f"split must be an mpreg.MembershipSplit. Received: {short_repr(split)}")
+    if split.decisions != ONE:
+        raise ValueError(
+            "canaries are planted among records of one class each. Received: a split with "
+            f'decisions="{split.decisions}"'
+        )
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}. Received: kind={kind!r}")
     check_count("count", count, 2)

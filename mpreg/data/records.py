@@ -6,18 +6,18 @@ import numpy as np
 
 from mpreg._validate import short_repr
 from mpreg.data.frames import refuse_text
-from mpreg.data.labels import check_labels
+from mpreg.data.labels import ONE, check_labels, check_several
 from mpreg.data.text import is_text
 
 LOOK_AHEAD = 8  # elements of a dataset to look at where its shapes leave open whether it is batched
 
 
-def check_pair(pair, role):
+def check_pair(pair, role, decisions=ONE):
     """Arrays `(x, y)` of a pair or of a finite `tf.data.Dataset`, checked.
 
     Raises:
         ValueError: not a pair, no records, unequal lengths, NaN or infinite features, labels that are
-            not class indices or one-hot.
+            not class indices or one-hot, or not as `check_several` has them where a record holds several decisions.
     """
     if hasattr(pair, "element_spec"):
         pair = _read_dataset(pair, role)
@@ -44,7 +44,7 @@ def check_pair(pair, role):
         raise ValueError(f"{role} is empty: there must be at least one record")
     for array in arrays:
         _check_features(array, role)
-    return x, check_labels(y, role)
+    return x, check_labels(y, role) if decisions == ONE else check_several(y, decisions, role)
 
 
 def as_arrays(x):

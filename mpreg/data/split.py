@@ -8,6 +8,7 @@ import numpy as np
 from mpreg._validate import check_count
 from mpreg.data.duplicates import digest_records, first_equal
 from mpreg.data.frames import names_of, to_frame
+from mpreg.data.labels import ONE, check_decisions
 from mpreg.data.records import check_pair, flatten, take
 
 ROLES = ("members", "reference", "nonmembers")
@@ -42,6 +43,9 @@ class MembershipSplit:
         duplicates: `"error"`, `"drop"` or `"allow"`.
         canaries: which members and non-members stand out on purpose; `mpreg.plant_canaries` sets it. Else None.
         columns: names of the columns of x; None takes those of a DataFrame, or of a dict of columns.
+        decisions: what the model decides of a record: `"one"` class; yes or no on each of several `"labels"`, y being
+            0 and 1 (n, labels); or a class at each of its `"positions"`, such as pixels or words, y being class
+            indices (n, ...), -1 where a position does not count. `evaluate` attacks all three.
 
     Raises:
         ValueError: an empty role, unequal lengths, NaN, labels that are not class indices or one-hot, shapes or
@@ -60,8 +64,10 @@ class MembershipSplit:
     duplicates: str = "error"
     canaries: Any = None
     columns: tuple | None = None
+    decisions: str = ONE
 
     def __post_init__(self):
+        check_decisions(self.decisions)
         if self.duplicates not in DUPLICATES:
             raise ValueError(f"duplicates must be one of {DUPLICATES}. Received: {self.duplicates!r}")
         for role in ROLES:
@@ -69,7 +75,7 @@ class MembershipSplit:
             if self.columns is None and isinstance(pair, tuple | list) and len(pair) == 2:
                 object.__setattr__(self, "columns", names_of(pair[0]))
             if pair is not None or role != "reference":
-                object.__setattr__(self, role, check_pair(pair, role))
+                object.__setattr__(self, role, check_pair(pair, role, self.decisions))
         roles = {role: getattr(self, role) for role in ROLES if getattr(self, role) is not None}
         _check_same_kind(roles)
         if self.canaries is not None and self.duplicates == "drop":
@@ -89,6 +95,7 @@ class MembershipSplit:
         seed: int,
         nonmembers: int | None = None,
         duplicates: str = "error",
+        decisions: str = ONE,
     ) -> "MembershipSplit":
         """Draws the roles at random: `members` and `reference` records, and the rest (or `nonmembers` of it).
 
@@ -100,12 +107,13 @@ class MembershipSplit:
             seed: seed of the draw; the same seed gives the same split.
             nonmembers: number of non-members; None takes all that are left.
             duplicates: as for the class. With `"drop"`, copies are removed before the draw.
+            decisions: as for the class.
 
         Raises:
             ValueError: the numbers asked for do not leave one non-member, or as for the class.
         """
         columns = names_of(x)
-        x, y = check_pair((x, y), "records")
+        x, y = check_pair((x, y), "records", check_decisions(decisions))
         rows = draw_rows(
             x,
             y,
@@ -117,11 +125,18 @@ class MembershipSplit:
         )
         roles: list[Any] = [None if part is None else take((x, y), part) for part in rows]
         chosen, kept, rest = roles
-        return cls(chosen, kept, rest, duplicates=duplicates, columns=columns)
+        return cls(chosen, kept, rest, duplicates=duplicates, columns=columns, decisions=decisions)
 
     @classmethod
     def from_train_test(
-        cls, train: Any, test: Any, *, reference: int = 0, seed: int = 0, duplicates: str = "error"
+        cls,
+        train: Any,
+        test: Any,
+        *,
+        reference: int = 0,
+        seed: int = 0,
+        duplicates: str = "error",
+        decisions: str = ONE,
     ) -> "MembershipSplit":
         """The split of a train and a test set that are there already: members are the train set.
 
@@ -130,7 +145,7 @@ class MembershipSplit:
             test: pair `(x, y)` that it was not.
             reference: how many of the test set's records to set aside for a defence; the rest are non-members.
             seed: of the draw among the test set's records.
-            duplicates: as for the class.
+            duplicates, decisions: as for the class.
 
         Raises:
             ValueError: `reference` leaves no non-member, or as for the class.
@@ -144,7 +159,7 @@ class MembershipSplit:
         check_count("reference", reference, 0)
         check_count("seed", seed, 0)
         columns = names_of(test[0]) if isinstance(test, tuple | list) and test else None
-        test = check_pair(test, "test")
+        test = check_pair(test, "test", check_decisions(decisions))
         if reference >= len(test[1]):
             raise ValueError(
                 f"reference must leave at least one of the {len(test[1]):,} test records as a non-member. "
@@ -152,7 +167,8 @@ class MembershipSplit:
             )
         rows = np.random.default_rng(seed).permutation(len(test[1]))
         kept = take(test, rows[:reference]) if reference else None
-        return cls(train, kept, take(test, rows[reference:]), duplicates=duplicates, columns=columns)
+        options = {"duplicates": duplicates, "columns": columns, "decisions": decisions}
+        return cls(train, kept, take(test, rows[reference:]), **options)
 
     def frame(self, role: str) -> Any:
         """A role's records as a DataFrame with the columns' names, and its labels.

@@ -14,10 +14,12 @@ from mpreg.attacks.shadow.training import ShadowFleet
 from mpreg.classifiers.kind import logits_by_last_layer
 from mpreg.data import MembershipSplit, join_groups, label_indices, pool
 from mpreg.data.frames import TakesFrames, wants_frames
+from mpreg.data.labels import ONE, check_decisions
 from mpreg.evaluation import canaries
 from mpreg.evaluation.held import undefended_classifier
 from mpreg.evaluation.judge import judge
 from mpreg.evaluation.report import PrivacyReport
+from mpreg.evaluation.several import evaluate_several, several_report
 
 
 def evaluate(
@@ -74,6 +76,17 @@ def evaluate(
     chosen = suite(attacks)
     check_count("seed", seed, 0)
     (member_x, member_y), (nonmember_x, nonmember_y) = split.members, split.nonmembers
+    if split.decisions != ONE:
+        return evaluate_several(
+            lambda x: signals.predict(model, x, classes=1),
+            model,
+            split,
+            chosen,
+            named=isinstance(attacks, str),
+            reference=_wants_reference(reference, model, split),
+            from_logits=from_logits,
+            seed=seed,
+        )
     # Only scikit-learn's models ask for the number of classes: they leave out those they never saw.
     classes = 1 + max(int(label_indices(y).max()) for y in (member_y, nonmember_y))
     coarse = _serves_coarse(model)
@@ -129,6 +142,7 @@ def evaluate_predictions(
     shadows: Any = None,
     from_logits: bool | None = None,
     coarse: bool = False,
+    decisions: str = ONE,
     seed: int = 0,
 ) -> PrivacyReport:
     """Attacks a model of any framework through its predictions.
@@ -140,6 +154,8 @@ def evaluate_predictions(
         from_logits: whether the predictions are logits; None decides by looking at them.
         shadows: `ShadowModels` of the same records, members first, for attacks that need them.
         coarse: whether probabilities were rounded or cut, so that they need not sum to one.
+        decisions: what a record holds, as in `MembershipSplit`: for `"labels"` predictions are (n, labels), for
+            `"positions"` (n, ..., classes).
 
     Returns:
         A `PrivacyReport`.
@@ -156,6 +172,13 @@ def evaluate_predictions(
     chosen = suite(attacks)
     check_count("seed", seed, 0)
     sides = (member_predictions, member_labels), (nonmember_predictions, nonmember_labels)
+    if check_decisions(decisions) != ONE:
+        if shadows is not None or coarse:
+            raise ValueError(
+                f'shadows and coarse go with one class a record. Received: decisions="{decisions}"'
+            )
+        named = isinstance(attacks, str)
+        return several_report(sides, decisions, chosen, named=named, from_logits=from_logits, seed=seed)
     _, members, nonmembers = _read(*sides, from_logits=from_logits, coarse=coarse)
     if shadows is not None:
         _check_shadows(shadows, len(members) + len(nonmembers))

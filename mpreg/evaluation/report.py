@@ -11,6 +11,7 @@ from mpreg._deprecated import RenamedAttribute
 from mpreg._files import write_json
 from mpreg._text import plain_text
 from mpreg._validate import check_count
+from mpreg.data.labels import ONE
 from mpreg.evaluation import records
 from mpreg.evaluation.canaries import CanaryFigures
 from mpreg.evaluation.details import details
@@ -45,6 +46,8 @@ class PrivacyReport:
             out. Else None.
         member_rows: rows of the judged members among the split's, ascending, where canaries were left out; None where
             all were judged.
+        decisions: what a record holds, as in `MembershipSplit`; of several, all figures are joint.
+        per_label: a `PrivacyReport` for each label by its number, where a record has several; else None.
     """
 
     train_accuracy: Estimate
@@ -64,6 +67,8 @@ class PrivacyReport:
     reference: "PrivacyReport | None" = field(default=None, repr=False)
     canaries: CanaryFigures | None = field(default=None, repr=False)
     member_rows: np.ndarray | None = field(default=None, repr=False)
+    decisions: str = ONE
+    per_label: dict | None = field(default=None, repr=False)
 
     surest = RenamedAttribute("best_at_low_fpr")
 
@@ -126,12 +131,16 @@ class PrivacyReport:
     def leakage_per_class(self, *, attack: str | None = None) -> list[records.ClassLeakage]:
         """Returns a `ClassLeakage` for each class, the one that leaks most first.
 
+        There are none where a record holds several decisions, and no class of its own.
+
         Args:
             attack: name of the attack; None takes the strongest.
 
         Raises:
             ValueError: an unknown attack.
         """
+        if self.decisions != ONE:
+            return []
         gap = next(result for result in self.attacks.values() if result.key == "gap")
         return records.leakage_per_class(
             self._attack(attack),
@@ -168,6 +177,17 @@ class PrivacyReport:
             "provenance": dict(self.provenance),
             "reference": None if self.reference is None else self.reference.figures(),
             "canaries": None if self.canaries is None else self.canaries.to_dict(),
+            **({} if self.per_label is None else {"per_label": self._per_label()}),
+        }
+
+    def _per_label(self):
+        rates = ("train_accuracy", "test_accuracy", "attack_accuracy")
+        return {
+            label: {
+                **{rate: getattr(report, rate).to_dict() for rate in rates},
+                "strongest_attack": report.strongest_attack,
+            }
+            for label, report in self.per_label.items()
         }
 
     def to_dict(self) -> dict[str, Any]:

@@ -90,6 +90,24 @@ def access_rows(report):
     return header, rows
 
 
+def label_rows(report):
+    """Header and rows, as text: a row for each label of a model that says yes or no of each.
+
+    Args:
+        report: a report that was read, with `per_label`.
+    """
+    header = ["label", "training accuracy", "test accuracy", "attack accuracy", "strongest attack"]
+    rows = [
+        [
+            label,
+            *(percent_with_interval(row[f"{rate}_accuracy"]) for rate in ("train", "test", "attack")),
+            row["strongest_attack"],
+        ]
+        for label, row in report["per_label"].items()
+    ]
+    return header, rows
+
+
 def versions(report):
     """Each package and its version, in a line."""
     return ", ".join(f"{package} {version}" for package, version in report["provenance"].items())
@@ -111,6 +129,8 @@ def _report(report):
     if report.get("canaries"):
         of_canaries = _attacks(ranked(report["canaries"]))
         table += f"\n\n**Canaries.** {words.canaries(report['canaries'])}\n\n{of_canaries}"
+    if report.get("per_label"):
+        table += f"\n\n**Per label.**\n\n{markdown_table(*label_rows(report))}"
     found = [
         *report["notes"],
         *(note for attack in attacks for note in attack["notes"]),

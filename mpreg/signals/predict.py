@@ -41,7 +41,9 @@ def predict(model: Any, x: Any, *, classes: int = 2, batch_size: int = PREDICT_B
     scores = only_output(answers)
     if scores is None:
         raise ValueError(
-            f"the model must have one output, the class scores. Received: {len(answers)} outputs"
+            f"the model must have one output, the class scores. Received: {len(answers)} outputs. Evaluate each alone: "
+            "mpreg.evaluate(keras.Model(model.inputs, model.outputs[0]), split), or mpreg.evaluate_predictions of its "
+            "answers (mpreg audit --member-predictions)"
         )
     return scores
 
