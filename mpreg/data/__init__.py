@@ -1,4 +1,4 @@
-"""Records, their labels, who is a member, and altered or random records."""
+"""Records and labels: membership splits, canaries, screening, groups, and altered or random copies."""
 
 from mpreg.data.augmentations import BitFlips as BitFlips
 from mpreg.data.augmentations import GaussianNoise as GaussianNoise

@@ -1,4 +1,4 @@
-"""Altered copies of records, for attackers who ask about a record's surroundings."""
+"""Augmentations: altered copies of records for attackers who query a record's neighbourhood."""
 
 import functools
 import itertools
@@ -11,7 +11,7 @@ from mpreg.data.records import flatten, map_arrays
 
 
 class ShiftsAndFlips:
-    """Images moved by up to so many pixels each way, and mirrored; the edge is repeated where nothing is left.
+    """Yields images shifted by up to `pixels` each way and mirrored; edges are repeated.
 
     Yields `2 * (2 * pixels + 1) ** 2 - 1` copies: all but the unaltered one.
 
@@ -44,7 +44,7 @@ class ShiftsAndFlips:
 
 
 class GaussianNoise:
-    """Continuous features with normal noise, in standard deviations of each feature, several copies a scale.
+    """Yields copies with normal noise, in standard deviations of each feature, several for each scale.
 
     Source: Choquette-Choo et al., "Label-Only Membership Inference Attacks", ICML 2021, section 4.
 
@@ -71,7 +71,7 @@ class GaussianNoise:
 
 
 class BitFlips:
-    """Binary features, 0 or 1, each turned over with some probability, several copies a rate.
+    """Yields copies of binary features with bits flipped at random, several for each rate.
 
     Source: Choquette-Choo et al., "Label-Only Membership Inference Attacks", ICML 2021, section 4: Bernoulli
     noise.
@@ -100,7 +100,7 @@ class BitFlips:
 
 
 def check_augment(augment):
-    """Refuses what is neither None nor a function."""
+    """Raises a `ValueError` unless the argument is None or a function."""
     if augment is not None and not callable(augment):
         raise ValueError(
             "augment must be a function of inputs that yields altered copies of them, or None. "
@@ -109,7 +109,7 @@ def check_augment(augment):
 
 
 def altered(augment, x):
-    """The altered copies that `augment` yields, of which there must be one."""
+    """Returns the altered copies that `augment` yields, at least one."""
     none = True
     for copies in augment(x):
         none = False
@@ -121,7 +121,7 @@ def altered(augment, x):
 
 
 def default_augmentation(x, *, seed=0):
-    """What suits these records: moves of images, turned bits of binary features, noise on others."""
+    """Returns an augmentation for records: shifts for images, bit flips for binary features, noise for others."""
     arrays = flatten(x)
     if all(map(is_image, arrays)):
         return ShiftsAndFlips()
@@ -131,12 +131,12 @@ def default_augmentation(x, *, seed=0):
 
 
 def is_image(array):
-    """Whether records have at least a height and a width, as (n, height, width[, channels])."""
+    """Returns whether records have at least a height and a width, as (n, height, width[, channels])."""
     return array.ndim in (3, 4)
 
 
 def is_binary(array):
-    """Whether all features are 0 or 1."""
+    """Returns whether all features are 0 or 1."""
     return array.dtype.kind in "biuf" and bool(((array == 0) | (array == 1)).all())
 
 

@@ -1,4 +1,4 @@
-"""Canaries: records that stand out, planted on both sides to see what a model tells of the most exposed person."""
+"""Canaries: planted records that stand out, to measure what a model reveals about the most exposed person."""
 
 from dataclasses import dataclass, field
 
@@ -20,7 +20,7 @@ TRIES = 20  # draws of a record that must not equal another
 
 @dataclass(frozen=True, eq=False)
 class Canaries:
-    """Which records of a split are canaries.
+    """Holds which records of a split are canaries.
 
     Attributes:
         kind: `"mislabelled"`, `"out-of-distribution"` or `"twins"`.
@@ -42,7 +42,7 @@ class Canaries:
 def plant_canaries(
     split: MembershipSplit, count: int, kind: str = "mislabelled", seed: int = 0
 ) -> MembershipSplit:
-    """A split of which so many members, and as many non-members, are canaries: records that only memory can know.
+    """Returns a split in which `count` members and as many non-members are canaries, learnt only by memorization.
 
     An attack's average hides the records that stand out, which most models learn by heart. Canaries stand for them:
     train on the members of the returned split, and `mpreg.evaluate` judges the canaries in a section of their own

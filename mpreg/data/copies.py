@@ -1,4 +1,4 @@
-"""Altered copies of records, for a student to learn what its teachers answer to them."""
+"""Altered copies of records on which a student learns its teachers' predictions."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from mpreg.data.records import flatten, map_arrays
 
 
 class Erased:
-    """Records of which features are set to 0, in each copy and record another share of them.
+    """Yields copies of records in which a random share of the features is set to 0.
 
     For features that are 0 where nothing is known, such as a person's visits or purchases.
 
@@ -41,7 +41,7 @@ class Erased:
 
 
 def join_copies(copies, x):
-    """All copies of records, one after the other, and how many there are.
+    """Returns all copies of records concatenated, and their number.
 
     Raises:
         ValueError: there are none, or copies of other shapes than the records'.

@@ -1,4 +1,4 @@
-"""Equal records, found by digests of their features."""
+"""Finds equal records by digests of their features."""
 
 import hashlib
 
@@ -11,7 +11,7 @@ DIGESTED_AT_ONCE = 4096  # records
 
 
 def first_equal(digests):
-    """For each row of digests the index of the first equal row, (n,)."""
+    """Returns for each row of digests the index of the first equal row, (n,)."""
     order = np.lexsort(digests.T)  # stable: equal rows stay in their order
     ranked = digests[order]
     starts = np.flatnonzero(np.r_[True, (ranked[1:] != ranked[:-1]).any(axis=1)])
@@ -21,7 +21,7 @@ def first_equal(digests):
 
 
 def digest_records(x, *, at_once=DIGESTED_AT_ONCE):
-    """Two 64-bit digests of each record's features, (n, 2): equal features have equal digests in any type.
+    """Returns two 64-bit digests of each record's features, (n, 2), independent of their type.
 
     Multilinear hashing of 32-bit words, modulo 2**64: words of zero add nothing, so that what a narrower type
     lacks does not matter.

@@ -1,4 +1,4 @@
-"""Folds of records: every class in each, and records that are nearly one in one fold."""
+"""Folds of records: stratified by class, with near-duplicates in the same fold."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from mpreg.data.text import is_text
 
 
 def deal_folds(x, y, folds, *, groups=None, seed=0):
-    """The fold of each record, int64 (n,), from 0: dealt evenly class by class, those of a group together.
+    """Returns the fold of each record, int64 (n,), from 0: stratified by class, with groups kept together.
 
     Near-duplicates of a class are dealt together too: each would make the other plausible, though nobody else did. Text
     has none, and neither have classes that would be left with fewer groups than folds. A group that holds several

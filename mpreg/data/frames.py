@@ -1,15 +1,15 @@
-"""DataFrames: their columns by name, and models that want them so."""
+"""DataFrames: column names, and models that need them."""
 
 import numpy as np
 
 
 def is_frame(x):
-    """Whether something is a DataFrame."""
+    """Returns whether a value is a DataFrame."""
     return hasattr(x, "columns") and hasattr(x, "dtypes") and hasattr(x, "iloc")
 
 
 def names_of(x):
-    """Column names of a DataFrame, or of a dict with one value a record under each name; None for anything else."""
+    """Returns the column names of a DataFrame, or of a dict of columns; None for anything else."""
     if is_frame(x):
         return tuple(x.columns)
     if isinstance(x, dict) and x and all(np.ndim(values) == 1 for values in x.values()):
@@ -18,7 +18,7 @@ def names_of(x):
 
 
 def refuse_text(x, role):
-    """Raises a `ValueError` for a DataFrame with columns that are no numbers; it names them, and says what to do."""
+    """Raises a `ValueError` that names the columns of a DataFrame that are not numbers, with a remedy."""
     if not is_frame(x):
         return
     kinds = {name: np.asarray(x[name]).dtype.kind for name in x.columns}
@@ -32,21 +32,21 @@ def refuse_text(x, role):
 
 
 def to_frame(x, names):
-    """Arrays of records as a DataFrame with these column names."""
+    """Returns arrays of records as a DataFrame with the given column names."""
     import pandas  # it is there where a DataFrame was
 
     return pandas.DataFrame(x, columns=list(names))
 
 
 def wants_frames(model, names, x):
-    """Whether a model is asked with DataFrames: scikit-learn's that was trained on one, or all of columns apart."""
+    """Returns whether a model needs DataFrames: a scikit-learn one that was trained on one."""
     if names is None or not hasattr(model, "predict_proba"):
         return False
     return isinstance(x, dict) or hasattr(model, "feature_names_in_")
 
 
 class TakesFrames:
-    """A model with `predict_proba` that is asked with DataFrames, as it was trained.
+    """Wraps a model with `predict_proba` so that it receives DataFrames, as in its training.
 
     Args:
         model: the model.
@@ -59,5 +59,5 @@ class TakesFrames:
             self.classes_ = model.classes_
 
     def predict_proba(self, x):
-        """The model's answers to records in arrays."""
+        """Returns the model's predictions for records in arrays."""
         return self._model.predict_proba(to_frame(x, self._names))

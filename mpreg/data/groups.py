@@ -1,4 +1,4 @@
-"""Rows that belong to one record: equal ones, near ones, or those that a user says belong together.
+"""Groups of rows that belong to one record: equal ones, near ones, or those the user names.
 
 Whoever deals records to parts (sub-models, folds, shadow models) deals groups: a copy that falls into another part
 tells that part about a record it "never saw".
@@ -15,7 +15,7 @@ from mpreg.data.text import is_text
 
 
 def group_records(x: Any, *, distance: float = 0.0):
-    """The group of each row, int64 (n,): equal rows have one number, counted from 0 in order of first appearance.
+    """Returns the group of each row, int64 (n,), numbered by first appearance; equal rows share one.
 
     Args:
         x: records, one array or a dict, list or tuple of arrays.
@@ -46,7 +46,7 @@ def group_records(x: Any, *, distance: float = 0.0):
 
 
 def join_groups(x: Any, groups: Any = None):
-    """The group of each row, int64 (n,): equal rows are in one group, and so are rows that `groups` puts together.
+    """Returns the group of each row, int64 (n,), joining equal rows and those that `groups` joins.
 
     Args:
         x: records.
@@ -71,12 +71,12 @@ def join_groups(x: Any, groups: Any = None):
 
 
 def merge_groups(*groupings):
-    """Rows that any of the groupings puts together are in one group, and so are chains of such rows; int64 (n,)."""
+    """Returns groups that join rows, and chains of rows, joined by any of the groupings; int64 (n,)."""
     return _numbered(_components(len(groupings[0]), *groupings))
 
 
 def distinct_rows(groups: Any):
-    """The first row of each group, int64, in order."""
+    """Returns the first row of each group, int64, in order."""
     return np.sort(np.unique(groups, return_index=True)[1])
 
 

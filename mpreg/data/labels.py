@@ -14,7 +14,7 @@ _SEVERAL = (
 
 
 def check_labels(y, role="labels"):
-    """Labels as given, checked: integer class indices (n,) or (n, 1), or one-hot (n, classes).
+    """Checks and returns labels: integer class indices (n,) or (n, 1), or one-hot (n, classes).
 
     Raises:
         ValueError: negative, fractional or non-numeric labels, or rows that are not one-hot.
@@ -97,13 +97,13 @@ def check_several(y, decisions, role="labels"):
 
 
 def count_labels(y):
-    """How many classes integer or one-hot labels tell apart: the columns, or the indices up to the highest."""
+    """Returns the number of classes of integer or one-hot labels."""
     y = np.asarray(y)
     return y.shape[1] if y.ndim == 2 and y.shape[1] > 1 else 1 + int(label_indices(y).max())
 
 
 def label_indices(y, classes=None, role=None):
-    """Class indices (n,), int64, of integer or one-hot labels; `role` tells whose they are in an error.
+    """Returns class indices (n,), int64, of integer or one-hot labels; `role` names them in errors.
 
     Raises:
         ValueError: a label of `classes` or more.

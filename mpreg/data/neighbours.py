@@ -1,4 +1,4 @@
-"""Near-duplicates: records of one class that are markedly nearer to each other than records usually are."""
+"""Near-duplicates: records of one class that are much closer to each other than records usually are."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ AT_ONCE = 1024  # records
 
 
 def link_near_duplicates(x, labels, *, seed=0):
-    """The group of each row, int (n,): near-duplicates of one class are in one, all others by themselves.
+    """Returns the group of each row, int (n,): near-duplicates of one class share one.
 
     A record is linked to the nearest of its class where that is less than half as far as such neighbours are in the
     median. Distances are Euclidean, of columns scaled as for `LogisticScorer`, and looked up in random projections.

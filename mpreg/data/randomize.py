@@ -1,4 +1,4 @@
-"""Random records, and records changed at random: what values features can take."""
+"""Random records, and records with features changed at random."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from mpreg._validate import check_count, short_repr
 
 
 class Randomize:
-    """What values the features of a record can take, and how to draw and change records at random.
+    """Draws and changes records at random, given the values that features can take.
 
     Features of two values are flipped where they change; others are drawn anew between their limits.
 
@@ -47,20 +47,20 @@ class Randomize:
 
     @classmethod
     def like(cls, x):
-        """The limits that records `x`, (n, ...), show: of each column of a table, of all values of other records."""
+        """Returns a `Randomize` with the limits of records `x`, (n, ...): by column for tables, overall for others."""
         x = check_numbers(x)
         axes = (0,) if x.ndim == 2 else None
         whole = (x == np.floor(x)).all(axis=axes)
         return cls(x.shape[1:], low=x.min(axis=axes), high=x.max(axis=axes), whole=whole, dtype=x.dtype)
 
     def draw(self, count, rng):
-        """Random records, (count, ...), each feature uniform and independent."""
+        """Returns random records, (count, ...), each feature uniform and independent."""
         values = self.low + (self.high - self.low + self.whole) * rng.random((count, *self.shape))
         values = np.where(self.whole, np.floor(values), values)
         return np.minimum(values, self.high).astype(self.dtype)  # rounding may step past the upper limit
 
     def change(self, x, features, rng):
-        """Copies of records `x` in each of which so many features, drawn at random, are changed.
+        """Returns copies of records `x` with `features` features of each changed at random.
 
         Args:
             x: records, (n, ...).
@@ -77,7 +77,7 @@ class Randomize:
 
 
 def choose_features(counts, features, rng):
-    """So many features of each record, drawn at random: bool (n, features)."""
+    """Draws a number of features of each record: bool (n, features)."""
     counts = np.minimum(counts, features)
     keys = rng.random((len(counts), features))
     wanted = np.unique(counts[counts > 0]) - 1
@@ -89,7 +89,7 @@ def choose_features(counts, features, rng):
 
 
 def check_numbers(x):
-    """Records as one array.
+    """Checks and returns records as one numeric array.
 
     Raises:
         ValueError: they are not one array of numbers, (n, ...), or there are none.

@@ -1,4 +1,4 @@
-"""Records `(x, y)`: read from arrays, tables or datasets, checked, and walked through."""
+"""Records `(x, y)` from arrays, tables or datasets: reading, checking and traversing."""
 
 import numbers
 
@@ -13,7 +13,7 @@ LOOK_AHEAD = 8  # elements of a dataset to look at where its shapes leave open w
 
 
 def check_pair(pair, role, decisions=ONE):
-    """Arrays `(x, y)` of a pair or of a finite `tf.data.Dataset`, checked.
+    """Checks a pair or a finite `tf.data.Dataset` and returns arrays `(x, y)`.
 
     Raises:
         ValueError: not a pair, no records, unequal lengths, NaN or infinite features, labels that are
@@ -48,12 +48,12 @@ def check_pair(pair, role, decisions=ONE):
 
 
 def as_arrays(x):
-    """A record structure with an array in place of each table or nested list."""
+    """Returns a record structure with tables and nested lists as arrays."""
     return map_arrays(_to_array, x)
 
 
 def refuse_sparse(x, role):
-    """Raises a `ValueError` for sparse matrices and tensors, in words that say how to make them dense."""
+    """Raises a `ValueError` for sparse matrices and tensors, saying how to make them dense."""
     parts = flatten(x) if isinstance(x, dict | list | tuple) else [x]
     for part in parts:
         kind = type(part).__module__.split(".")[0], type(part).__name__
@@ -66,7 +66,7 @@ def refuse_sparse(x, role):
 
 
 def map_arrays(function, x):
-    """`function` of each array in a record structure (one array, or a dict, list or tuple of arrays)."""
+    """Applies `function` to each array in a record structure (an array, or a dict, list or tuple of arrays)."""
     if isinstance(x, dict):
         return {name: function(x[name]) for name in sorted(x)}
     if isinstance(x, tuple) or (isinstance(x, list) and x and hasattr(x[0], "shape")):
@@ -75,26 +75,26 @@ def map_arrays(function, x):
 
 
 def flatten(x):
-    """The arrays of a record structure, in order; those of a dict in the order of their names, as Keras has it."""
+    """Returns the arrays of a record structure; those of a dict are ordered by name, as in Keras."""
     if isinstance(x, dict):
         return [x[name] for name in sorted(x)]
     return list(x) if isinstance(x, tuple | list) else [x]
 
 
 def take(pair, rows):
-    """The records at `rows` of a pair `(x, y)`."""
+    """Returns the records at `rows` of a pair `(x, y)`."""
     x, y = pair
     return map_arrays(lambda array: array[rows], x), y[rows]
 
 
 def pool(members_x, nonmembers_x):
-    """Two sets of records as one, members first."""
+    """Concatenates two sets of records, members first."""
     others = iter(flatten(nonmembers_x))
     return map_arrays(lambda array: np.concatenate([array, next(others)]), members_x)
 
 
 def evenly_spaced(records, count):
-    """Rows of at most `count` of so many records, evenly spread from the first to the last."""
+    """Returns at most `count` row numbers of `records`, evenly spaced from the first to the last."""
     return np.unique(np.linspace(0, records - 1, min(count, records)).astype(int))
 
 
@@ -146,7 +146,7 @@ def _read_dataset(dataset, role):
 
 
 def is_batched(dataset):
-    """Whether a dataset of `(x, y)` yields batches rather than single records.
+    """Returns whether a dataset of `(x, y)` yields batches rather than single records.
 
     Raises:
         ValueError: the dataset does not say how many axes its elements have.

@@ -1,4 +1,4 @@
-"""Scorers: how plausible a record's label is to a model that never saw the record."""
+"""Scorers: how plausible a label is to a model that never saw the record."""
 
 import warnings
 from typing import Any
@@ -11,7 +11,7 @@ from mpreg.data.table import as_table, scaled
 
 
 class LogisticScorer:
-    """A logistic regression on the inputs, cross-fitted: seconds for a table, and blind to shapes in images.
+    """Scores labels with a cross-fitted logistic regression: fast on tables, weak on images.
 
     Columns of two values are taken as 0 and 1, all others standardized by their means and deviations.
 
@@ -33,7 +33,7 @@ class LogisticScorer:
         self.iterations = check_count("iterations", iterations, 1)
 
     def __call__(self, x: Any, y: Any, folds: int):
-        """Probability of each record's own label, (n,), by a model of the other folds."""
+        """Returns the probability of each record's label, (n,), by a model trained on the other folds."""
         from sklearn.linear_model import LogisticRegression
 
         classifier = LogisticRegression(C=self.strength, max_iter=self.iterations)
@@ -41,7 +41,7 @@ class LogisticScorer:
 
 
 def held_out_by(classifier, x, y, folds):
-    """Probability of each record's own label, (n,), that a scikit-learn classifier answers after the other folds.
+    """Returns the probability of each label, (n,), by a scikit-learn classifier trained on the other folds.
 
     Args:
         classifier: it has `predict_proba`; copies of it are fitted.

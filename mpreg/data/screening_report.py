@@ -1,4 +1,4 @@
-"""Whom screening leaves out, and what it costs them: tables of text, Markdown and HTML."""
+"""Whom screening leaves out, and at what cost, as text, Markdown or HTML."""
 
 import html
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ MAX_VALUES = 200  # of a column: beyond, each stands for a few records and the t
 
 @dataclass(frozen=True)
 class ScreeningReport:
-    """Whom screening leaves out, group by group.
+    """Reports whom screening leaves out, by group.
 
     Attributes:
         records: how many were screened.
@@ -56,16 +56,16 @@ class ScreeningReport:
         return cls(len(left_out), int(left_out.sum()), rows)
 
     def to_dict(self) -> dict[str, Any]:
-        """The report, JSON-ready."""
+        """Returns the report as plain values."""
         return {"records": self.records, "left_out": self.left_out, "rows": self.rows}
 
     def to_markdown(self) -> str:
-        """A sentence and a table."""
+        """Returns a summary sentence and a table."""
         header, *rows = ([plain_markdown(cell) for cell in row] for row in self._table())
         return f"{plain_markdown(self._sentence())}\n\n{markdown_table(header, rows)}"
 
     def to_html(self) -> str:
-        """A sentence and a table, for a page."""
+        """Returns a summary sentence and a table as HTML."""
         header, *rows = self._table()
         return f"<p>{html.escape(self._sentence())}</p>{html_table(header, rows)}"
 

@@ -1,4 +1,4 @@
-"""Who is a member: the split of the records into members, reference and non-members."""
+"""The membership split: members, reference records and non-members."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ REMEDY = 'pass duplicates="drop" to remove the copies, or "allow" if distinct pe
 
 @dataclass(frozen=True, eq=False)
 class MembershipSplit:
-    """Records by role: members train the model, reference records may serve a defence, non-members do neither.
+    """Holds records by role: members train the model, a defence may use the reference, non-members are for evaluation.
 
     Each role is a pair `(x, y)`: `x` one array with a record in each row (or a dict, list or tuple of such
     arrays, for a model with several inputs), `y` integer labels (n,) or (n, 1), or one-hot labels
@@ -97,7 +97,7 @@ class MembershipSplit:
         duplicates: str = "error",
         decisions: str = ONE,
     ) -> "MembershipSplit":
-        """Draws the roles at random: `members` and `reference` records, and the rest (or `nonmembers` of it).
+        """Draws a split at random: `members`, `reference`, and the rest (or `nonmembers` of it).
 
         Args:
             x: one array of records, or a dict, list or tuple of arrays with as many rows.
@@ -138,7 +138,7 @@ class MembershipSplit:
         duplicates: str = "error",
         decisions: str = ONE,
     ) -> "MembershipSplit":
-        """The split of a train and a test set that are there already: members are the train set.
+        """Returns the split of an existing train and test set; members are the train set.
 
         Args:
             train: pair `(x, y)` that the model is, or was, trained on.
@@ -171,7 +171,7 @@ class MembershipSplit:
         return cls(train, kept, take(test, rows[reference:]), **options)
 
     def frame(self, role: str) -> Any:
-        """A role's records as a DataFrame with the columns' names, and its labels.
+        """Returns a role's records as a DataFrame with column names, and its labels.
 
         Raises:
             ValueError: an unknown role, one without records, or records whose columns have no names.
@@ -192,7 +192,7 @@ class MembershipSplit:
 
 
 def draw_rows(x, y, *, members, reference, seed, nonmembers=None, duplicates="error"):
-    """Rows of the roles that `MembershipSplit.from_arrays` draws: arrays of indices, None for no reference.
+    """Draws the rows of each role as `MembershipSplit.from_arrays` does; None for no reference.
 
     Args, Raises: as there.
     """
@@ -242,7 +242,7 @@ def _inputs(x):
 
 
 def check_distinct(roles: Any, *, remedy: Any = REMEDY):
-    """Raises a `ValueError` that counts and names records that stand in two roles.
+    """Raises a `ValueError` that counts and names records that occur in two roles.
 
     Args:
         roles: pair `(x, y)` by role.

@@ -1,4 +1,4 @@
-"""Records as one table of numbers, for methods that read no other."""
+"""Records as one numeric table, for methods that need one."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from mpreg.data.text import is_text
 
 
 def as_table(x):
-    """Records as one table of numbers, float32 (n, features): inputs side by side, images pixel by pixel.
+    """Returns records as one numeric table, float32 (n, features): inputs concatenated, images flattened.
 
     Raises:
         ValueError: text.
@@ -22,7 +22,7 @@ def as_table(x):
 
 
 def scaled(table):
-    """Columns of two values as 0 and 1, others standardized."""
+    """Returns columns of two values as 0 and 1, others standardized."""
     low, high = table.min(axis=0), table.max(axis=0)
     binary = ((table == low) | (table == high)).all(axis=0)
     deviation = table.std(axis=0)

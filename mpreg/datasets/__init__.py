@@ -1,4 +1,4 @@
-"""Data sets of the membership-inference literature, read without trusting the files.
+"""Data sets of the membership-inference literature, and data in files of your own.
 
     from mpreg import datasets
 
@@ -34,12 +34,12 @@ _SYNTHETIC = "purchase100-like"
 
 
 def names() -> tuple[str, ...]:
-    """The names that `load` knows, in the order in which they are documented."""
+    """Returns the names that `load` accepts, in the documented order."""
     return tuple(LOADERS)
 
 
 def register(loader: Any, *, replace: bool = False):
-    """Adds a data set of one's own, which `load` then knows by its name; returns the loader.
+    """Registers a data set of your own, so that `load` accepts its name; returns the loader.
 
     Args:
         loader: a `Loader`, or an `OwnFile`.
@@ -52,7 +52,7 @@ def register(loader: Any, *, replace: bool = False):
 
 
 def loader_of(name):
-    """What loads a data set, called without arguments.
+    """Returns the loader of a data set, a function without arguments.
 
     Raises:
         ValueError: an unknown name; the message lists all.
@@ -79,7 +79,7 @@ def load(
     seed: int | None = None,
     **own: Any,
 ) -> Dataset:
-    """Loads a data set by name, `-` and `_` being the same, or from a file or folder of one's own.
+    """Loads a data set by name (`-` and `_` are equivalent), or from a file or folder.
 
     | name | features | classes |
     |---|---|---|
@@ -146,7 +146,7 @@ def _refuse(options, what):
 
 
 def encode(table: Any, *, label: Any, drop: Any = ()):
-    """A table in memory as a `Dataset`: text becomes bits, numbers are scaled, labels become class indices.
+    """Encodes a table in memory as a `Dataset`: one-hot categories, scaled numbers, labels as class indices.
 
     Args:
         table: a DataFrame, or a dict of columns by name.

@@ -1,4 +1,4 @@
-"""Readers of archives that trust nothing: no unpickling, no extraction to disk, a bound on what unpacks."""
+"""Safe readers of archives: no unpickling, no extraction to disk, a limit on the unpacked size."""
 
 import gzip
 import lzma
@@ -29,7 +29,7 @@ MADE_UP = (
 
 
 def tar_members(path, *, wanted, max_bytes):
-    """Yields `(wanted name, stream)` for members of a gzipped tar file, in the order in which they lie there.
+    """Yields `(wanted name, stream)` for members of a gzipped tar file, in file order.
 
     A member is wanted if its path ends in a wanted name, which may have folders: `"100/feats"`. Read each
     stream before taking the next. Members of other names are skipped; so are those with an absolute path or a
@@ -84,7 +84,7 @@ class _Bounded:
 
 
 def read_npz(path, *, max_bytes):
-    """The arrays of an `.npz` file, by name.
+    """Returns the arrays of an `.npz` file, by name.
 
     Raises:
         ValueError: if the file is damaged or encrypted, holds Python objects (which would have to be unpickled) or
@@ -99,7 +99,7 @@ def read_npz(path, *, max_bytes):
 
 
 def read_npy(path):
-    """The array of an `.npy` file.
+    """Returns the array of an `.npy` file.
 
     Raises:
         ValueError: if the file is damaged, holds Python objects, or says that its array is larger than it is.
@@ -115,7 +115,7 @@ def read_npy(path):
 
 
 def most_bytes():
-    """How much a file may unpack to: half of the machine's memory, or 16 GiB where that is not known."""
+    """Returns the limit on a file's unpacked size: half of the machine's memory, or 16 GiB if unknown."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     except (AttributeError, ValueError, OSError):  # such as on Windows
@@ -123,7 +123,7 @@ def most_bytes():
 
 
 def check_size(archive, max_bytes):
-    """Raises a `ValueError` if a zip file says that it unpacks to more than `max_bytes`; it gives no more than that."""
+    """Raises a `ValueError` if a zip file declares more than `max_bytes` unpacked."""
     size = sum(member.file_size for member in archive.infolist())
     if size > max_bytes:
         raise ValueError(f"it unpacks to {size:,} bytes, more than {max_bytes:,}")

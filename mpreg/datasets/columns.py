@@ -1,4 +1,4 @@
-"""Columns of a table by name: each all numbers or all text, with nothing missing."""
+"""Columns of a table by name: each all numbers or all text, without missing values."""
 
 import csv
 import datetime
@@ -15,7 +15,7 @@ DELIMITERS = ",;\t|"
 
 
 def read_csv(path):
-    """The columns of a `.csv` file with a first row of names: float64 or text arrays (records,) by name.
+    """Returns the columns of a `.csv` file with a header: float64 or text arrays (records,) by name.
 
     Fields are separated by `,`, `;`, tabs or `|`, whichever there are most of in the first row; with `;`, numbers may
     have a decimal comma. A column is of numbers where all of its fields are.
@@ -86,7 +86,7 @@ def _parsed(fields, delimiter):
 
 
 def read_parquet(path):
-    """The columns of a `.parquet` file, as `read_csv` gives them.
+    """Returns the columns of a `.parquet` file, as `read_csv` does.
 
     Raises:
         ValueError: pyarrow is not installed, no `.parquet` file, or columns that `checked` refuses.
@@ -109,7 +109,7 @@ def read_parquet(path):
 
 
 def columns_of(table):
-    """The columns of a DataFrame or of a dict of arrays, as `read_csv` gives them.
+    """Returns the columns of a DataFrame or of a dict of arrays, as `read_csv` does.
 
     Raises:
         ValueError: something else, or columns that `checked` refuses.
@@ -124,7 +124,7 @@ def columns_of(table):
 
 
 def checked(columns, source):
-    """Columns, each as float64 or as text.
+    """Checks columns and returns each as float64 or as text.
 
     Args:
         columns: arrays by name; None and NaN are missing.

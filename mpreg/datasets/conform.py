@@ -1,10 +1,10 @@
-"""Arrays of a data set, checked at the door and given their promised types."""
+"""Checks arrays of a data set and gives them their declared types."""
 
 import numpy as np
 
 
 def conform(features, labels, source, *, shape, classes, values):
-    """Features and labels, checked; labels as int64.
+    """Checks features and labels and returns them, labels as int64.
 
     Args:
         features, labels: arrays.

@@ -1,4 +1,4 @@
-"""What a loaded data set is, and a loader of one's own."""
+"""`Dataset`, and `Loader` for data sets of your own."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from mpreg.datasets.encoding import Encoding
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Dataset:
-    """Records and their classes.
+    """Holds the features, labels and description of a data set.
 
     Attributes:
         name: the name under which `load` knows it.
@@ -43,7 +43,7 @@ class Dataset:
 
 
 def described(name, features, labels, classes, origin, **options):
-    """The `Dataset`, with its line of description."""
+    """Returns the `Dataset` with a one-line description."""
     shape = " × ".join(f"{size:,}" for size in features.shape[1:])
     description = f"{name}: {len(labels):,} records of {shape} values in {classes} classes; {origin}"
     return Dataset(
@@ -53,7 +53,7 @@ def described(name, features, labels, classes, origin, **options):
 
 @dataclass(frozen=True, kw_only=True)
 class Loader:
-    """A data set of one's own, which `load` knows by its name once it is registered.
+    """Describes a data set of your own, which `load` accepts by name once it is registered.
 
     Attributes:
         name: as `load` takes it.
@@ -85,7 +85,7 @@ class Loader:
             )
 
     def __call__(self, **_):
-        """Reads and checks it; returns a `Dataset`."""
+        """Reads and checks the data; returns a `Dataset`."""
         features, labels = map(np.asarray, self.read())
         if features.ndim < 2:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Downloads that leave either the whole file with the right hash, or nothing."""
+"""Downloads that yield either the whole file with the right hash, or nothing."""
 
 import contextlib
 import hashlib

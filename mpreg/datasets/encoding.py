@@ -1,4 +1,4 @@
-"""How a table's columns of numbers and text become what a network takes, kept as JSON beside the model."""
+"""Encoding of a table's numeric and text columns as network inputs, kept as JSON beside the model."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ MAX_CLASSES = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column and what becomes of it.
+    """Describes how one column is encoded.
 
     Attributes:
         name: in the table.
@@ -31,13 +31,13 @@ class Column:
 
     @property
     def names(self):
-        """Of the features that become of it."""
+        """Names of the resulting features."""
         return tuple(f"{self.name}={value}" for value in self.values) or (self.name,)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoding:
-    """How rows of a table become features and class indices: found once, kept beside the model, used for new rows.
+    """Encodes rows of a table as features and class indices; fitted once, then applied to new rows.
 
     Numbers are centred and scaled by the mean and the standard deviation of the table; text becomes a bit for each
     of its values, and none for a value that the table did not have. Labels become indices, in the order of their
@@ -63,7 +63,7 @@ class Encoding:
 
     @classmethod
     def of(cls, table, *, label, drop=()):
-        """The encoding that a table calls for.
+        """Fits the encoding to a table.
 
         Args:
             table: a DataFrame, or a dict of columns by name.
@@ -89,11 +89,11 @@ class Encoding:
 
     @property
     def names(self):
-        """Of the features, in order: `"age"`, `"city=Rome"`."""
+        """Names of the features in order: `"age"`, `"city=Rome"`."""
         return tuple(name for column in self.columns for name in column.names)
 
     def features(self, table):
-        """Rows of a table as float32 (records, features); columns that are not known are passed over.
+        """Returns rows of a table as float32 (records, features); unknown columns are ignored.
 
         Raises:
             ValueError: a column is missing, or holds text in place of numbers or the reverse.
@@ -118,7 +118,7 @@ class Encoding:
         return np.concatenate([part.astype(np.float32) for part in parts], axis=1)
 
     def labels(self, table):
-        """Class indices of a table's rows, int64 (records,).
+        """Returns the class indices of a table's rows, int64 (records,).
 
         Raises:
             ValueError: there is no column of labels, or it holds a value that is no class.
@@ -136,12 +136,12 @@ class Encoding:
         return np.array([index[value] for value in plain], np.int64)
 
     def to_json(self, path=None):
-        """JSON text, also written to `path` if given."""
+        """Returns JSON text, and writes it to `path` if given."""
         return write_json({"schema": SCHEMA, **asdict(self)}, path)
 
     @classmethod
     def from_json(cls, path):
-        """The encoding in a file.
+        """Loads the encoding from a file.
 
         Raises:
             ValueError: no file of `to_json`.

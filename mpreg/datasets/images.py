@@ -1,4 +1,4 @@
-"""Parsers of image data sets. Each returns `(features, labels)`, train part first, pixels as published."""
+"""Parsers of image data sets; each returns `(features, labels)`, train part first, pixels as published."""
 
 import io
 from itertools import pairwise
@@ -11,13 +11,13 @@ _PIXELS = (3, 32, 32)  # how CIFAR's binary files lay out a picture
 
 
 def cifar10(paths, spec):
-    """Records of a label byte and 3,072 pixels."""
+    """Parses records of a label byte and 3,072 pixels."""
     members = (*(f"data_batch_{part}.bin" for part in range(1, 6)), "test_batch.bin")
     return _cifar(paths, spec, members=members, label_bytes=1)
 
 
 def cifar100(paths, spec):
-    """Records of a coarse label byte, a fine one (the one used) and 3,072 pixels."""
+    """Parses records of a coarse label byte, a fine one (the one used) and 3,072 pixels."""
     return _cifar(paths, spec, members=("train.bin", "test.bin"), label_bytes=2)
 
 
@@ -38,13 +38,13 @@ def _cifar(paths, spec, *, members, label_bytes):
 
 
 def mnist(paths, spec):
-    """The arrays `x_train`, `y_train`, `x_test` and `y_test` of the file that Keras hosts."""
+    """Parses the arrays `x_train`, `y_train`, `x_test` and `y_test` of the file that Keras hosts."""
     (path,) = paths
     return prepared(path, spec)
 
 
 def prepared(path, spec):
-    """An `.npz` with `features` and `labels`, or with `x_train`, `y_train`, `x_test` and `y_test`."""
+    """Parses an `.npz` with `features` and `labels`, or with `x_train`, `y_train`, `x_test` and `y_test`."""
     arrays = read_npz(path, max_bytes=spec.max_bytes)
     if {"features", "labels"} <= arrays.keys():
         features, labels = arrays["features"], arrays["labels"]
@@ -64,7 +64,7 @@ def prepared(path, spec):
 
 
 def cifar_jpeg(path, spec):
-    """An `.npz` of JPEG files end to end: `train_jpeg`, `train_offsets`, `train_labels`; `test_` alike."""
+    """Parses an `.npz` of concatenated JPEG files: `train_jpeg`, `train_offsets`, `train_labels`; `test_` alike."""
     arrays = read_npz(path, max_bytes=spec.max_bytes)
     pictures, labels = [], []
     for part in ("train", "test"):

@@ -1,4 +1,4 @@
-"""Where a data set's files are found: the folder MPREG_DATA_DIR, then the cache, then the network."""
+"""Locates the files of a data set: the folder MPREG_DATA_DIR, then the cache, then the network."""
 
 import os
 from pathlib import Path
@@ -35,7 +35,7 @@ def read(name, spec, *, cache_dir=None):
 
 
 def data_folder():
-    """The folder in MPREG_DATA_DIR, or None if that is unset or empty."""
+    """Returns the folder in MPREG_DATA_DIR, or None if it is unset or empty."""
     value = os.environ.get("MPREG_DATA_DIR")
     if not value:
         return None
@@ -46,7 +46,7 @@ def data_folder():
 
 
 def cache_folder(cache_dir=None):
-    """The argument, else MPREG_CACHE_DIR, else `mpreg` in XDG_CACHE_HOME, else `~/.cache/mpreg`."""
+    """Returns the argument, MPREG_CACHE_DIR, `mpreg` in XDG_CACHE_HOME, or `~/.cache/mpreg`, in this order."""
     if chosen := cache_dir or os.environ.get("MPREG_CACHE_DIR"):
         return Path(chosen).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "mpreg"

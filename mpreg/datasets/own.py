@@ -1,4 +1,4 @@
-"""Data sets in files of one's own: tables, arrays, pictures and saved `tf.data` datasets."""
+"""Data sets in files of your own: tables, arrays, images and saved `tf.data` datasets."""
 
 import functools
 import hashlib
@@ -24,7 +24,7 @@ KINDS = (
 
 
 def is_own(name):
-    """Whether a name is the path of a file or folder rather than the name of a data set."""
+    """Returns whether a name is the path of a file or folder rather than a data set's name."""
     if not isinstance(name, str | os.PathLike) or not str(name):
         return False
     path = Path(name)
@@ -33,7 +33,7 @@ def is_own(name):
 
 @dataclass(frozen=True, kw_only=True)
 class OwnFile:
-    """A data set in a file or folder of one's own, and how to read it.
+    """Describes a data set in a file or folder of your own, and how to read it.
 
     Attributes:
         path: the file or folder.
@@ -80,12 +80,12 @@ class OwnFile:
 
     @property
     def name(self):
-        """Of the data set, from its path."""
+        """Name of the data set, from its path."""
         name = "".join(sign if sign.isalnum() or sign in "._-" else "-" for sign in Path(self.path).stem)
         return name.lstrip("._-") or "data"
 
     def read(self):
-        """The `Dataset`."""
+        """Reads the file and returns the `Dataset`."""
         path = Path(self.path)
         encoding = names = None
         if path.suffix in TABLES:
@@ -172,7 +172,7 @@ def _arrays(features, labels, path):
 
 
 def digest_of_file(path):
-    """SHA-256 of a file, or of the names and contents of all files in a folder."""
+    """Returns the SHA-256 of a file, or of the names and contents of all files in a folder."""
     path, digest = Path(path), hashlib.sha256()
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if path.is_dir():

@@ -1,4 +1,4 @@
-"""Folders of pictures, a folder for each class, as `keras.utils.image_dataset_from_directory` reads them."""
+"""Folders of images, one for each class, as `keras.utils.image_dataset_from_directory` reads them."""
 
 from collections import Counter
 from pathlib import Path
@@ -10,12 +10,12 @@ MAX_PIXELS = 1 << 26  # of one picture: a guard against those that unpack to any
 
 
 def has_pictures(folder):
-    """Whether a folder holds folders with pictures."""
+    """Returns whether a folder holds folders of images."""
     return any(path.suffix.lower() in SUFFIXES for path in Path(folder).glob("*/*"))
 
 
 def read_pictures(folder, *, size=None):
-    """Pictures and their classes.
+    """Reads images and their classes.
 
     Args:
         folder: with a folder for each class, whose names in order are the classes.

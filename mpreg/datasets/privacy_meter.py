@@ -1,4 +1,4 @@
-"""Records for `meminf`, from the files of ml_privacy_meter: a population as text, members as an array of text."""
+"""Data for `meminf` from files of ml_privacy_meter: a population as text, members as an array of text."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from mpreg.data.duplicates import digest_records
 
 
 class attack_data:
-    """Members and as many non-members, in two parts: one that the attack learns from, one that it judges.
+    """Holds members and as many non-members in two parts: one to fit the attack, one to judge it.
 
     A line of the population's file is a record: features separated by commas, a semicolon, its label; of images, whose
     channels stand one after the other, a semicolon after each channel. The members' file is a NumPy array of such
@@ -67,12 +67,12 @@ class attack_data:
         self.members, self.nonmembers = members, take(others, slice(0, len(members[1])))
 
     def parts(self):
-        """The `MembershipSplit` that the attack learns from, and the one that it judges."""
+        """Returns the `MembershipSplit` to fit the attack to, and the one to judge it by."""
         return halves(self.members, self.nonmembers, self.attack_percentage / 100)
 
 
 def parts_of(handler):
-    """The two parts of an `attack_data`, or the halves of a `MembershipSplit`.
+    """Returns the two parts of an `attack_data`, or the halves of a `MembershipSplit`.
 
     Raises:
         TypeError: something else.
@@ -88,7 +88,7 @@ def parts_of(handler):
 
 
 def halves(members, nonmembers, share):
-    """Members and as many non-members as two splits, of which the first has this share of both.
+    """Divides members and as many non-members into two splits, the first with this share of both.
 
     Raises:
         ValueError: a part would have no record.

@@ -1,4 +1,4 @@
-"""What is published where: one frozen `Spec` a data set."""
+"""The published sources of the data sets, one frozen `Spec` for each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _GIGABYTE = 1 << 30
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One file as its publisher serves it; `digest` is `"sha256:..."` or `"git-blob:..."`."""
+    """Describes one file as published; `digest` is `"sha256:..."` or `"git-blob:..."`."""
 
     file: str
     url: str
@@ -19,7 +19,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """A data set made of files."""
+    """Describes a data set that is read from files."""
 
     classes: int
     shape: tuple[int, ...]  # of one record

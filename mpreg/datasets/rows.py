@@ -1,4 +1,4 @@
-"""`split.npz`: which rows of a file of one's own have which role, kept beside the models that were trained on them."""
+"""`split.npz`: the rows of a data file in each role, kept beside the models trained on them."""
 
 import io
 
@@ -25,7 +25,7 @@ def write_rows(path, rows, *, digest):
 
 
 def read_rows(path, *, digest, records):
-    """Rows by role, as `write_rows` wrote them.
+    """Reads the rows of each role from a file of `write_rows`.
 
     Raises:
         ValueError: no such file, or one of another data file.

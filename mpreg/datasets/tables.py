@@ -17,17 +17,17 @@ _LABEL = re.compile(rb'"?(\d{1,9})"?')
 
 
 def location(paths, spec):
-    """Member `bangkok`: rows `"12",0,1,0,...`."""
+    """Parses the member `bangkok`: rows `"12",0,1,0,...`."""
     return _labelled(paths, spec, member="bangkok")
 
 
 def purchase(paths, spec):
-    """Member `dataset_purchase`: rows `12,0,1,0,...`."""
+    """Parses the member `dataset_purchase`: rows `12,0,1,0,...`."""
     return _labelled(paths, spec, member="dataset_purchase")
 
 
 def texas(paths, spec):
-    """Members `100/feats`, rows `0,1,0,...`, and `100/labels`, a label a line."""
+    """Parses the members `100/feats`, rows `0,1,0,...`, and `100/labels`, a label a line."""
     (path,) = paths
     features = labels = None
     for name, stream in tar_members(path, wanted=("100/feats", "100/labels"), max_bytes=spec.max_bytes):

@@ -1,4 +1,4 @@
-"""The networks of the papers: target models and inference networks, as functions that return built Keras models."""
+"""The papers' networks: target models and inference networks, as functions that return built Keras models."""
 
 # Keras first: with it come the modules of saved classes, which import from here, and must not find this half done.
 import keras  # noqa: F401

@@ -1,4 +1,4 @@
-"""Inference networks: they read a classifier's answer and the true label, and say member or not.
+"""Inference networks, which classify a prediction and its true label as member or non-member.
 
 An inference network is a `keras.Model` called on `[log_probabilities, labels]`, float tensors of shape
 (n, classes) and one-hot (n, classes), that returns one logit a record, shape (n, 1): above zero means member.
@@ -15,7 +15,7 @@ LOWEST_LOG_PROBABILITY = -30.0
 
 @keras.saving.register_keras_serializable("mpreg")
 class ConfidenceSummary(layers.Layer):
-    """What membership shows in: ranked log-probabilities, that of the true class, and the entropy.
+    """Computes ranked log-probabilities, that of the true class, and the entropy.
 
     Call arguments: `[log_probabilities, labels]`, both (n, classes); `labels` one-hot.
     Returns (n, min(classes, 10) + 2). Log-probabilities are cut off at -30: an attacker gains nothing
@@ -36,7 +36,7 @@ class ConfidenceSummary(layers.Layer):
 
 
 def compact(classes: int, *, seed: int = 0):
-    """The default inference network: a summary of the answer and a label embedding, 64-64-1.
+    """Builds the default inference network: a summary of the prediction and a label embedding, 64-64-1.
 
     A few thousand parameters where the published network has 0.9 million; it reads the same answer and label.
 
@@ -68,7 +68,7 @@ def compact(classes: int, *, seed: int = 0):
 
 
 def nasr2018(classes: int, *, seed: int = 0):
-    """The published inference network: about 0.9 million parameters, all weights from N(0, 0.01).
+    """Builds the published inference network: about 0.9 million parameters, all weights from N(0, 0.01).
 
     The answer passes 1024-512-64, the label 128-64, and the two together 512-256-128-64-1, all ReLU: the
     layers of the authors' Purchase100 code.
@@ -91,7 +91,7 @@ def nasr2018(classes: int, *, seed: int = 0):
 
 
 def nasr2018_texas100(classes, *, seed=0):
-    """The inference network of the authors' Texas100 code: the answer passes 512-64, the label one linear layer of 64.
+    """Builds the inference network of the authors' Texas100 code: 512-64 for the prediction, 64 for the label.
 
     The two together pass 64-1. All else is as in `nasr2018`.
     """
@@ -100,7 +100,7 @@ def nasr2018_texas100(classes, *, seed=0):
 
 
 def nasr2018_cifar100(classes, *, seed=0):
-    """The inference network of the authors' CIFAR-100 code: as `nasr2018`, but 256-128-64-1 behind both.
+    """Builds the inference network of the authors' CIFAR-100 code: as `nasr2018`, with a last part 256-128-64-1.
 
     It reads labels as 1 for the class and -1 for all others.
     """
@@ -137,7 +137,7 @@ NETWORKS = {
 
 
 def build_inference_network(network: Any, classes: int, *, seed: int = 0):
-    """The inference network that a name, or a ready `keras.Model`, stands for.
+    """Returns the inference network of a name, or checks and returns a `keras.Model`.
 
     Args:
         network: a name in `NETWORKS` or a `keras.Model` called on `[log_probabilities, labels]`, both (n, classes),

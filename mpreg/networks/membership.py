@@ -1,4 +1,4 @@
-"""Membership classifiers of white-box attacks: each signal through its encoder, and all together into one answer.
+"""Membership classifiers of white-box attacks: an encoder for each signal, and a joint output.
 
 A builder is called with the shape of each signal of one record, by name, and returns a `keras.Model` that is called on
 a list of the signals, float32 (n, *shape), and returns one logit a record, (n, 1): above zero means member. What kind
@@ -15,7 +15,7 @@ MATRIX = 2  # axes of the gradient of a kernel; those of other weights have one
 
 
 def compact(shapes, *, seed=0, units=1):
-    """A small membership classifier: what is long passes few units, behind much dropout, for known records are few.
+    """Builds a small membership classifier, with few units and strong dropout for long signals.
 
     Args:
         shapes: shape of each signal of one record, by name.
@@ -42,7 +42,7 @@ LONG = 64  # numbers of a signal that the compact classifier reads as they are
 
 
 def nasr2019(shapes: Any, *, seed: int = 0):
-    """The published membership classifier: 100 filters over each gradient, and wide dense encoders.
+    """Builds the published membership classifier: 100 filters over each gradient, and wide dense encoders.
 
     A gradient (inputs, units) passes 100 filters of size (1, units), then 2024-512-256 with dropout .2; a loss 100-64,
     a label 128-64, activations and outputs 1024-512-64; the encoder of all together 256-128-64-1. All weights are

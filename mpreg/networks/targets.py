@@ -1,4 +1,4 @@
-"""Target models: the classifiers whose members the papers attack and defend.
+"""Target models: the classifiers that the papers attack and defend.
 
 Every function returns a built functional `keras.Model` made of Keras' own parts only, so that it saves,
 loads and serves without mpreg. Images are channels-last. The same `seed` gives the same weights, and
@@ -18,7 +18,7 @@ CLASSES = "an integer of at least 2"
 
 
 def purchase_mlp(*, features: Any = 600, classes: int = 100, logits: bool = False, seed: int = 0):
-    """Return the tanh 1024-512-256-128 classifier of Purchase100.
+    """Builds the tanh 1024-512-256-128 classifier of Purchase100.
 
     Args:
         features: length of a record, at least 1; the input is `(batch, features)`.
@@ -41,7 +41,7 @@ def purchase_mlp(*, features: Any = 600, classes: int = 100, logits: bool = Fals
 
 
 def texas_mlp(*, features: Any = 6169, classes: int = 100, logits: bool = False, seed: int = 0):
-    """Return the tanh 1024-512-256-128 classifier of Texas100: that of Purchase100 on wider records.
+    """Builds the tanh 1024-512-256-128 classifier of Texas100: that of Purchase100 on wider records.
 
     Arguments and errors: as for `purchase_mlp`, with other defaults.
 
@@ -57,7 +57,7 @@ def texas_mlp(*, features: Any = 6169, classes: int = 100, logits: bool = False,
 
 
 def location_mlp(*, features: Any = 446, classes: int = 30, logits: bool = False, seed: int = 0):
-    """Return the ReLU 1024-512-256-128 classifier of Location30.
+    """Builds the ReLU 1024-512-256-128 classifier of Location30.
 
     Arguments and errors: as for `purchase_mlp`, with other defaults.
 
@@ -73,7 +73,7 @@ def location_mlp(*, features: Any = 446, classes: int = 30, logits: bool = False
 
 
 def alexnet_cifar(*, input_shape: Any = (32, 32, 3), classes: int = 100, logits: bool = False, seed: int = 0):
-    """Return the AlexNet for CIFAR: convolutions 64-192-384-256-256, then one dense layer.
+    """Builds the AlexNet for CIFAR: convolutions 64-192-384-256-256, then one dense layer.
 
     Args:
         input_shape: (height, width, channels) of an image, at least 29 pixels a side.
@@ -124,7 +124,7 @@ def resnet20(
     logits: bool = False,
     seed: int = 0,
 ):
-    """Return the ResNet-20 for CIFAR: three stages of three residual blocks, 16-32-64 channels wide.
+    """Builds the ResNet-20 for CIFAR: three stages of three residual blocks, 16-32-64 channels wide.
 
     Shortcuts have no parameters (the paper's option A): where a stage halves the image and doubles the
     channels, they take every second pixel and add channels of zeros.
@@ -192,7 +192,7 @@ def densenet_bc(
     logits: bool = False,
     seed: int = 0,
 ):
-    """Return the DenseNet-BC for CIFAR: three dense blocks of bottlenecks, compressed by half in between.
+    """Builds the DenseNet-BC for CIFAR: three dense blocks of bottlenecks, compressed by half in between.
 
     Args:
         input_shape: (height, width, channels) of an image, at least 4 pixels a side.

@@ -1,4 +1,4 @@
-"""`OutputDefence`: a Keras layer between a classifier's probabilities and whoever asks for them."""
+"""`OutputDefence`: a Keras layer that changes the class probabilities a model serves."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ COARSE_MARK = "_mpreg_coarse"  # on an eager tensor: rows that a defence has tru
 
 
 class OutputDefence(keras.layers.Layer):
-    """Changes class probabilities, (n, classes), into others that tell less, float32 (n, classes).
+    """Base class of layers that change class probabilities, (n, classes), to reveal less, float32 (n, classes).
 
     Works in a Keras model and on arrays alike. Arrays are checked: answers of one record must lie in [0, 1] and
     sum to one, unless they come straight from a coarse defence. Inside a compiled model nothing is checked. No
@@ -40,14 +40,14 @@ class OutputDefence(keras.layers.Layer):
         return answers
 
     def check_classes(self, classes: int):
-        """Raises a `ValueError` for answers of so many classes that the defence cannot work on."""
+        """Raises a `ValueError` for a number of classes that the defence does not support."""
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
 
 def highest(values, k):
-    """Mask (n, classes) of the k highest values of each row, of equal ones the first; exactly k are True."""
+    """Returns a mask (n, classes) of the k highest values of each row; of equal ones the first are taken."""
     least = ops.top_k(values, k)[0][:, -1:]
     above, tied = values > least, values == least
     room = k - ops.sum(ops.cast(above, "int32"), axis=-1, keepdims=True)
@@ -55,7 +55,7 @@ def highest(values, k):
 
 
 def keep_label(answers, probabilities, step):
-    """Answers in which the label of the probabilities is the predicted one.
+    """Returns the answers, changed where needed to predict the label of the probabilities.
 
     Args:
         answers, probabilities: (n, classes).
@@ -68,7 +68,7 @@ def keep_label(answers, probabilities, step):
 
 
 def read_probabilities(array):
-    """Plain probabilities, float32 (n, classes), checked as those that a defence is called on."""
+    """Checks plain probabilities as a call of a defence does, and returns them as float32 (n, classes)."""
     array = np.asarray(_as_rows(array))
     _count_columns(array)
     _check_probabilities(array)

@@ -1,4 +1,4 @@
-"""The classifier behind output defences, which whoever holds a model's file can have."""
+"""Strips output defences off a model, as anyone with its file can."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from mpreg.outputs.base import OutputDefence
 
 
 def classifier_behind(model: Any):
-    """A model without the output defences that it ends in, and their names, the outermost first.
+    """Returns a model without the output defences at its end, and their names, the outermost first.
 
     It shares the weights. A model that ends in none is returned as it is; defences that stand before another layer
     stay where they are.

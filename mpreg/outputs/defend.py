@@ -1,4 +1,4 @@
-"""`defend`: a model as it is served, with defences between its answers and whoever asks."""
+"""`defend`: builds a servable model with output defences."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from mpreg.outputs.base import OutputDefence
 
 
 def defend(model: Any, *layers, from_logits: bool | None = None) -> Any:
-    """A Keras model that answers as `model` does, changed by output defences, to be served or saved in its place.
+    """Builds a Keras model that predicts as `model` does behind output defences, to serve or save in its place.
 
     It shares the weights of `model`, answers with probabilities, (n, classes), and loads from `.keras` wherever
     mpreg is imported. Compile it before `evaluate`, with a loss on probabilities.
@@ -54,13 +54,13 @@ def defend(model: Any, *layers, from_logits: bool | None = None) -> Any:
 
 
 def is_coarse(model: Any) -> bool:
-    """Whether a model serves truncated or rounded answers, whose rows need not sum to one; also one reloaded."""
+    """Returns whether a model, also a reloaded one, serves truncated or rounded rows that need not sum to one."""
     layer, _ = last_layer(model)
     return isinstance(layer, OutputDefence) and layer.coarse
 
 
 def probabilities_of(model, *, from_logits=None):
-    """A functional model of the class probabilities that a classifier answers with; arguments as for `defend`."""
+    """Builds a functional model of a classifier's class probabilities; arguments as for `defend`."""
     return keras.Model(*_read(model, from_logits))
 
 
@@ -92,7 +92,7 @@ def _read(model, from_logits):
 
 @keras.saving.register_keras_serializable("mpreg")
 class TwoClasses(keras.layers.Layer):
-    """Two columns of probabilities, float32 (n, 2), from one logit or probability of class 1, (n, 1)."""
+    """Turns one logit or probability of class 1, (n, 1), into two probabilities, float32 (n, 2)."""
 
     def __init__(self, *, from_logits, dtype="float32", **kwargs):
         super().__init__(dtype=dtype, autocast=False, **kwargs)

@@ -1,4 +1,4 @@
-"""Coin tosses that depend on the query alone: a keyed hash of it.
+"""Random numbers that depend on the query alone: a keyed hash of it.
 
 A defence that drew fresh randomness at every call would be undone by whoever repeats the query and averages. So the
 same query always meets the same chance. The key is secret: who knew it could tell which answers carry noise.
@@ -14,7 +14,7 @@ KEY_BITS = 64
 
 
 def secret_seed(seed):
-    """A seed as given, checked, or for None one from the operating system.
+    """Checks and returns a seed, or draws one from the operating system for None.
 
     Raises:
         ValueError: the seed is no whole number from 0 to 2**64 - 1.
@@ -28,7 +28,7 @@ def secret_seed(seed):
 
 
 def toss(words, seed):
-    """For each row of int32 (n, columns) a number in [0, 1), float32 (n,), that looks uniform to who lacks the seed.
+    """Returns for each row of int32 (n, columns) a number in [0, 1), float32 (n,), unpredictable without the seed.
 
     Every column is mixed with a key of its own, so the order of the words counts. It is not a cryptographic hash.
     """

@@ -1,4 +1,4 @@
-"""Label only: the predicted class and nothing else."""
+"""Label only: reveals the predicted class alone."""
 
 import keras
 from keras import ops

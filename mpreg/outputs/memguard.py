@@ -1,4 +1,4 @@
-"""MemGuard: noise on the scores that misleads a membership classifier, within a budget."""
+"""MemGuard: noise on the probabilities that misleads a membership classifier, within a budget."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ MOST = 2.0  # no two distributions are further apart in L1
 
 @keras.saving.register_keras_serializable("mpreg")
 class MemGuard(OutputDefence):
-    """Adds noise to the answers that leaves a membership classifier undecided, within a distortion budget.
+    """Adds noise to predictions that makes a membership classifier undecided, within a distortion budget.
 
     `fit` trains the defence classifier, an MLP 256-128-64 on sorted scores. Each answer then gets the least noise
     found that makes it undecided without changing the label, with the probability min(budget / distortion, 1) and
@@ -134,7 +134,7 @@ class MemGuard(OutputDefence):
         return self
 
     def membership(self, probabilities: Any) -> np.ndarray:
-        """The defence classifier's belief that answers are those of members, (n,), from (n, classes)."""
+        """Returns the defence classifier's membership probabilities, (n,), of predictions (n, classes)."""
         self.check_classes(np.shape(probabilities)[-1])
         return ops.sigmoid(self._logit(_descending(ops.cast(probabilities, "float32"))))
 

@@ -1,4 +1,4 @@
-"""MemGuard's first phase: noise on the scores that makes a membership classifier undecided, many queries at once."""
+"""MemGuard's first phase: finds noise that makes a membership classifier undecided, for many queries at once."""
 
 import tensorflow as tf
 
@@ -10,7 +10,7 @@ UNDECIDED = 1e-5
 
 
 def find_noise(log_probabilities, membership_logit):
-    """Scores near the given ones on which the membership classifier changes its mind.
+    """Returns scores near the given ones at which the membership classifier changes its decision.
 
     For each query: from its logits, steps of length .1 against the gradient of |h| + 10 * (how far the label falls
     behind) + c3 * (L1 distance of the scores), until the label is in front and h has changed its sign, or 300

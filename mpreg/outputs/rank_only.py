@@ -1,4 +1,4 @@
-"""Rank only: the order of the classes, with the scores of something else."""
+"""Rank only: keeps the order of the classes and replaces their probabilities."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from mpreg.outputs.keyed import secret_seed, toss
 
 @keras.saving.register_keras_serializable("mpreg")
 class RankOnly(OutputDefence):
-    """Serves each answer with the scores of a random input in their place, in the order of its own.
+    """Replaces the probabilities of each answer with those of a random input, in the answer's own order.
 
     The most probable class gets the highest of the other scores, the next the second, and so on: all that remains
     of the answer is the order of the classes. Which of the bank's scores it gets depends on that order and a
@@ -50,7 +50,7 @@ class RankOnly(OutputDefence):
     def from_model(
         cls, model: Any, random_inputs: Any, *, from_logits: bool | None = None, seed: int | None = None
     ) -> "RankOnly":
-        """A layer with a model's answers to random inputs for its bank.
+        """Builds a layer from a model's predictions for random inputs.
 
         Args:
             model: a Keras classifier, read as by `defend`.

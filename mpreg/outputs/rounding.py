@@ -11,7 +11,7 @@ MAX_DIGITS = 7  # float32 holds no more
 
 @keras.saving.register_keras_serializable("mpreg")
 class Rounding(OutputDefence):
-    """Rounds probabilities to so many decimals, halves to the even digit.
+    """Rounds probabilities to `digits` decimals, halves to the even digit.
 
     The predicted label stays: where rounding would leave it at 0 or make another class the first of the highest,
     it is served one unit of the last digit above the highest. The paper is silent on these rows, in which rounding

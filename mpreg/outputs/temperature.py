@@ -1,4 +1,4 @@
-"""Temperature: a softer softmax."""
+"""Temperature: softens the softmax."""
 
 import keras
 import tensorflow as tf
@@ -13,7 +13,7 @@ LEAST, MOST = 1e-30, 1e30  # as float32, neither these nor their inverses overfl
 
 @keras.saving.register_keras_serializable("mpreg")
 class Temperature(OutputDefence):
-    """Divides the logits by a temperature: above 1, answers are less sure, and the entropy rises.
+    """Divides the logits by a temperature; above 1, predictions become less confident.
 
     Exact where the probabilities come from a softmax inside the model; from probabilities alone the logits are
     taken as their logarithms, and those below 1e-30 as 1e-30. Order and predicted label stay, so whoever knows the

@@ -1,4 +1,4 @@
-"""Top-k: all but the highest probabilities are withheld."""
+"""Top-k: withholds all but the highest probabilities."""
 
 import keras
 from keras import ops

@@ -1,4 +1,4 @@
-"""DP-SGD: clipping by ghost norms, noise, accounting, sampling and an audit."""
+"""DP-SGD: ghost clipping, noise, Poisson sampling, accounting and an audit."""
 
 from mpreg.private.adaptive import AdaptiveClip as AdaptiveClip
 from mpreg.private.dp_audit import audit_dp as audit_dp

@@ -1,4 +1,4 @@
-"""The books of a private model: its ledger, what may be claimed from it, and both in files and copies."""
+"""Privacy accounting of a model: its ledger and statements, kept in files and copies."""
 
 import keras
 
@@ -10,7 +10,7 @@ from mpreg.training.core.wrapping import Wrapper
 
 
 class Accounted(Wrapper):
-    """A wrapper whose noisy steps are counted for good, whatever becomes of its weights.
+    """Base class of wrappers whose noisy steps are counted permanently, whatever happens to the weights.
 
     Loading weights or a model takes over the history that was saved with them; restoring, averaging or setting weights
     changes nothing in it. A copy made from the configuration, such as `keras.models.clone_model`'s, has the history up
@@ -41,20 +41,20 @@ class Accounted(Wrapper):
 
     @property
     def sampling(self):
-        """How the batches of the `fit` under way are drawn, a `Sampling`."""
+        """The `Sampling` of the batches of the `fit` in progress."""
         return self.ledger.charged
 
     @property
     def noisy_steps(self):
-        """The number of noisy steps so far."""
+        """Number of noisy steps so far."""
         return self.ledger.steps
 
     def privacy_history(self):
-        """The noisy steps so far, a list of `Segment`s: how batches were drawn, noise, number of steps."""
+        """Returns the noisy steps so far, a list of `Segment`s: sampling, noise and number of steps."""
         return self.ledger.history()
 
     def privacy_spent(self, delta=None):
-        """What training has cost so far: a `PrivacySpent` with `epsilon`, `rdp`, `pld` and `delta`.
+        """Returns the privacy spent so far: a `PrivacySpent` with `epsilon`, `rdp`, `pld` and `delta`.
 
         Raises:
             ValueError: no delta here and none in the model.
@@ -62,7 +62,7 @@ class Accounted(Wrapper):
         return accounting.spent(self.privacy_history(), self._delta(delta))
 
     def privacy_statement(self, delta=None):
-        """What may be claimed of the trained model, in plain words and numbers, and what the claim rests on.
+        """Returns a statement of what may be claimed of the trained model, and of the assumptions it rests on.
 
         Raises:
             ValueError: no delta here and none in the model.
