@@ -29,7 +29,7 @@ RECIPES = {
     ),
     "salem2019": (
         "mpreg.recipes.salem2019",
-        "Salem et al. 2019 (ML-Leaks): three adversaries of falling knowledge, transfer between tasks, dropout.",
+        "Salem et al. 2019 (ML-Leaks): three adversaries with decreasing knowledge, transfer between tasks, dropout.",
     ),
     "screening": (
         "mpreg.recipes.studies.screening",

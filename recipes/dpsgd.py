@@ -210,10 +210,14 @@ def _made(out):
     multiple=True,
     default=BUDGETS,
     show_default=True,
-    help="A budget, once for each row.",
+    help="Epsilon of a row; may be given several times.",
 )
 @click.option(
-    "--canaries", type=click.IntRange(min=1), default=CANARIES, show_default=True, help="Of a row's audit."
+    "--canaries",
+    type=click.IntRange(min=1),
+    default=CANARIES,
+    show_default=True,
+    help="Canaries in the audit of each row.",
 )
 @click.option("--members", type=click.IntRange(min=20), help="Members.")
 @options.epochs

@@ -44,7 +44,7 @@ def datasets(settings, default, **options):
 
 
 epochs = click.option("--epochs", type=click.IntRange(min=1), help="Epochs of all trainings.")
-out = click.option("--out", type=click.Path(file_okay=False), help="Folder for what is written.")
+out = click.option("--out", type=click.Path(file_okay=False), help="Folder for the results.")
 seed = click.option(
     "--seed", default=0, show_default=True, help="Seed of the splits, the weights and the attacks."
 )
@@ -52,7 +52,7 @@ attacks = click.option(
     "--attack",
     "attacks",
     multiple=True,
-    help="Key of an attack beside those of the suite, such as likelihood_ratio; may be given several times.",
+    help="Key of an attack to add to the suite, such as likelihood_ratio; may be given several times.",
 )
 
 
@@ -95,7 +95,7 @@ access = click.option(
     default="answers",
     show_default=True,
     callback=_keys_of_access,
-    help="What all attackers have: the model's answers, or the model itself, whose gradients they read too.",
+    help="What all attackers have: the model's predictions, or also its weights and gradients.",
 )
 
 

@@ -11,13 +11,15 @@ drop = click.option(
     "--drop", multiple=True, help="Column of a table to leave out; may be given several times."
 )
 image_size = click.option(
-    "--image-size", type=click.IntRange(min=1), help="Pixels that pictures are brought to."
+    "--image-size", type=click.IntRange(min=1), help="Width and height in pixels to which images are resized."
 )
 members = click.option("--members", type=click.IntRange(min=1), help="Records to train on. [default: 40 %]")
 reference = click.option(
     "--reference", type=click.IntRange(min=2), help="Records for defences. [default: 30 %]"
 )
-batch_size = click.option("--batch-size", type=click.IntRange(min=1), help="Records a step. [default: 64]")
+batch_size = click.option(
+    "--batch-size", type=click.IntRange(min=1), help="Records in each step. [default: 64]"
+)
 _OPTIONS = (
     click.option(
         "--data", type=click.Path(exists=True), help="Data of your own in place of --dataset: .csv, .npz, ..."

@@ -1,4 +1,4 @@
-"""Salem et al. 2019 (ML-Leaks): three adversaries of falling knowledge, transfer between tasks, dropout and stacking.
+"""Salem et al. 2019 (ML-Leaks): adversaries with decreasing knowledge, transfer between tasks, dropout and stacking.
 
 Adversary 1 trains one shadow model on records of its own, from the population of the target's, and one attack on its
 three highest answers. Adversary 2 does so on another task. Adversary 3 trains nothing: a threshold on the highest
@@ -222,7 +222,7 @@ def _precision_recall(result):
 @options.datasets(
     SETTINGS,
     ["digits", "location30", "purchase100-like"],
-    help="Tasks between which attacks are carried over; give it several times.",
+    help="Data set between which attacks are transferred; may be given several times.",
 )
 @options.epochs
 @options.out

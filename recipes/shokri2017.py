@@ -178,10 +178,14 @@ def rows_of(reports):
     type=click.Choice(list(ROWS)),
     multiple=True,
     default=list(ROWS),
-    help="A mitigation, once for each; all of them where none is named.",
+    help="Mitigation to run; may be given several times. [default: all]",
 )
 @click.option(
-    "--shadows", type=click.IntRange(min=2), default=8, show_default=True, help="Shadow models a training."
+    "--shadows",
+    type=click.IntRange(min=2),
+    default=8,
+    show_default=True,
+    help="Shadow models for each target.",
 )
 @options.epochs
 @options.out

@@ -114,9 +114,19 @@ def run(*, users=100, texts=20, epochs=30, out=None, seed=0):
 
 
 @click.command(help=__doc__.partition("\n")[0])
-@click.option("--users", type=click.IntRange(min=8), default=100, show_default=True, help="Half are members.")
-@click.option("--texts", type=click.IntRange(min=2), default=20, show_default=True, help="Of each user.")
-@click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Of the training.")
+@click.option(
+    "--users",
+    type=click.IntRange(min=8),
+    default=100,
+    show_default=True,
+    help="Users, half of whom are members.",
+)
+@click.option(
+    "--texts", type=click.IntRange(min=2), default=20, show_default=True, help="Texts of each user."
+)
+@click.option(
+    "--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Epochs of the training."
+)
 @options.out
 @options.seed
 def command(**given):

@@ -27,7 +27,7 @@ from mpreg.reports.schema import AUDIT, checked_names, read
 from mpreg.reports.words import headline
 
 ROLES = ("members", "reference", "nonmembers")
-REMEDY = "remove the copies from the file, or say --allow-duplicates if distinct people have equal records"
+REMEDY = "remove the copies from the file, or add --allow-duplicates if different people have equal records"
 
 
 @dataclass(frozen=True, eq=False)

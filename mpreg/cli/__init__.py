@@ -15,7 +15,7 @@ COMMANDS = ("quickstart", "protect", "compare", "audit", "report", "recipe")
 def main():
     """Train Keras classifiers that do not betray who they were trained on, and prove it.
 
-    Ends with 0; with 2 if what it was given is wrong, with 3 if it failed itself.
+    Exit code: 0 on success, 2 on wrong input, 3 on an internal error.
     """
 
 

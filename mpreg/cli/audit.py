@@ -22,41 +22,52 @@ _DATA = click.Path(exists=True)
 @click.command()
 @click.argument("model", type=_FILE, required=False)
 @click.option("--members", type=_DATA, help="Records that MODEL was trained on: .npz with x and y, .csv, ...")
-@click.option("--nonmembers", type=_DATA, help="Records that it was not trained on.")
-@click.option("--reference", type=_DATA, help="Records that a defence learned from.")
-@click.option("--data", type=_DATA, help="All of them in one file, in place of these three; with --split.")
-@click.option("--split", "rows", type=_FILE, help="The split.npz that tells the role of each row of --data.")
+@click.option("--nonmembers", type=_DATA, help="Records that MODEL was not trained on.")
+@click.option("--reference", type=_DATA, help="Reference records that a defence was trained with.")
+@click.option(
+    "--data",
+    type=_DATA,
+    help="One file with all records, in place of --members, --nonmembers and --reference; needs --split.",
+)
+@click.option("--split", "rows", type=_FILE, help="The split.npz with the role of each row of --data.")
 @own_data.label
 @own_data.drop
 @click.option(
     "--encoding",
     type=_FILE,
-    help="How a table is encoded. [default: encoding.json beside MODEL, or not at all]",
+    help="File with the encoding of a table. [default: encoding.json beside MODEL, if any]",
 )
 @click.option("--member-predictions", type=_FILE, help=".npz with predictions and labels, instead of MODEL.")
-@click.option("--nonmember-predictions", type=_FILE, help="The same for records it was not trained on.")
+@click.option(
+    "--nonmember-predictions", type=_FILE, help="The same for records that the model was not trained on."
+)
 @click.option(
     "--attacks",
     type=click.Choice(ATTACKS),
     default="standard",
     show_default=True,
-    help="strong: of who trains shadow models; whitebox: of who holds MODEL itself.",
+    help="strong: also attacks with shadow models; whitebox: also attacks that read the weights of MODEL.",
 )
 @click.option(
-    "--strong", is_flag=True, help="As --attacks strong: trains shadow models, with --shadow-epochs."
+    "--strong", is_flag=True, help="Same as --attacks strong: trains shadow models; needs --shadow-epochs."
 )
-@click.option("--shadow-epochs", type=click.IntRange(min=1), help="Epochs that MODEL was trained for.")
+@click.option(
+    "--shadow-epochs", type=click.IntRange(min=1), help="Epochs that MODEL was trained for, for --strong."
+)
 @click.option("--shadow-batch-size", type=click.IntRange(min=1), default=32, show_default=True)
 @click.option("--shadow-models", type=click.IntRange(min=2), default=16, show_default=True)
 @click.option(
-    "--logits/--probabilities", "from_logits", default=None, help="What it answers. [default: looks]"
+    "--logits/--probabilities",
+    "from_logits",
+    default=None,
+    help="What the model answers with. [default: detected]",
 )
 @click.option(
     "--decisions",
     type=click.Choice(["one", "labels", "positions"]),
     default="one",
     show_default=True,
-    help="What a record holds: one class, several labels that are yes or no, or a class at each position.",
+    help="What is predicted for a record: one class, several yes-or-no labels, or a class at each position.",
 )
 @click.option("--coarse", is_flag=True, help="The predictions were rounded or cut, and need not sum to one.")
 @click.option("--allow-duplicates", is_flag=True, help="Distinct people have equal records: keep them all.")
@@ -78,14 +89,14 @@ def command(**given):
     mpreg audit model.keras --members a.npz --nonmembers b.npz --out report
     mpreg audit --member-predictions a.npz --nonmember-predictions b.npz --out report
 
-    Ends with 0; with 1 if a figure is above a limit set by --fail-above; with 2 if the input is wrong; with 3 if
-    it failed itself. FIGURE is
+    Exit code: 0 on success, 1 if a figure is above a limit set by --fail-above, 2 on wrong input, 3 on an internal
+    error. FIGURE is
     attack_accuracy, attack_auc, advantage, precision, recall, tpr_at_fpr_0.01, tpr_at_fpr_0.001, tpr_at_fpr_0,
     epsilon_lower_bound, gap_bound or generalization_gap. Nothing in the files is unpickled or run. Records may also be
     a .csv or .parquet table with --label COLUMN, .npy with --label LABELS.npy, or a folder of pictures by class.
     """
     found, paths = _audit(**given)
-    click.echo(found.report.to_markdown())
+    click.echo(found.report)
     for gate in found.gates:
         click.echo(f"{gate.figure} {gate.measured}, limit {gate.limit:g}: {gate.verdict}")
     click.echo("\n".join(map(str, paths)))
@@ -117,7 +128,7 @@ def _audit(
     """The `Audit` that the options ask for, and the paths of what it wrote."""
     began = time.perf_counter()
     if junit and not fail_above:
-        raise click.UsageError("--junit writes limits: say --fail-above too")
+        raise click.UsageError("--junit writes limits: add --fail-above")
     if model is not None:
         import_tensorflow()
     from mpreg.audit import run as audits
@@ -138,7 +149,7 @@ def _audit(
     }
     by_predictions = [member_predictions, nonmember_predictions]
     if not dpia and (epsilon is not None or delta is not None):
-        raise click.UsageError("--epsilon and --delta are for the assessment: say --dpia too")
+        raise click.UsageError("--epsilon and --delta are for the assessment: add --dpia")
     check_guarantee(epsilon, delta)  # before minutes are spent
     _check_way(model, by_predictions, records)
     files = (*audits.ROLES, "data", "rows", "encoding")
@@ -198,6 +209,6 @@ def _shadows(attacks, records):
         return None
     if records["shadow_epochs"] is None:
         raise click.UsageError(
-            "strong attacks train models like MODEL: say --shadow-epochs, as MODEL was trained"
+            "strong attacks train shadow models like MODEL: give --shadow-epochs, the epochs that MODEL was trained for"
         )
     return records["shadow_models"], records["shadow_epochs"], records["shadow_batch_size"]

@@ -25,7 +25,7 @@ class Compare(click.Command):
     "--defences",
     default="advreg,advreg-l2,selena-copies",
     show_default=True,
-    help="Of those below, with commas; or all.",
+    help="Names from the list below, separated by commas, or all.",
 )
 @click.option("--dataset", default="location30", show_default=True, help="One of those below.")
 @own_data(import_tensorflow)

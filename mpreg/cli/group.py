@@ -1,4 +1,4 @@
-"""How every command ends: what the user can mend is a message and ends with 2, a fault of its own ends with 3."""
+"""Exit codes of all commands: wrong input is a message and exit code 2, an internal error exit code 3."""
 
 import io
 import os
@@ -11,15 +11,15 @@ WRONG_INPUT, FAULT, INTERRUPTED, NOBODY_READS = 2, 3, 130, 141
 
 
 class WrongInput(click.ClickException):
-    """What the user can mend."""
+    """Is raised for wrong input, which the user can correct."""
 
     exit_code = WRONG_INPUT
 
 
 class CommandGroup(click.Group):
-    """Commands none of which ends with 1, unless it says so itself: to a script, 1 means that a limit was exceeded.
+    """Runs commands with consistent exit codes: 1 is reserved for an exceeded limit.
 
-    Errors of value, type or file are taken for wrong input, for that is what all of mpreg raises them for.
+    `ValueError`, `TypeError` and `OSError` count as wrong input, as all of mpreg raises them for it.
     """
 
     def main(self, *args, **kwargs):

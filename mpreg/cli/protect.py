@@ -11,7 +11,7 @@ NOT_MET = 1
 
 
 class Times(click.ParamType):
-    """A multiple: `5x`, or `5`."""
+    """Parses a multiple: `5x`, or `5`."""
 
     name = "times"
 
@@ -36,21 +36,27 @@ class Times(click.ParamType):
     type=float,
     default=3.0,
     show_default=True,
-    help="Percent points of test accuracy that it may cost.",
+    help="Test accuracy that the defence may cost, in percentage points.",
 )
 @click.option(
     "--budget",
     type=Times(),
     default="20x",
     show_default=True,
-    help="Training, in multiples of one plain training.",
+    help="Limit on the training time, in multiples of one plain training.",
 )
 @own_data.members
 @own_data.reference
-@click.option("--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Of all trainings.")
+@click.option(
+    "--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Epochs of each training."
+)
 @own_data.batch_size
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of split, weights and attacks."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the split, the weights and the attacks.",
 )
 @click.option("--out", type=click.Path(file_okay=False), default="mpreg-protect", show_default=True)
 def command(**given):
@@ -60,14 +66,15 @@ def command(**given):
     mpreg protect --data patients.csv --label outcome --max-attack 0.60 --out out
     mpreg protect model.keras --data data.npz --max-attack 0.55 --max-loss 2 --budget 40x --out out
 
-    Writes classifier.keras, the report with all that was tried, a script that trains it again and a model card. One
-    that was stopped goes on where it was. Ends with 0; with 1 if no defence meets the limits: the nearest is taken.
+    Writes classifier.keras, a report of everything that was tried, a script that trains it again and a model card. An
+    interrupted run continues where it stopped. Exit code: 0, or 1 if no defence meets the limits and the nearest is
+    taken.
     """
     import_tensorflow()
     from mpreg.protection.files import protect_files
 
     found = protect_files(**given)
-    click.echo(f"{found.comparison.to_markdown()}\n{found.why}\n")
+    click.echo(f"{found.comparison}\n\n{found.why}\n")
     click.echo("\n".join(str(path) for path in sorted(found.out.iterdir()) if path.is_file()))
     if not found.met:
         sys.exit(NOT_MET)

@@ -19,7 +19,9 @@ from mpreg.cli.start_up import import_tensorflow
     show_default=True,
     help="Seed of the split, the weights and the attacks.",
 )
-@click.option("--strength", type=float, help="Of the defence. More privacy, less accuracy.")
+@click.option(
+    "--strength", type=float, help="Strength of the defence: higher means more privacy and less accuracy."
+)
 @click.option("--penalty", type=float, help="Fixed weight of the membership gain instead.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Epochs of both trainings.")
 def command(**options):

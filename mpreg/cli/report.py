@@ -30,9 +30,7 @@ def command(file, formats, out, title, class_names, chosen, epsilon, delta):
     from mpreg.reports.kept import render_kept
 
     if "dpia" not in formats and any(given is not None for given in (chosen, epsilon, delta)):
-        raise click.UsageError(
-            "--chosen, --epsilon and --delta are for the assessment: say --format dpia too"
-        )
+        raise click.UsageError("--chosen, --epsilon and --delta are for the assessment: add --format dpia")
     if class_names is not None:
         from mpreg.audit.files import read_class_names
 

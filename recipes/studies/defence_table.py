@@ -323,7 +323,9 @@ def _with_range(spread):
 @click.command(help=__doc__.partition("\n")[0])
 @options.plugins()
 @options.datasets(SETTINGS, ["location30"], help="May be given several times.")
-@click.option("--defences", default="all", show_default=True, help=f"Of {', '.join(DEFENCES)}, with commas.")
+@click.option(
+    "--defences", default="all", show_default=True, help=f"Of {', '.join(DEFENCES)}, separated by commas."
+)
 @click.option(
     "--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Splits of each data set."
 )

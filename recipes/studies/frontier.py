@@ -289,13 +289,15 @@ def plot(points, path, *, title):
 
 @click.command(help=__doc__)
 @options.plugins()
-@click.option("--defences", default="all", show_default=True, help=f"Of {', '.join(DEFENCES)}; with commas.")
+@click.option(
+    "--defences", default="all", show_default=True, help=f"Of {', '.join(DEFENCES)}; separated by commas."
+)
 @options.dataset(SETTINGS)
 @own_data(lambda: None)
 @options.attackers
 @options.attacks
 @click.option(
-    "--points", type=click.IntRange(min=1), default=5, show_default=True, help="Strengths a defence."
+    "--points", type=click.IntRange(min=1), default=5, show_default=True, help="Strengths of each defence."
 )
 @options.epochs
 @click.option(

@@ -91,7 +91,7 @@ class TestCommand:
 
     def test_without_limits_or_over_an_input_nothing_is_attacked(self, files, tmp_path):
         done = CliRunner().invoke(main, ["audit", *files, "--junit", str(tmp_path / "a.xml")])
-        assert done.exit_code == 2 and "say --fail-above too" in done.output
+        assert done.exit_code == 2 and "add --fail-above" in done.output
         given = ["--fail-above", "attack_auc=1", "--junit", str(tmp_path / "member.npz")]
         done = CliRunner().invoke(main, ["audit", *files, *given])
         assert done.exit_code == 2 and "would be written over it" in " ".join(done.output.split())

@@ -276,7 +276,7 @@ class TestAudit:
         (tmp_path / "model.keras").write_bytes(b"not looked at")
         given = [tmp_path / "model.keras", "--members", file, "--nonmembers", file, "--out", tmp_path / "new"]
         done = run("audit", *given)
-        assert done.exit_code == 2 and "or say --allow-duplicates if distinct people" in " ".join(
+        assert done.exit_code == 2 and "or add --allow-duplicates if different people" in " ".join(
             done.output.split()
         )
         done = run("audit", *given, "--allow-duplicates")  # now the model is looked at
@@ -293,7 +293,7 @@ class TestAudit:
                 "give MODEL.keras",
             ),
             (["--member-predictions", "FILE", "--nonmember-predictions", "missing.npz"], "does not exist"),
-            (["FILE", "--members", "FILE", "--nonmembers", "FILE", "--strong"], "say --shadow-epochs"),
+            (["FILE", "--members", "FILE", "--nonmembers", "FILE", "--strong"], "give --shadow-epochs"),
             (["BOTH", "--strong"], "need MODEL and its records"),
             (["BOTH", "--attacks", "whitebox"], "need MODEL and its records"),
             (["BOTH", "--reference", "FILE"], "need MODEL and its records"),
@@ -301,7 +301,7 @@ class TestAudit:
             (["BOTH", "--dpia", "--epsilon", "-1"], "epsilon must be above 0"),
             (["BOTH", "--dpia", "--epsilon", "8"], "a guarantee has a delta too"),
             (["BOTH", "--dpia", "--delta", "1e-5"], "delta goes with an epsilon"),
-            (["BOTH", "--delta", "1e-5"], "say --dpia too"),
+            (["BOTH", "--delta", "1e-5"], "add --dpia"),
             (["BOTH", "--fail-above", "attack_accuracy=60"], "a share; 0.6 for 60 %"),
             (["BOTH", "--fail-above", "recall=-1"], "a share; 0.6 for 60 %"),
             (["BOTH", "--allow-duplicates"], "need MODEL and its records"),
@@ -309,7 +309,7 @@ class TestAudit:
                 ["FILE", "--members", "FILE", "--nonmembers", "FILE", "--coarse"],
                 "--coarse is for predictions",
             ),
-            (["BOTH", "--epsilon", "1"], "say --dpia too"),
+            (["BOTH", "--epsilon", "1"], "add --dpia"),
             (["BOTH", "--attacks", "weak"], "'weak' is not one of"),
             (["FILE", "--members", "FILE", "--nonmembers", "FILE"], "must hold the arrays x and y"),
             (["BOTH", "--probabilities"], "probabilities must lie in"),
@@ -468,11 +468,11 @@ class TestReport:
             ("{", [], "is no report.json of mpreg"),
             ('{"schema": "mpreg.frontier/1"}', [], "Received: schema='mpreg.frontier/1'"),
             (None, ["--format", "pdf"], "'pdf' is not one of"),
-            (None, ["--epsilon", "1"], "say --format dpia too"),
+            (None, ["--epsilon", "1"], "add --format dpia"),
             (None, ["--format", "dpia", "--chosen", "b"], "chosen must be one of ['model']. Received: 'b'"),
             (None, ["--format", "dpia", "--epsilon", "0"], "epsilon must be above 0"),
             (None, ["--format", "dpia", "--epsilon", "8"], "a guarantee has a delta too"),
-            (None, ["--delta", "0"], "say --format dpia too"),
+            (None, ["--delta", "0"], "add --format dpia"),
         ],
     )
     def test_wrong_input_ends_with_2_and_writes_nothing(self, audit, content, options, message, tmp_path):

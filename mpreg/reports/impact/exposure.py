@@ -162,7 +162,9 @@ def records(report):
             ),
             Table(("membership probability", "members", "non-members"), tuple(rows)),
             *([Text(words.canaries(report["canaries"]))] if report.get("canaries") else []),
-            Ask("What is done about the most exposed records: removed, left, or their owners told."),
+            Ask(
+                "What is done about the most exposed records: removed, kept, or the people concerned informed."
+            ),
         ),
         3,
     )
