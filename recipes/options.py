@@ -1,5 +1,7 @@
 """Options that the commands of recipes share; light to import."""
 
+import traceback
+
 import click
 
 
@@ -108,7 +110,16 @@ def plugins(before=lambda: None):
             from mpreg.catalogue import load_plugin
 
             for name in names:
-                load_plugin(name)
+                try:
+                    load_plugin(name)
+                except (ValueError, TypeError, OSError):  # what the command tells of itself
+                    raise
+                except Exception as error:
+                    at = traceback.extract_tb(error.__traceback__)[-1]
+                    what = f"{type(error).__name__}: {error}"
+                    raise click.UsageError(
+                        f"the plugin {name} failed in line {at.lineno} of {at.filename}: {what}"
+                    ) from error
 
     return click.option(
         "--plugin",

@@ -123,6 +123,14 @@ class TestEnd:
         assert done.exit_code == 2
         assert message in " ".join(done.output.split())
 
+    def test_a_plugin_that_fails_is_told_with_its_line_and_no_traceback(self, tmp_path):
+        plugin = tmp_path / "broken.py"
+        plugin.write_text("import sys\n\nraise RuntimeError('not finished')\n")
+        done = run("compare", "--plugin", plugin)
+        said = " ".join(done.output.split())
+        assert done.exit_code == 2 and "Traceback" not in said
+        assert f"line 3 of {plugin}: RuntimeError: not finished" in said
+
     @pytest.mark.parametrize(
         ("error", "code", "shown"),
         [

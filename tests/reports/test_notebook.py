@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 import mpreg
 from mpreg._text import html_lines, html_table, percent_with_interval
+from mpreg.federated import Federation
+from mpreg.gradients.plan import ClippingPlan
 from mpreg.private.statement import Statement, write_statement
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,6 +83,30 @@ class TestHtml:
         said = write_statement(None, [], None)
         assert isinstance(said, str) and isinstance(said, Statement)
         assert html.unescape(said._repr_html_()).endswith(f">{said}</pre>")
+
+
+class TestPlans:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="answers")])
+        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        return model
+
+    def test_a_clipping_plan_is_a_table_with_a_row_for_each_layer(self, model):
+        plan = ClippingPlan(model, [], whole="map_fn", why="a <loop>")
+        shown = plan._repr_html_()
+        assert "<td>answers</td><td>Dense</td><td>8</td><td>map_fn</td><td>a &lt;loop&gt;</td>" in shown
+        assert plan.rows[0]["parameters"] == 8 and str(plan).splitlines()[-1] in text_of(shown)
+
+    def test_a_federation_is_a_table_with_a_row_for_each_participant(self, model):
+        x, y = np.zeros((40, 3), "float32"), np.zeros(40, int)
+        shown = Federation(model, [(x[:10], y[:10]), (x, y)])._repr_html_()
+        assert (
+            "<td>0</td><td>10</td><td>20.0 %</td>" in shown
+            and "<td>1</td><td>40</td><td>80.0 %</td>" in shown
+        )
+        assert "fedavg, 0 rounds done" in shown
 
 
 class TestFigures:
