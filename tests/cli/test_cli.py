@@ -246,7 +246,11 @@ class TestAudit:
         assert done.exit_code == 0, done.output
         names = {"report.html", "report.json", "report.md", "member_scores.npz"}
         assert {path.name for path in (tmp_path / "new").iterdir()} == names
-        assert "**Strongest attack:" in done.output and "report.html" in done.output
+        assert (
+            "\nStrongest attack:" in f"\n{done.output}"
+            and "| ---" not in done.output
+            and "report.html" in done.output
+        )
         assert "<h1>My model</h1>" in (tmp_path / "new" / "report.html").read_text("utf-8")
 
     def test_a_figure_above_its_limit_ends_with_1_and_the_report_is_there(self, files, tmp_path):
