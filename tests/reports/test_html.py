@@ -452,6 +452,11 @@ class TestReading:
         ]
         assert titles[0] == "A – Membership privacy report"
         assert titles[1].startswith("A – Data protection impact assessment")
+        headings = [
+            re.search("<h1>(.*)</h1>", html)[1]
+            for html in (render_html(report), assessment(report).to_html())
+        ]
+        assert headings[0] != headings[1] and "mpact assessment" in headings[1]
 
     def test_a_note_on_all_models_stands_once(self, report):
         noted = dataclasses.replace(report, notes=("few records",))

@@ -9,6 +9,8 @@ from mpreg.reports.html import TITLE
 from mpreg.reports.impact import exposure, measures, person, processing
 from mpreg.reports.schema import class_names_of, models_of, part_of, read
 
+HEADING = "Impact assessment: what this model gives away"  # where the report has no title of its own either
+
 
 def assessment(
     subject, *, title=None, chosen=None, class_names=None, gradient_norms=None, epsilon=None, delta=None
@@ -18,7 +20,7 @@ def assessment(
     Args:
         subject: a document of `docs/report-schema.md`, as `json.loads` gives it, or what gives one by `to_dict()`: a
             `PrivacyReport`, an `Audit`, or a `Comparison` of the defences that were considered.
-        title: heading; None takes the document's.
+        title: heading; None takes the document's, if it has one of its own.
         chosen: name of the model of the comparison that is to be used; None takes the last.
         class_names: a name for each class; None takes the document's, or numbers them.
         gradient_norms: `GradientNorms` of the chosen model, where they were measured; None takes the document's.
@@ -57,8 +59,9 @@ def assessment(
         measures.limits(report),
         *measures.people(),
     ]
+    title = title or document.get("title") or TITLE
     return Document(
-        title or document.get("title") or TITLE,
+        HEADING if title == TITLE else title,
         "Data protection impact assessment: the part on what a model reveals",
         tuple(parts),
     )
