@@ -22,22 +22,21 @@ class Backup(keras.callbacks.Callback):
     """Saves a running training and resumes it after a kill, in place of Keras' `BackupAndRestore`.
 
     Same arguments, by name, and same semantics: the state is saved at the end of each epoch, or every `save_freq`
-    batches; the next `fit` with the same `backup_dir` takes it up and goes on with the epoch that was under way; when
-    `fit` ends, the backup is deleted. Keras writes over its last good file, so that a kill in the midst of writing
-    leaves one that cannot be opened. Here each backup is written beside the last one, to the disk, and takes its
-    place by one renaming.
+    batches; the next `fit` with the same `backup_dir` resumes the interrupted epoch; when `fit` ends, the backup is
+    deleted. Keras overwrites its last good file, so that a kill while writing leaves an unreadable one. Here each
+    backup is written to disk beside the last one, and replaces it by one renaming.
 
-    It holds the weights, the optimizer, the state of a wrapper, such as a game's inference network, penalty, warm-up,
-    draws and averages, the ledger of `DPSGD`, and random state: of the model's layers, of Python, of NumPy's global
-    generator and of TensorFlow's. Steps after the last backup are lost together with their weights, and the ledger
-    counts those that the weights have been through. A training on records in a fixed order ends with the weights of
-    an undisturbed one, where `save_freq` is "epoch". What lies in `fit` itself starts anew: the order of records that
-    it shuffles, and what callbacks remember, such as the patience of `EarlyStopping`, the network of
-    `AdversarialTraining` or the best epoch that a game returns to after a collapse; so does a reference
-    `tf.data.Dataset`, and `DPSGD` without a seed draws new noise.
+    The backup contains the weights, the optimizer, the state of a wrapper (inference network, penalty, warm-up, draws
+    and averages), the ledger of `DPSGD`, and the random state of the model's layers, of Python, of NumPy's global
+    generator and of TensorFlow. Steps after the last backup are lost together with their weights, and so are their
+    entries in the ledger. With records in a fixed order and `save_freq="epoch"`, a resumed training ends with the
+    weights of an undisturbed one. State inside `fit` is not restored: the order of shuffled records, the memory of
+    other callbacks (the patience of `EarlyStopping`, the network of `AdversarialTraining`, the best epoch that a game
+    returns to after a collapse) and the position in a reference `tf.data.Dataset`; `DPSGD` without a seed draws new
+    noise.
 
-    Put it ahead of callbacks that look at the model when training begins, such as `PrivacyBudget`, and behind those
-    that change it when an epoch ends, such as `PrivacyTarget`.
+    Place it before callbacks that read the model when training begins, such as `PrivacyBudget`, and after those that
+    change it when an epoch ends, such as `PrivacyTarget`.
 
     Args:
         backup_dir: folder of this training alone, on a local disk; made where it is not there.

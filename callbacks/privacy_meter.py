@@ -38,22 +38,20 @@ FIGURES = (
 class PrivacyMeter(keras.callbacks.Callback):
     """Attacks the model at the end of an epoch and adds the results to `logs`.
 
-    Put it ahead of `EarlyStopping`, `ModelCheckpoint`, `CSVLogger` and `TensorBoard`, which then can use
+    Place it before `EarlyStopping`, `ModelCheckpoint`, `CSVLogger` and `TensorBoard`, which can then use
     `train_accuracy`, `test_accuracy`, `attack_accuracy` (of the strongest attack) with the limits
-    `attack_accuracy_low` and `attack_accuracy_high` (95 %, for all attacks at once), `attack_auc`,
-    `attack_advantage`, `attack_tpr_at_fpr_0.01`, `attack_tpr_at_fpr_0.001` and `attack_tpr_at_fpr_0` (each the highest
-    of any attack, as in the report), `attack_records` (records judged a side) and `privacy_meter_cost` (its time as a
-    share of the epoch's). It measures the first
-    epoch of a fit and each that ends a run of `every`; in between it repeats its last figures, at a cost of 0,
-    because Keras needs every key in every epoch: `CSVLogger` fixes its columns at the first one, `EarlyStopping`
-    warns of a missing one. So give `EarlyStopping` a patience of at least `every` epochs. Where the model's
-    answers are NaN, so are the figures. Keras cannot tell by itself which way is better: say `mode="min"`.
+    `attack_accuracy_low` and `attack_accuracy_high` (95 %, corrected for the number of attacks), `attack_auc`,
+    `attack_advantage`, `attack_tpr_at_fpr_0.01`, `attack_tpr_at_fpr_0.001` and `attack_tpr_at_fpr_0` (each the
+    highest of any attack, as in the report), `attack_records` (records judged on each side) and `privacy_meter_cost`
+    (its time as a share of the epoch). It measures after the first epoch of a fit and after every `every` epochs; in
+    between it repeats the last figures, at a cost of 0, because Keras expects every key in every epoch. Give
+    `EarlyStopping` a patience of at least `every` epochs, and `mode="min"` or `"max"`, which Keras cannot infer. If
+    the model's predictions are NaN, so are the figures.
 
-    It judges a random subset, the same each epoch, so that it stays below a tenth of an epoch: a tenth as many
-    records a side as there are members, at least 250. An epoch of a few training steps is over before any
-    measurement can be; `cost` tells. These are running figures, for curves and stopping: the maximum over
-    attacks on few records leans upward. Report `mpreg.evaluate`. What stops or selects a model by these figures
-    has seen these non-members, so report on others then.
+    It judges a random subset, the same in each epoch, to stay below a tenth of an epoch's time: a tenth as many
+    records on each side as there are members, at least 250. Epochs of a few steps are shorter than any measurement;
+    see `cost`. The figures are for monitoring: the maximum over attacks on few records is biased upward. Report
+    `mpreg.evaluate`. If training was stopped or a model selected by these figures, report on other non-members.
 
     Args:
         split: a `MembershipSplit`.

@@ -28,22 +28,22 @@ SIGNALS = (signals.loss, signals.modified_entropy, signals.correctness, signals.
 class PrivacyTarget(keras.callbacks.Callback):
     """Steers the strength of a training defence so that the attack on its members ends at a target.
 
-    It turns whatever regularizer is inside the model: the strength or penalty of the min-max game (in
+    It adjusts whatever regularizer the model has: the strength or penalty of the min-max game (in
     `AdversarialRegularization`, or in an `AdversarialTraining` of the same fit), the weight of the discrepancy of
-    `MixUpMMD`, the entropy weight of `ConfidencePenalty` and `HAMP`; of several, all by one factor. At the end of each
-    epoch it attacks members against held-back records by thresholds on four signals, at the averaged weights, and
-    makes the defence stronger or weaker. When training ends, the model has the averaged weights of the epoch of its
-    second half that is most accurate on held-back records, of those that met the target within 0.01; if none did, it
-    warns, and the model has those of the least attack. `met` tells which.
+    `MixUpMMD`, the entropy weight of `ConfidencePenalty` and `HAMP`; several are changed by the same factor. At the
+    end of each epoch it attacks members against held-back records by thresholds on four signals, with the averaged
+    weights, and makes the defence stronger or weaker. When training ends, the model gets the averaged weights of the
+    most accurate epoch (on held-back records) in the second half of the training that met the target within 0.01; if
+    none did, it warns, and the model gets those of the epoch with the lowest attack accuracy. `met` says which.
 
-    It looks at members and at held-back records alone, never at the non-members of a split. Held-back records must be
-    unknown to the defence: of a split it takes the first 30 % of the reference records (250 at least) from the defence,
-    for good, so that an attack on all reference records then is on some that the model has never seen;
-    of records of your own it refuses those that the defence learns from. Their number limits how well the target is
-    met: with 450 the attack on others differs by about 0.02.
+    It only uses members and held-back records, never the non-members of a split. Held-back records must be unknown to
+    the defence: from a split, the first 30 % of the reference records (at least 250) are permanently withheld from
+    the defence, so that later attacks on all reference records include some that the model never saw; records of your
+    own must not be among those that the defence learns from. Their number limits how precisely the target is met:
+    with 450, the attack on others differs by about 0.02.
 
-    Put it ahead of `CSVLogger` and `TensorBoard`, which then show its path: `privacy_target_strength`, which acted in
-    the epoch, and `privacy_target_attack`, which was measured at its end. A run that was interrupted begins anew.
+    Place it before `CSVLogger` and `TensorBoard`, which then record `privacy_target_strength`, the strength of the
+    epoch, and `privacy_target_attack`, the attack accuracy at its end. An interrupted run starts again.
 
     Args:
         records: a `MembershipSplit` with reference records, or records `(x, y)` that are neither trained on nor

@@ -44,14 +44,14 @@ def plant_canaries(
 ) -> MembershipSplit:
     """Returns a split in which `count` members and as many non-members are canaries, learnt only by memorization.
 
-    An attack's average hides the records that stand out, which most models learn by heart. Canaries stand for them:
-    train on the members of the returned split, and `mpreg.evaluate` judges the canaries in a section of their own
-    (`report.canaries`), while all other figures leave them out. Who trains on canaries trains another model than the
-    one that is served: its canaries say what such training gives away about the most exposed person. Callbacks such as
-    `PrivacyMeter` know of no canaries and watch all records.
+    Average figures hide the few records that stand out, which most models memorize. Canaries represent them: train on
+    the members of the returned split, and `mpreg.evaluate` judges the canaries in a section of their own
+    (`report.canaries`), while all other figures exclude them. A model trained on canaries is not the one that is
+    served: the figures describe what this way of training reveals about the most exposed person. Callbacks such as
+    `PrivacyMeter` do not distinguish canaries from other records.
 
-    They take the place of records drawn at random on each side, none of which has a copy in the split; the reference
-    and all other records stay as they are, and so does the form of the labels.
+    Canaries replace records drawn at random on each side, none of which has a copy in the split; the reference, all
+    other records and the form of the labels are unchanged.
 
     Kinds:
         - `"mislabelled"`: a record with another of the classes that occur, each as likely.

@@ -23,18 +23,18 @@ HALF = 0.5  # of a class: losing more is never passed over in silence
 class Screening:
     """Leaves out of training the records to whose labels models that never saw them give the least probability.
 
-    A record that stands out (a wrong label, an input like no other) can only be learned by heart, and who learns it by
-    heart betrays it. Nearly all defences protect the average record and leave those open; what is not trained on
-    cannot leak. Any training may follow, defended or not.
+    A record that stands out (a wrong label, an unusual input) can only be learned by memorization, which makes its
+    membership easy to infer. Most defences protect the average record but not these; records that are not trained on
+    cannot leak. Any training may follow, with or without a defence.
 
-    A guarantee of differential privacy does not survive it, for whether a record is kept depends on the others.
+    Screening invalidates a differential privacy guarantee, because whether a record is kept depends on the others.
 
-    It costs accuracy on clean data, and not evenly: records of rare groups and hard classes are implausible too.
-    `report()` says whom it leaves out, `most_of_a_class` bounds it.
+    It costs accuracy on clean data, unevenly: records of rare groups and hard classes are implausible too. `report()`
+    shows whom it leaves out, and `most_of_a_class` limits it.
 
-    Which records are left out depends on all of them, so it is part of the training: an attacker who knows the defence
-    screens the records of his shadow models as well, and reference records are screened like members. A record that is
-    left out was still given to whoever trained: in an audit it stays a member.
+    Which records are left out depends on all of them, so screening is part of the training: an attacker who knows the
+    defence also screens the records of the shadow models, and reference records are screened like members. Records
+    that are left out still count as members in an audit, because they were given to the training.
 
     Source: the influence of single records in memorization as measured by Feldman and Zhang, NeurIPS 2020; that
     leaving out one layer of exposed records exposes the next: Carlini et al., "The Privacy Onion Effect", NeurIPS 2022.
@@ -43,11 +43,11 @@ class Screening:
         scorer: what finds a label plausible: None for `mpreg.data.LogisticScorer()`, a scikit-learn classifier with
             `predict_proba`, `mpreg.FleetScorer(build, epochs=...)` for a Keras model, or any function
             `(x, y, folds)` of the probability of each record's own label, (n,), by a model of the other folds.
-        share: how much of the records to leave out, above 0 and below 1. Or
-        least_probability: records below this probability are left out, however many: little of clean data.
-        most_of_a_class: the largest share of one class that may be left out, above 0 and below 1; other classes give
-            more in its place, as far as theirs goes. None for no such bound.
-        folds: how many models score, each the records that it never saw.
+        share: share of the records to leave out, above 0 and below 1; alternatively
+        least_probability: leaves out all records whose label has a lower probability than this.
+        most_of_a_class: largest share of one class that may be left out, above 0 and below 1; other classes make
+            up for it as far as their own limit allows. None sets no limit.
+        folds: number of folds; each is scored by a model trained on the others.
         seed: of the folds.
 
     Raises:

@@ -27,11 +27,10 @@ class MembershipSplit:
     changed. Text is held as Python's strings, which Keras fits where each record is one string; wrappers, `evaluate`
     and callbacks of mpreg take it in any shape, and bytes too.
 
-    A record that stands in two roles would make every figure wrong, so records with equal features in two
-    roles are an error that counts and names them. Features are equal if they are the same numbers in float32, as
-    Keras sees them, whatever type they are stored as (integers count in full). `duplicates="drop"` removes the
-    later copies instead (members keep theirs, then reference), `"allow"` keeps them all: choose it only where
-    distinct people have equal records.
+    A record in two roles would distort every figure, so records with equal features in two roles raise an error that
+    counts and names them. Features are equal if they are the same numbers in float32, as Keras sees them, whatever
+    type they are stored as (integers are compared exactly). `duplicates="drop"` removes the later copies instead
+    (members keep theirs, then reference), `"allow"` keeps all: choose it only if different people have equal records.
 
     A DataFrame of numbers is held as an array, and `evaluate` asks a model with `predict_proba` with DataFrames of
     the same column names; `pipeline.fit(*split.frame("members"))` trains one.

@@ -17,26 +17,28 @@ from mpreg.fleet.job import build
 class DistillToReference(Distilled):
     """Trains a teacher on the members, and a student on the teacher's predictions for reference records.
 
-    The teacher is discarded with what it remembers; `target_model` is the student, a plain Keras model that has seen
-    no member. It learns to answer as the teacher did to `reference`, so these records are its training set: attack
-    them too (`split.reference` as members), and take none for it whose membership must stay secret. On location30
-    the members were attacked with accuracy .60 and the reference records with .69 (one seed, 20 epochs each).
+    The teacher, which memorized the members, is discarded; `target_model` is the student, a plain Keras model that
+    has seen no member. The student learns the teacher's predictions for `reference`, so the reference records are its
+    training set: attack them too (`split.reference` as members), and use no records whose membership must stay
+    secret. On location30 the members were attacked with accuracy .60 and the reference records with .69 (one seed, 20
+    epochs each).
 
-    Cost: two plain trainings. It consumes the reference records, whose true labels only a part of `wrap_student` reads.
+    Cost: two plain trainings. The reference records are consumed; their true labels are only used by `wrap_student`.
 
     Source: Shejwalkar and Houmansadr, "Membership Privacy for Machine Learning Models Through Knowledge Transfer",
     AAAI 2021, the three phases of DMP and the criterion for choosing reference records: those to which the teacher's
     answers have low entropy tell least of its members.
 
     Args:
-        build_fn: function without arguments that builds and compiles a Keras classifier, anew at each call.
+        build_fn: function without arguments that builds and compiles a Keras classifier, a new one at each call.
         reference: records outside the training set, `(x, y)` arrays or a finite `tf.data.Dataset` of `(x, y)`.
-        num_reference: how many of them the student sees: those to which the teacher's answers have the lowest
-            entropy; None is all.
-        distill_epochs: epochs of the student; None is as many as the teacher's.
-        wrap_student: function of the distilling student that puts a training defence around it.
-        temperature: the teacher's answers are raised to the power of its inverse: above 1 they are smoother.
-        seed: non-negative integer of the weights and the batches.
+        num_reference: number of reference records that the student sees, those with the lowest entropy of the
+            teacher's predictions; None uses all.
+        distill_epochs: epochs of the student; None uses those of the teacher.
+        wrap_student: function that wraps the distilling student in a training defence.
+        temperature: the teacher's predictions are raised to the power 1 / temperature; above 1 they become
+            smoother.
+        seed: non-negative integer; seed of the weights and the batches.
 
     Raises:
         TypeError: `build_fn` is no function.

@@ -19,37 +19,38 @@ ANSWERS_AT_ONCE = 2**28  # bytes of all sub-models' answers to a part of the rec
 class SplitDistillation(Distilled):
     """Trains sub-models on parts of the members, and distils their predictions for members they never saw.
 
-    Each record is left out by exactly `held_out` of the `submodels`, all its copies by the same. The mean of the class
-    probabilities that these answer is its soft label, and one model trained like them, the student, learns the soft
-    labels of all records. On a member it so answers about what models answer that were trained without it. Only the
-    student is deployed: `target_model`, a plain Keras model. `membership`, `soft_labels` and the sub-models are as
-    private as the data.
+    Each record is held out of exactly `held_out` of the `submodels`, together with all its copies. The mean class
+    probabilities of these sub-models are its soft label, and one model of the same kind, the student, is trained on
+    the soft labels of all records. Its predictions on members therefore resemble those of models trained without
+    them. Only the student is deployed: `target_model`, a plain Keras model. `membership`, `soft_labels` and the
+    sub-models are as private as the data.
 
-    With `copies` the student learns altered copies of the records in place of the records, each copy labelled by the
-    sub-models that never saw its record. It so sees no member as it is, and learns more of what the sub-models know
-    than a few records can tell. It is the recommended way; without copies it is the paper's.
+    With `copies`, the student is trained on altered copies of the records instead, each labelled by the sub-models
+    that never saw its record. It then never sees a member unaltered, and learns more from the sub-models than the few
+    records alone could show. This is the recommended variant; without copies, it is the paper's.
 
-    Cost: the sub-models see each record `submodels - held_out` times as often as plain training does in as many epochs,
-    in one program (`mpreg.Fleet`), and answer to all copies; the student sees all copies `distill_epochs` times. It
-    consumes no reference records, unless `wrap_student` does.
+    Cost: the sub-models are trained for as many steps as `submodels - held_out` plain trainings, in one program
+    (`mpreg.Fleet`), and predict all copies; the student is trained on all copies for `distill_epochs`. No reference
+    records are consumed, unless `wrap_student` does.
 
     Source: Tang et al., "Mitigating Membership Inference Attacks by Self-Distillation Through a Novel Ensemble
     Architecture" (SELENA), USENIX Security 2022: Split-AI, algorithm 1, and self-distillation. The rule by which
     Split-AI answers to members at inference time is not needed here, for Split-AI itself is never deployed.
 
     Args:
-        build_fn: function without arguments that builds and compiles a Keras classifier, as for `mpreg.Fleet`: anew
-            at each call, with weights that follow the random seeds that have just been set.
-        submodels: how many there are (K in the paper), at least 2.
-        held_out: how many of them never see a record (L), from 1 to `submodels - 1`.
-        student_fn: as `build_fn`, for a student that is another model or learns at another rate; None is `build_fn`.
-        distill_epochs: epochs of the student; None is as many as each sub-model's.
-        copies: function of records that yields altered copies of all of them, such as `mpreg.ensembles.Erased()`, or
+        build_fn: function without arguments that builds and compiles a Keras classifier, as for `mpreg.Fleet`: a
+            new one at each call, initialized under the random seeds that have just been set.
+        submodels: number of sub-models (K in the paper), at least 2.
+        held_out: number of sub-models that never see a given record (L), from 1 to `submodels - 1`.
+        student_fn: like `build_fn`, for a student with another architecture or learning rate; None uses
+            `build_fn`.
+        distill_epochs: epochs of the student; None uses those of the sub-models.
+        copies: function that yields altered copies of the records, such as `mpreg.ensembles.Erased()`, or
             `mpreg.attacks.ShiftsAndFlips()` for images; None distils on the records themselves.
-        wrap_student: function of the distilling student that puts a training defence around it, such as
-            `lambda student: mpreg.AdversarialRegularization(student, reference)`. It knows true labels.
-        temperature: soft labels are raised to the power of its inverse: above 1 they are smoother.
-        seed: non-negative integer of the parts, the weights and the batches.
+        wrap_student: function that wraps the distilling student in a training defence, such as `lambda student:
+            mpreg.AdversarialRegularization(student, reference)`. The defence sees the true labels.
+        temperature: soft labels are raised to the power 1 / temperature; above 1 they become smoother.
+        seed: non-negative integer; seed of the parts, the weights and the batches.
 
     Raises:
         TypeError: `build_fn` or `student_fn` is no function.

@@ -29,16 +29,16 @@ class MemGuard(OutputDefence):
     only where it brings the classifier nearer to .5; else the answer stays. So the expected L1 distortion of no
     answer exceeds the budget. All queries of a batch are worked on together, in one traced program.
 
-    Whether an answer gets its noise depends on a secret seed and on the neighbourhood of the query alone: on which
-    three classes are most probable, in order, and on the cells, one nat wide, in which their log-probabilities lie. So
-    whoever asks again, or asks copies moved by a little, mostly meets the same coin. Whoever asks copies moved so far
-    that the answers differ by nats meets others, and may keep the surest answer: `attacks="strong"` asks this way too.
-    The seed is stored with the model, so keep the file as secret as its training data. Attackers who train on defended
-    answers see through part of the noise, and those who only look at labels through all of it: attack the defended
-    model itself.
+    Whether an answer gets its noise depends only on a secret seed and on the neighbourhood of the query: the three
+    most probable classes in order, and the cells, one nat wide, of their log-probabilities. Repeated queries, and
+    queries with slightly moved copies, therefore mostly get the same decision. Copies moved so far that the answers
+    differ by nats get other decisions, and an attacker may keep the most confident answer: `attacks="strong"`
+    includes this attack. The seed is stored with the model, so keep the file as secret as its training data.
+    Attackers who train on defended answers see through part of the noise, and label-only attackers through all of it:
+    attack the defended model itself.
 
-    Cost: some hundred passes through the small classifier a batch, whatever its length: serve batches, not single
-    queries, and compile the served model with `jit_compile=True`. No gradient flows through the noise.
+    Cost: some hundred passes through the small classifier for each batch, whatever its size: serve batches, not
+    single queries, and compile the served model with `jit_compile=True`. No gradient flows through the noise.
 
     Source: Jia et al., "MemGuard: Defending against Black-Box Membership Inference Attacks via Adversarial
     Examples", CCS 2019, section 4, algorithm 1 and theorem 1.

@@ -15,9 +15,9 @@ from mpreg.outputs.keyed import secret_seed, toss
 class RankOnly(OutputDefence):
     """Replaces the probabilities of each answer with those of a random input, in the answer's own order.
 
-    The most probable class gets the highest of the other scores, the next the second, and so on: all that remains
-    of the answer is the order of the classes. Which of the bank's scores it gets depends on that order and a
-    secret seed, so that asking again tells nothing more. No gradient flows.
+    The most probable class gets the highest of the other probabilities, the next one the second, and so on, so that
+    only the order of the classes remains. Which row of the bank is used depends on that order and a secret seed, so
+    that repeated queries reveal nothing more. No gradient flows.
 
     Source: the output modification at test time of Chen and Pattabiraman, "Overconfidence is a Dangerous Thing:
     Mitigating Membership Inference Attacks by Enforcing Less Confident Prediction" (HAMP), NDSS 2024, section

@@ -97,18 +97,18 @@ def audit_dp(
 ) -> DPAudit:
     """Trains a compiled `DPSGD` with canaries and computes a lower bound on its epsilon from them.
 
-    Canaries are records with a wrong label, copied from the given ones with noise in their features. A fair coin
-    decides of each whether it is trained on. Afterwards those with the highest scores are guessed to be in, and those
-    with the lowest to be out; under differential privacy only so many guesses can be right. One run is enough, as
-    every canary is a trial of its own.
+    Canaries are records with a wrong label, copied from the given ones with noise added to their features. Each is
+    included in the training with probability one half. Afterwards those with the highest scores are guessed to be
+    included, and those with the lowest excluded; differential privacy limits how many guesses can be right. One
+    training run suffices, since every canary is an independent trial.
 
-    Two tests judge the guesses. The first knows what the mechanism is claimed to be, Gaussian noise on clipped sums of
-    sampled batches, and finds the most noise that it can have had; the bound on epsilon is that of this noise. The
-    second holds for any mechanism, and proves less. Either comes near the true epsilon only with many canaries whose
-    gradients differ: take hundreds, and a model with many more weights than canaries.
+    Two tests evaluate the guesses. The first assumes the claimed mechanism, Gaussian noise on clipped sums of sampled
+    batches, and finds the most noise consistent with the guesses; the bound on epsilon is that of this noise. The
+    second holds for any mechanism, and gives a lower bound. Either comes near the true epsilon only with many
+    canaries whose gradients differ: use hundreds, and a model with many more weights than canaries.
 
-    The model must not have been trained before, and is of no use afterwards: it has learned wrong labels. One that
-    `for_budget` made must have been told of `len(y) + canaries` examples.
+    The model must be untrained, and must not be deployed afterwards: it has learned wrong labels. A model made by
+    `for_budget` must have been given `len(y) + canaries` examples.
 
     Source: Mahloujifar, Melis and Chaudhuri, "Auditing f-Differential Privacy in One Run", ICML 2025; Steinke, Nasr and
     Jagielski, "Privacy Auditing with One (1) Training Run", NeurIPS 2023, algorithm 1 and theorem 5.2; Nasr et al.,

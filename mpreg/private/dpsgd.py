@@ -24,25 +24,25 @@ from mpreg.private.weights import told_weights
 class DPSGD(Accounted):
     """Trains a classifier, or any Keras model, with record-level differential privacy.
 
-    Each step clips the gradient of every record to a norm, sums them, adds Gaussian noise of `noise_multiplier` times
-    that norm, and divides by the expected batch size; any Keras optimizer takes it from there. Per-example gradients
-    are not stored where a layer has a rule (`clipping_plan()` tells which do): their norms follow from what went into
-    the layer and what came back, and the clipped sum from the same tensors, so that one backward pass does.
+    Each step clips the gradient of every record to a norm, sums the gradients, adds Gaussian noise of
+    `noise_multiplier` times that norm, and divides by the expected batch size; any Keras optimizer applies the
+    result. Layers with a rule (see `clipping_plan()`) need no stored per-example gradients: norms and clipped sums
+    are computed from the layer's inputs and output gradients in one backward pass.
 
-    How private the result is depends on how batches were drawn. `fit` on `mpreg.poisson_batches` counts with
-    amplification by sampling; on arrays, which Keras shuffles, every pass counts in full; on anything else every
+    The privacy guarantee depends on how batches are drawn. With `mpreg.poisson_batches`, `fit` accounts for
+    amplification by sampling; with arrays, which Keras shuffles, every pass counts in full; with anything else every
     step does. `privacy_statement()` says what holds. The loss and metrics that `fit` logs are not private.
 
-    What has been spent stands in a ledger beside the weights, which only grows: restored, averaged or loaded weights do
-    not lower it, and files and copies hold it as of when they were made. Steps between a backup and a kill are lost
-    together with their weights; where something of them was kept, such as a checkpoint, load that as well.
+    The privacy spent is recorded in a ledger beside the weights, which only grows: restoring, averaging or loading
+    weights does not lower it, and files and copies contain it as of when they were made. Steps between a backup and a
+    kill are lost together with their weights; if something of them was kept, such as a checkpoint, load that as well.
 
-    Weight regularizers are added after the noise, as they know nothing of records. Sample weights scale a record's
-    gradient before it is clipped. A record whose gradient or weight is NaN or infinite counts as one without a
-    gradient, and a warning tells of it. Steps are not compiled by XLA (Keras warns where `jit_compile=True` asks for
-    it), and there is one replica. Layers may be frozen and unfrozen and another loss be compiled at any time: what
-    can no longer be trained privately is refused. So is a layer, a loss or an augmentation that mixes the records of a
-    batch, as made-up batches and some of the real ones show. Deploy `model.target_model`, a plain Keras model.
+    Weight regularizers are added after the noise, as they do not depend on records. Sample weights scale a record's
+    gradient before clipping. A record with a NaN or infinite gradient or weight contributes nothing, with a warning.
+    Steps are not compiled by XLA (Keras warns if `jit_compile=True` asks for it), and there is one replica. Layers
+    may be frozen and unfrozen, and another loss compiled, at any time; whatever cannot be trained privately is
+    refused, including layers, losses and augmentations that mix the records of a batch, as found on made-up batches
+    and some real ones. Deploy `model.target_model`, a plain Keras model.
 
     Source: Abadi et al., "Deep Learning with Differential Privacy", CCS 2016, algorithm 1; Bu et al., "Differentially
     Private Optimization on Large Model at Small Cost", ICML 2023; De et al., "Unlocking High-Accuracy Differentially

@@ -13,11 +13,12 @@ from mpreg.training.core.soft_labels import HighEntropyLabels
 class HAMP(TrainingDefence):
     """Trains a classifier towards less confident predictions: high-entropy soft labels and an entropy bonus.
 
-    The true class' probability in a label is such that the label's entropy is `gamma * log(classes)`; the other
-    classes share the rest. The target descends the divergence of its answers from these labels, less `alpha` times
-    the answers' mean entropy. (The logged loss is the cross-entropy, which is larger than the divergence by the
-    labels' entropy, a constant.) The output part of the defence is `mpreg.RankOnly`, put on the deployed target:
-    `mpreg.defend(model.target_model, mpreg.RankOnly.from_model(model.target_model, random_inputs))`.
+    In a soft label, the probability of the true class is such that the label's entropy is `gamma * log(classes)`; the
+    other classes share the rest. The loss is the divergence of the predictions from these labels, minus `alpha` times
+    the predictions' mean entropy. (The logged loss is the cross-entropy, which is larger than the divergence by the
+    labels' entropy, a constant.) On its own this part may not reduce leakage: the other part of HAMP is
+    `mpreg.RankOnly`, applied to the deployed target: `mpreg.defend(model.target_model,
+    mpreg.RankOnly.from_model(model.target_model, random_inputs))`.
 
     The authors' code averages the divergence over the classes too, so an `alpha` of theirs is `alpha * classes` here,
     as in `mpreg.preset("hamp", ...)`; and it finds the probability in steps of 0.01, here it is exact.

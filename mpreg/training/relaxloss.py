@@ -18,10 +18,9 @@ FLATTEN = ("all", "wrong")
 class RelaxLoss(TrainingDefence):
     """Trains a classifier to a loss of `alpha` on members, instead of minimizing it.
 
-    While the loss of a batch is above `alpha`, it is descended. Below, the first, third, ... epoch ascends it; the
-    second, fourth, ... flattens the posteriors: the target descends the cross-entropy to soft labels that keep its
-    own probability of the true class, at most `upper`, and share the rest evenly among the other classes. Epochs
-    count over all calls of `fit`.
+    While the loss of a batch is above `alpha`, it is minimized. Below, odd epochs increase it and even epochs flatten
+    the posteriors: the target is trained towards soft labels that keep its own probability of the true class, at most
+    `upper`, and share the rest evenly among the other classes. Epochs are counted over all calls of `fit`.
 
     This follows the authors' code, in which the gradient also goes through the soft labels, and which has two
     flattening steps: that for tables flattens all records of the batch; that for images flattens those answered
