@@ -50,6 +50,7 @@ _EXPORTS = {
     "DistillToReference": "mpreg.ensembles",
     "Fleet": "mpreg.fleet",
     "FleetScorer": "mpreg.fleet",
+    "MembershipInvariantTraining": "mpreg.ensembles",
     "MembershipSplit": "mpreg.data",
     "PrivacyReport": "mpreg.evaluation.report",
     "Screening": "mpreg.data",

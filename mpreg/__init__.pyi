@@ -30,6 +30,7 @@ from mpreg.data import Screening as Screening
 from mpreg.data import plant_canaries as plant_canaries
 from mpreg.data import screen as screen
 from mpreg.ensembles import DistillToReference as DistillToReference
+from mpreg.ensembles import MembershipInvariantTraining as MembershipInvariantTraining
 from mpreg.ensembles import SplitDistillation as SplitDistillation
 from mpreg.ensembles import Stacking as Stacking
 from mpreg.evaluation.comparison import Comparison as Comparison

@@ -7,12 +7,13 @@ import tensorflow as tf
 from mpreg import signals
 from mpreg._validate import check_count, check_number, short_repr
 from mpreg.classifiers.kind import trains_on_logits
+from mpreg.ensembles.served import ServedByTarget
 from mpreg.fleet.job import build
 from mpreg.training.core.defence import TrainingDefence
 from mpreg.training.distillation import Distillation, pack_labels
 
 
-class Distilled:
+class Distilled(ServedByTarget):
     """Base class of defences that end in one student model, which predicts for them.
 
     Args:
@@ -61,18 +62,6 @@ class Distilled:
     @property
     def consumes_reference(self):
         return self._trained().consumes_reference
-
-    def predict(self, x, **options):
-        """As the student's `predict`."""
-        return self.target_model.predict(x, **options)
-
-    def predict_on_batch(self, x):
-        """As the student's `predict_on_batch`."""
-        return self.target_model.predict_on_batch(x)
-
-    def evaluate(self, x, y, **options):
-        """As the student's `evaluate`."""
-        return self.target_model.evaluate(x, y, **options)
 
     def _distil(self, student, x, y, answers, *, epochs, batch_size, verbose):
         """Trains the student on class probabilities (records, classes), softened; from then on it answers."""
