@@ -1,6 +1,7 @@
 """Differentially private training: a small tanh network, large batches, a small clip norm and epochs of its own."""
 
 import dataclasses
+import types
 
 import keras
 
@@ -48,14 +49,39 @@ PRIVATE = {
 }
 
 
+# Of a last layer alone, on features that reference records have taught for a third of the epochs. Chosen on validation
+# halves of location30's splits 0 and 1, with half of the reference records: rate .3 and whole batches for 60 epochs had
+# .557 and .583 there; .1 .527 and .557; batches of 500 for 30 epochs .529 and .577 at rate .1. The features alone, with
+# the last layer that the reference records taught, had .439 and .479.
+HEAD = Private(learning_rate=0.3, l2_norm_clip=1.0, batch_size=1500, epochs=60)
+FEATURE_EPOCHS = 1 / 3
+
+
 def private(task, epsilon):
     """As in `mpreg recipe dpsgd`."""
-    x, y = task.split.members
-    how = PRIVATE.get(task.setting.dataset, USUAL)
-    size = min(len(y), how.batch_size)
     image = len(task.data.features.shape) == 4
+    setting = task.setting.replace(network="tanh_cnn" if image else "tanh_mlp")
+    how = PRIVATE.get(task.setting.dataset, USUAL)
+    return _trained_privately(task, setting.build_model(task.data, task.seed), how, epsilon)
+
+
+def private_head(task, epsilon):
+    """Reference records teach the features, for which they must be public; members the last layer, privately."""
+    public = types.SimpleNamespace(members=task.split.reference)
+    model = dataclasses.replace(task, split=public).fit(
+        task.build_model(), epochs=max(1, round(FEATURE_EPOCHS * task.setting.epochs))
+    )
+    learning = [layer for layer in model.layers if layer.trainable_variables]
+    for layer in learning[:-1]:
+        layer.trainable = False
+    return _trained_privately(task, model, HEAD, epsilon)
+
+
+def _trained_privately(task, target, how, epsilon):
+    x, y = task.split.members
+    size = min(len(y), how.batch_size)
     model = mpreg.DPSGD.for_budget(
-        task.setting.replace(network="tanh_cnn" if image else "tanh_mlp").build_model(task.data, task.seed),
+        target,
         epsilon=epsilon,
         delta=DELTA,
         examples=len(y),
@@ -86,5 +112,12 @@ FAMILY = (
         source="Aerni, Zhang and Tramer, CCS 2024: high accuracy, a guarantee in name only",
         usual={ANY: 1e3},
         guarantee=False,
+    ),
+    dataclasses.replace(
+        _DPSGD,
+        name="dpsgd-head",
+        build=private_head,
+        source="De et al., 2022: a private head on features of public records, here the reference records",
+        consumes_reference=True,
     ),
 )
