@@ -41,5 +41,5 @@ def test_members_reach_the_last_layer_alone_and_through_noise(monkeypatch):
     for value, same in zip(one[:2], other[:2], strict=True):
         np.testing.assert_array_equal(value, same)  # features, of the reference records alone
     assert not np.allclose(one[2], other[2])
-    assert 6 < private[0].privacy_spent(1e-5) <= 8
+    assert 6 < private[0].privacy_spent(1e-5).epsilon <= 8
     assert (defence.consumes_reference, defence.guarantee) == (True, True)
