@@ -14,6 +14,10 @@ RECIPES = {
         "All defences on several data sets, each judged by an attacker who knows it, and by its most exposed records.",
     ),
     "dpsgd": ("mpreg.recipes.dpsgd", "DP-SGD at epsilon 1, 2, 4 and 8: accuracy, attacks and an audit."),
+    "federation": (
+        "mpreg.recipes.studies.federation",
+        "A federation attacked by participants and by servers that watch, raise losses or isolate.",
+    ),
     "frontier": (
         "mpreg.recipes.studies.frontier",
         "A sweep of each defence's strength: what it costs in accuracy for what it saves in privacy.",

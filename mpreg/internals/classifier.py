@@ -32,6 +32,7 @@ class MembershipClassifier:
         optimizer = keras.optimizers.get(self.optimizer)
         optimizer.learning_rate = self.learning_rate
         self.network.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True))
+        optimizer.build(self.network.trainable_variables)  # or the step would be traced twice
         share = membership.mean()
         self.network.fit(
             self._scaled(read),

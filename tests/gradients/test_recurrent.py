@@ -84,7 +84,7 @@ MODELS = {
     ),
     "any number of steps": lambda: stack(layers.GRU(4), shape=(None, WIDTH)),
     "one step": lambda: stack(layers.LSTM(4), shape=(1, WIDTH)),
-    "many steps": lambda: stack(layers.LSTM(2, return_sequences=True), layers.GRU(2), shape=(40, WIDTH)),
+    "many steps": lambda: stack(layers.LSTM(2, return_sequences=True), layers.GRU(2), shape=(15, WIDTH)),
     "cells": lambda: stack(
         layers.RNN(layers.LSTMCell(4), return_sequences=True),
         layers.RNN([layers.GRUCell(4), layers.LSTMCell(3), layers.SimpleRNNCell(2)], go_backwards=True),

@@ -141,7 +141,10 @@ def test_the_saved_classes_known_by_name_are_those_that_their_modules_register()
         assert getattr(importlib.import_module(module), name) is known[f"mpreg>{name}"]
 
 
-@pytest.mark.parametrize("imports", ["import keras, mpreg", "import mpreg, keras"])
+@pytest.mark.parametrize(
+    "imports",
+    ["import mpreg, keras", pytest.param("import keras, mpreg", marks=pytest.mark.slow)],  # outputs/ loads so
+)
 def test_a_saved_model_loads_with_keras_and_mpreg_alone(imports, tmp_path):
     """Two classes, which only `defend` puts there, then the layers that the user names."""
     target = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, "sigmoid")])
@@ -157,7 +160,9 @@ def test_a_saved_model_loads_with_keras_and_mpreg_alone(imports, tmp_path):
     np.testing.assert_allclose(json.loads(done.stdout.splitlines()[-1]), answers, rtol=1e-6)
 
 
-@pytest.mark.parametrize("module", ["mpreg.classifiers.tensors", "mpreg.gradients.plan"])
+@pytest.mark.parametrize(
+    "module", ["mpreg.gradients.plan", pytest.param("mpreg.classifiers.tensors", marks=pytest.mark.slow)]
+)
 def test_a_module_that_imports_keras_can_be_the_first(module):
     assert "keras" in loaded_after(f"import {module}")
 

@@ -380,8 +380,27 @@ def dense():
     return get
 
 
+SLOW_LOSSES = (
+    "mae",
+    "mape",
+    "huber",
+    "categorical_hinge",
+    "tversky",
+    "squared_hinge",
+)  # of a kind with others
+
+
+def loss_name(loss):
+    return getattr(loss, "name", loss)
+
+
 @pytest.mark.parametrize(
-    ("activation", "loss", "labels"), LOSSES, ids=lambda part: getattr(part, "name", part)
+    ("activation", "loss", "labels"),
+    [
+        pytest.param(*case, marks=pytest.mark.slow if loss_name(case[1]) in SLOW_LOSSES else ())
+        for case in LOSSES
+    ],
+    ids=loss_name,
 )
 def test_losses(dense, activation, loss, labels):
     released = dense(activation)

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from mpreg.recipes import nasr2019, song2019
-from mpreg.recipes.studies import adaptive, defence_table, setups
+from mpreg.recipes.studies import adaptive, defence_table, federation, setups
 
 
 @pytest.mark.slow  # four attacks, cross-fitted
@@ -47,6 +47,17 @@ def test_users_are_judged_and_the_text_is_said_to_be_made_up(tmp_path, capsys):
     assert all(0 <= value <= 1 for value in found.values())
     assert "no person wrote any of it" in (tmp_path / "users.md").read_text()
     assert "made-up users" in capsys.readouterr().out
+
+
+@pytest.mark.slow  # five attacks, each traced
+def test_a_federation_is_attacked_by_all_and_drawn(tmp_path, capsys):
+    found = federation.run("digits", members=80, rounds=5, out=tmp_path)
+    assert len(found) == 6 and found["a server that raises losses"]["strongest"] == "gradient ascent, rebound"
+    document = json.loads((tmp_path / "federation.json").read_text())
+    assert all(row["AUC"]["low"] <= row["AUC"]["value"] <= row["AUC"]["high"] for row in document.values())
+    assert (tmp_path / "rounds.png").stat().st_size > 5000
+    assert all(name in (tmp_path / "federation.md").read_text() for name in found)
+    assert "4 participants" in capsys.readouterr().out
 
 
 @pytest.mark.slow  # shadow models for each row of a sweep

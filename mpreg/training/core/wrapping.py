@@ -48,6 +48,14 @@ class Wrapper(keras.Model):
         """Exports the target alone, as `keras.Model.export` does."""
         return self.target_model.export(filepath, *args, **kwargs)
 
+    def make_train_function(self, force=False):
+        """As `keras.Model` has it; the optimizer has its variables ahead, for what makes some is traced twice."""
+        optimizer = getattr(self, "optimizer", None)
+        built = all(layer.built for layer in self.target_model._flatten_layers())
+        if built and optimizer is not None and not optimizer.built:
+            optimizer.build(self.trainable_variables)
+        return super().make_train_function(force=force)
+
     def data_loss(self, x, y, answers, weights=None):
         """Returns the compiled loss of some records, without regularizers."""
         self._only_data = True
