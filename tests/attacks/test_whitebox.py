@@ -77,6 +77,29 @@ def test_what_is_read_is_what_a_plain_tape_gives(softmax):
             np.testing.assert_allclose(read[name][row].reshape(direction.shape), direction, atol=1e-5)
 
 
+def test_convolutions_are_read_by_name_and_number_beside_normalization_in_inference():
+    keras.utils.set_random_seed(2)
+    stack = [keras.Input((6, 6, 2)), layers.Conv2D(3, 3, name="maps"), layers.BatchNormalization()]
+    model = keras.Sequential([*stack, layers.Flatten(), layers.Dense(CLASSES, "softmax")])
+    model.layers[1].set_weights([np.linspace(0.5, 2.0, 3)] * 4)
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(4, 6, 6, 2)).astype("float32"), rng.integers(0, CLASSES, 4)
+    read = read_signals(model, x, y, Choice(("maps", 2), ("maps", 2), sizes=True), classes=CLASSES).values
+    maps = model.layers[0](x)
+    np.testing.assert_allclose(read["activations of maps"], np.reshape(maps, (4, -1)), rtol=1e-4, atol=1e-5)
+    normalized = read[f"activations of {model.layers[1].name}"]
+    np.testing.assert_allclose(
+        normalized, np.reshape(model.layers[1](maps, training=False), (4, -1)), rtol=1e-4
+    )
+    for row in range(4):
+        with tf.GradientTape() as tape:
+            loss = -tf.math.log(model(x[row : row + 1], training=False)[0, int(y[row])])
+        gradient = tape.gradient(loss, model.layers[0].kernel.value).numpy()
+        direction = (gradient / np.linalg.norm(gradient)).reshape(-1, 3)
+        np.testing.assert_allclose(read["gradient of maps kernel"][row], direction, atol=1e-5)
+        assert read["gradient sizes"][row, 0] == pytest.approx(np.log(np.linalg.norm(gradient)), abs=2e-3)
+
+
 def test_reading_leaves_the_model_as_it_was_and_does_not_depend_on_the_batch(leaky, monkeypatch):
     model, split = leaky
     x, y = split.members
