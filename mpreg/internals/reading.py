@@ -8,6 +8,7 @@ from mpreg import signals
 from mpreg.classifiers.kind import logits_by_last_layer
 from mpreg.data import map_arrays
 from mpreg.internals.layers import layers_to_read, layers_with_weights, noted_outputs
+from mpreg.signals.predict import one_trace_a_model
 
 LOWEST = -30.0  # of log-probabilities: an attacker gains nothing below it
 AT_ONCE = 2**24  # numbers of gradients that are written out at a time: 64 MiB
@@ -119,7 +120,8 @@ def _read(passes, x, labels, rows):
         records = map_arrays(lambda array, at=some: array[at], x)
         found = {}
         for run in passes:
-            found |= {name: value.numpy() for name, value in run(records, labels[some]).items()}
+            with one_trace_a_model():
+                found |= {name: value.numpy() for name, value in run(records, labels[some]).items()}
         parts.append(found)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

@@ -36,7 +36,7 @@ def predict(model: Any, x: Any, *, classes: int = 2, batch_size: int = PREDICT_B
             "a model must be a Keras model or have predict_proba, for attacks read class probabilities. "
             f"Received: {model!r}"
         )
-    with _one_trace_a_model():
+    with one_trace_a_model():
         answers = model.predict(map_arrays(text_as_tensor, x), batch_size=batch_size, verbose=0)
     scores = only_output(answers)
     if scores is None:
@@ -49,10 +49,10 @@ def predict(model: Any, x: Any, *, classes: int = 2, batch_size: int = PREDICT_B
 
 
 @contextlib.contextmanager
-def _one_trace_a_model():
+def one_trace_a_model():
     """Keeps TensorFlow from warning of frequent tracing where many models are asked, each of which is traced once.
 
-    It counts the traces of Keras' predict in the whole process, whichever model they are of.
+    It counts the traces of a function in the whole process, whichever model they are of.
     """
 
     def other(record):

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 from support import mlp, records
 
+from mpreg.internals.reading import Choice, read_signals
 from mpreg.signals import predict
 
 X, _ = records(16)
@@ -23,6 +24,14 @@ def test_many_models_are_asked_in_silence(caplog, monkeypatch):
     with caplog.at_level(logging.WARNING, logger="tensorflow"):
         for seed in range(9):
             predict(mlp(seed=seed), X)
+    assert caplog.messages == []
+
+
+def test_the_insides_of_many_models_are_read_in_silence(caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("tensorflow"), "propagate", True)
+    with caplog.at_level(logging.WARNING, logger="tensorflow"):
+        for seed in range(7):
+            read_signals(mlp(seed=seed), X, np.zeros(16, int), Choice((-1,)), classes=3)
     assert caplog.messages == []
 
 
