@@ -1,4 +1,4 @@
-"""Checks of options at the door, and the words in which they are refused.
+"""Checks of options, with consistent error messages.
 
 Each returns the value, as a Python number. `what` replaces the words behind "must be" where a caller can say more.
 """
@@ -8,7 +8,7 @@ import sys
 
 
 def check_number(name, value, *, least=None, above=None, most=None, below=None, what=None):
-    """A finite number within bounds, as a float.
+    """Returns a finite number within bounds as a float.
 
     Raises:
         ValueError: anything else, such as text, a bool or NaN; it quotes the value.
@@ -27,7 +27,7 @@ def check_number(name, value, *, least=None, above=None, most=None, below=None, 
 
 
 def check_fraction(name, value):
-    """A number strictly between 0 and 1, as a float.
+    """Returns a number strictly between 0 and 1 as a float.
 
     Raises:
         ValueError: anything else; it quotes the value.
@@ -38,7 +38,7 @@ def check_fraction(name, value):
 
 
 def check_count(name, value, least, *, what=None):
-    """A whole number of at least `least`, as an int.
+    """Returns a whole number of at least `least` as an int.
 
     Raises:
         ValueError: anything else, such as a float, text or a bool; it quotes the value.
@@ -49,7 +49,7 @@ def check_count(name, value, least, *, what=None):
 
 
 def short_repr(value):
-    """A value on one short line, for error messages."""
+    """Returns a value's representation on one short line, for error messages."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 120 else f"{text[:117]}..."
 

@@ -13,7 +13,7 @@ _shown: list[object] = []  # bars on the terminal, at most one: what runs inside
 
 @contextlib.contextmanager
 def progress_bar(description, steps, *, hidden=False):
-    """A bar that the yielded function moves on by one step; quiet where there is neither terminal nor notebook.
+    """Yields a function that advances a progress bar by one step; silent without terminal and notebook.
 
     A bar within another stays quiet too, for a terminal has room for one.
 

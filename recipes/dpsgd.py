@@ -1,4 +1,4 @@
-"""DP-SGD at epsilon 1, 2, 4 and 8: what it costs in accuracy, and what attacks and an audit find in each row.
+"""DP-SGD at epsilon 1, 2, 4 and 8: its cost in accuracy, and the results of attacks and an audit.
 
 The seed's table of private training, with the strongest attack and an audit by canaries beside it. One row more, "high
 accuracy", has hardly any noise: its epsilon of millions guarantees nothing, but it is the defence that did best

@@ -1,4 +1,4 @@
-"""Li, Li and Ribeiro 2021: what MixUp, MMD and both together leave between answers on members and on non-members.
+"""Li, Li and Ribeiro 2021: how MixUp, MMD and both reduce the difference between members and non-members.
 
 Four classifiers are trained alike: without defence, on blended records, with the discrepancy penalty, and with both.
 Each is drawn as two histograms, of the probability that it gives to the true class of members and of non-members, and

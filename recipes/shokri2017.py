@@ -1,4 +1,4 @@
-"""Shokri et al. 2017: what served answers and L2 save, against attackers who know of it and one who does not.
+"""Shokri et al. 2017: output defences and L2 against attackers who know the defence, and one who does not.
 
 The naive attacker fits on answers of undefended shadow models. The other, who knows the mitigation, has shadow models
 with the same one (served through it, or trained with the same L2), and reads labels alone where nothing else is

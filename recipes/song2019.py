@@ -1,4 +1,4 @@
-"""Song and Shmatikov 2019: whether a text model was trained on a user's words, on made-up text.
+"""Song and Shmatikov 2019: whether a text model was trained on a user's words, on synthetic text.
 
 The paper audits models of Reddit comments, SATED talks and dialogues. None of these may be handed on, so that the
 text here is made up: each user writes by a chain of words of their own, near a chain that all share. Its figures are of

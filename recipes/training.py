@@ -1,4 +1,4 @@
-"""What recipes share in training: a classifier without and with the game, and who watches."""
+"""Training shared by recipes: a classifier without and with the min-max game, and callbacks to monitor it."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""What recipes share in telling: tables on the screen and reports in a folder."""
+"""Output shared by recipes: tables in the terminal and reports in a folder."""
 
 import sys
 from pathlib import Path
@@ -33,7 +33,7 @@ def _as_it_is(text):
 
 
 def print_table(title, header, rows):
-    """A table on standard output."""
+    """Prints a table to standard output."""
     table = Table(title=_as_it_is(title), title_justify="left")
     for name in header:
         table.add_column(_as_it_is(name))

@@ -1,4 +1,4 @@
-"""Predictions as arrays: checked, and read as log-probabilities, one unit or many, with NumPy alone."""
+"""Predictions as arrays: checks, and log-probabilities for one unit or many, with NumPy alone."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from mpreg.classifiers.kind import are_logits, in_unit, look_like_logits, probab
 
 
 def only_output(answers):
-    """The class scores among what a model answers, in any framework; None where there are several outputs.
+    """Returns the class scores in a model's output, in any framework; None if there are several outputs.
 
     As Keras does, a list or dict of a single array is taken for that array: a model may name its only output.
     """
@@ -19,7 +19,7 @@ def only_output(answers):
 
 
 def check_predictions(predictions, side="records"):
-    """Predictions as float64, (n, classes) or (n, 1).
+    """Checks predictions and returns them as float64, (n, classes) or (n, 1).
 
     Raises:
         ValueError: no records, NaN, or an array of another form.
@@ -44,7 +44,7 @@ def check_predictions(predictions, side="records"):
 
 
 def log_probabilities(predictions, *, from_logits, coarse=False, side="records"):
-    """Log-probabilities, float64 (n, classes), of checked predictions; one unit stands for two classes.
+    """Returns log-probabilities, float64 (n, classes), of checked predictions; one unit means two classes.
 
     A probability of 0 has a logarithm of minus infinity: what is to stand for it, a signal says.
 
@@ -63,7 +63,7 @@ def log_probabilities(predictions, *, from_logits, coarse=False, side="records")
 
 
 def class_probabilities(predictions, *, from_logits=None, coarse=False):
-    """Class probabilities, float64 (n, classes), of a model's predictions; arguments as for `log_probabilities`.
+    """Returns class probabilities, float64 (n, classes); arguments as for `log_probabilities`.
 
     Where nobody says whether they are logits, their looks decide.
     """
@@ -73,7 +73,7 @@ def class_probabilities(predictions, *, from_logits=None, coarse=False):
 
 
 def refuse_softmax_of_one(predictions, labels):
-    """A softmax over one unit says 1 to everything, and would be read as a sure vote for class 1."""
+    """Raises a `ValueError` for a softmax over one unit, which is always 1."""
     single = all(side.shape[1] == 1 and (side == 1).all() for side in predictions)
     if single and any((np.asarray(side) != 1).any() for side in labels):
         raise ValueError(
@@ -83,7 +83,7 @@ def refuse_softmax_of_one(predictions, labels):
 
 
 def are_distributions(predictions):
-    """Whether all rows are probabilities that sum to one, within what coarse types leave of it."""
+    """Returns whether all rows are probabilities that sum to one, up to rounding."""
     return not look_like_logits(predictions) and np.all(np.abs(predictions.sum(axis=1) - 1.0) <= ROUNDING)
 
 

@@ -1,4 +1,4 @@
-"""Calls of a target: with a training mode where it takes one, and aside, without a trace in it."""
+"""Calls a target with a training mode if it takes one, or without side effects."""
 
 import inspect
 
@@ -6,17 +6,17 @@ import keras
 
 
 def takes_training_argument(target):
-    """Whether a target's `call` takes a training mode."""
+    """Returns whether a target's `call` takes a training mode."""
     return "training" in inspect.signature(target.call).parameters
 
 
 def call_target(target, x, *, training):
-    """The target's answers; a model whose `call` knows no training mode is called without one."""
+    """Returns the target's predictions, passing the training mode only if its `call` takes one."""
     return target(x, training=training) if takes_training_argument(target) else target(x)
 
 
 class CallWithoutSideEffects(keras.layers.Layer):
-    """Calls a target from within a layer: one that is called from no other forgets its added losses first."""
+    """Calls a target inside a layer, so that its added losses are kept apart."""
 
     def call(
         self, x, target, mode
@@ -25,6 +25,6 @@ class CallWithoutSideEffects(keras.layers.Layer):
 
 
 def predict_without_side_effects(target, x, *, training):
-    """The target's answers in a pass that leaves no trace in it: no moving averages, seeds, added losses."""
+    """Returns the target's predictions without changing moving averages, seeds or added losses."""
     with keras.StatelessScope():
         return CallWithoutSideEffects(autocast=False)(x, target=target, mode=training)

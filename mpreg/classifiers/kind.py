@@ -1,4 +1,4 @@
-"""Whether a classifier answers with logits or probabilities: what its user, last layer, loss and numbers say of it."""
+"""Detects whether a classifier's outputs are logits or probabilities."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ SAY = "say from_logits=True or from_logits=False"
 
 
 def answers_are_logits(target, *losses, from_logits=None):
-    """Whether a Keras classifier answers with logits, from its last activation and the losses that read its answers.
+    """Returns whether a Keras classifier outputs logits, by its last activation and its losses.
 
     Args:
         target: the classifier.
@@ -49,7 +49,7 @@ def answers_are_logits(target, *losses, from_logits=None):
 
 
 def trains_on_logits(target, loss, *, from_logits=None):
-    """The same of a target in training, whose loss has to take its answers for what they are.
+    """Returns whether a target in training outputs logits; its loss must agree.
 
     Raises:
         ValueError: as for `answers_are_logits`; or, where the caller says nothing, the loss contradicts the last
@@ -61,7 +61,7 @@ def trains_on_logits(target, loss, *, from_logits=None):
 
 
 def makes_probabilities(activation):
-    """Whether a last activation, by name, makes probabilities of whatever comes before it."""
+    """Returns whether a last activation, by name, makes probabilities of any input."""
     from mpreg.classifiers.last_layer import DEFENCE
 
     return activation in ("softmax", "sigmoid", DEFENCE)
@@ -90,7 +90,7 @@ def _check_loss(target, loss):
 
 
 def logits_by_last_layer(model):
-    """Whether a Keras model answers with logits, as far as its last layer tells; None where it does not.
+    """Returns whether a Keras model outputs logits by its last layer; None if that does not show.
 
     An activation that makes probabilities tells, and so does a layer with weights and no activation. Any other model,
     one of scikit-learn among them, tells nothing.
@@ -130,7 +130,7 @@ def sigmoid_by_last_layer(model, *, refuse=True):
 
 
 def are_logits(sides, *, from_logits=None, coarse=False):
-    """Whether predictions of one model are logits: what the caller says of them all, or what they look like.
+    """Returns whether predictions are logits, as the caller says or by their values.
 
     Args:
         sides: sequence of arrays of predictions.
@@ -163,7 +163,7 @@ def are_logits(sides, *, from_logits=None, coarse=False):
 
 
 def look_like_logits(predictions):
-    """Whether any prediction lies outside [0, 1], as probabilities never do."""
+    """Returns whether any prediction lies outside [0, 1]."""
     predictions = np.asarray(predictions)
     return bool(predictions.size and (predictions.min() < 0 or predictions.max() > 1))
 
@@ -177,7 +177,7 @@ def _look_like_single_percent(sides):
 
 
 def probability_unit(sides):
-    """What stands for a probability of one, where predictions are probabilities in another unit; None where not.
+    """Returns the value that means probability 1 where predictions use another unit, such as percent; else None.
 
     Such are rows of numbers, none negative, that all sum to one value but for their rounding: to 100, in percent; or
     to any other, such as the number of votes. Logits do not, except that a model may answer all records alike.
@@ -200,7 +200,7 @@ def probability_unit(sides):
 
 
 def in_unit(whole):
-    """What predictions are whose rows sum to `whole`, and what to do about it, for error messages."""
+    """Returns, for error messages, what predictions with row sum `whole` are and how to convert them."""
     if whole == PERCENT:
         return "in percent: divide by 100"
     return f"probabilities times {whole:.6g}, to which all rows sum: divide by it"

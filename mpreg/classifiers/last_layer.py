@@ -1,4 +1,4 @@
-"""What a Keras classifier tells of its answers: its last activation, its units, and what its loss takes them for."""
+"""The last layer of a Keras classifier: activation, units, and what its loss expects."""
 
 import keras
 
@@ -6,7 +6,7 @@ DEFENCE = "an output defence"
 
 
 def last_activation(model):
-    """Name of the function that a model ends in, and its number of units; `(None, None)` where that cannot be read.
+    """Returns name and units of the function that a model ends in; `(None, None)` if unknown.
 
     For a layer of `mpreg.outputs`, which all answer with probabilities, the name is `DEFENCE`.
     """
@@ -19,7 +19,7 @@ def last_activation(model):
 
 
 def last_layer(model):
-    """The layer that a model ends in, however deep it lies in models, and its number of units, or `(None, None)`."""
+    """Returns the layer that a model ends in, also inside nested models, and its units, or `(None, None)`."""
     model = getattr(model, "target_model", model)
     try:
         tensor = model.outputs[0]
@@ -30,7 +30,7 @@ def last_layer(model):
 
 
 def loss_wants_logits(loss):
-    """Whether a cross-entropy takes logits; None for any other loss."""
+    """Returns whether a cross-entropy takes logits; None for any other loss."""
     loss = _as_object(loss)
     if isinstance(loss, keras.losses.Loss):
         return loss.get_config().get("from_logits")
@@ -38,7 +38,7 @@ def loss_wants_logits(loss):
 
 
 def loss_kind(loss):
-    """Class name of a loss of Keras, and its options; `("", {})` for any other loss."""
+    """Returns class name and options of a Keras loss; `("", {})` for any other loss."""
     loss = _as_object(loss)
     if isinstance(loss, keras.losses.Loss):
         return type(loss).__name__, loss.get_config()

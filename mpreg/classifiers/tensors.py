@@ -1,4 +1,4 @@
-"""A classifier's answers and labels inside a graph: log-probabilities, distributions and one-hot labels."""
+"""A classifier's outputs and labels in TensorFlow graphs: log-probabilities, distributions, one-hot labels."""
 
 import keras
 from keras import ops
@@ -8,7 +8,7 @@ from mpreg.classifiers.floors import LOWEST_IN_GRAPHS
 
 
 def log_probabilities(outputs, *, from_logits):
-    """Log-probabilities, float32 (n, classes), of logits or probabilities; one unit stands for two classes."""
+    """Returns log-probabilities, float32 (n, classes), of logits or probabilities; one unit means two classes."""
     outputs = only_output(outputs)
     logits = None if from_logits else logits_behind(outputs)
     if logits is not None:
@@ -33,7 +33,7 @@ def logits_behind(probabilities):
 
 
 def label_distributions(labels, classes):
-    """Distributions over the classes, float32 (n, classes), of labels as a compiled cross-entropy takes them.
+    """Returns distributions, float32 (n, classes), of labels as a compiled cross-entropy takes them.
 
     Labels are integers (n,) or (n, 1), one-hot, or distributions (n, classes); where there are two classes, one column
     of floats is the probability of class 1. As Keras does, a list or dict of a single array is taken for that array.
@@ -49,12 +49,12 @@ def label_distributions(labels, classes):
 
 
 def one_hot_labels(labels, classes):
-    """One-hot labels, float32 (n, classes), of labels as `label_distributions` takes them: their largest class."""
+    """Returns one-hot labels, float32 (n, classes), of the largest class of `label_distributions`."""
     return ops.one_hot(ops.argmax(label_distributions(labels, classes), axis=-1), classes, dtype="float32")
 
 
 def count_classes(outputs):
-    """Number of classes that answers tell apart: their columns, or 2 for a single one.
+    """Returns the number of classes of predictions: their columns, or 2 for a single one.
 
     Raises:
         ValueError: there are several outputs, or one that is not (n, classes).

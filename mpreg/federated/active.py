@@ -1,4 +1,4 @@
-"""Active attackers: a server that raises the loss of records and looks who lowers it again, and one that isolates."""
+"""Active attackers: a server that raises the loss of chosen records, and one that isolates a participant."""
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +17,7 @@ MIN_LOSS = 1e-7  # what float32 tells from none
 
 
 class GradientAscent(Server):
-    """A server that gives a participant weights in which the loss of some records was raised.
+    """Sends a participant weights in which the loss of some records was raised.
 
     Ahead of the participant's training it climbs the gradient of the records' mean loss. A participant that holds one
     of them takes the loss down again, at once and by much: the record's rebound. The server counts what comes back as
@@ -63,12 +63,12 @@ class GradientAscent(Server):
 
     @property
     def rebounds(self):
-        """By what factor each record's loss fell in the participant's training, its logarithm, (rounds, records)."""
+        """Returns the log-ratio by which each record's loss fell in the participant's training, (rounds, records)."""
         raised, lowered = (np.log(np.maximum(losses, MIN_LOSS)) for losses in (self.raised, self.lowered))
         return raised - lowered
 
     def curves(self, members):
-        """Mean losses by round, of members and of others, as `mpreg.reports.rounds.plot_rounds` draws them.
+        """Returns mean losses of members and of others by round, as `mpreg.reports.rounds.plot_rounds` draws them.
 
         Args:
             members: bool (records,).
@@ -101,7 +101,7 @@ def _climb_of(model, from_logits):
 
 
 class Isolation(Server):
-    """A server that gives one participant nothing of the others: always what it sent back itself the round before.
+    """Sends one participant its own weights of the round before, and nothing of the others.
 
     Its model then remembers its own records alone, and the more of them. What it sends back counts as that of all.
 
@@ -122,7 +122,7 @@ class Isolation(Server):
 
 
 class ReboundAttack(PreparedAttack):
-    """Calls a record a member where its loss, once raised, fell back by much in the participant's training.
+    """Calls a record a member if its raised loss fell back strongly in the participant's training.
 
     The score is the mean over rounds of the logarithm of the factor by which it fell: losses of others are higher ahead
     of it and after, so that their differences tell little.

@@ -1,4 +1,4 @@
-"""The gradient-orthogonality attack: a participant's update points along the gradients of its own records."""
+"""The gradient-alignment attack: a participant's update points along the gradients of its own records."""
 
 import copy
 
@@ -16,7 +16,7 @@ AT_ONCE = 64  # records whose gradients are written out
 
 
 class AlignmentAttack(PreparedAttack):
-    """How far the gradient of a record points along what a participant changed, rather than along what others did.
+    """Scores records by how far their gradient points along one participant's update rather than the others'.
 
     Gradients of different records are nearly orthogonal in many dimensions, so that an update, a sum of gradients,
     has a part along that of a record only if it is among them. For the gradient g of a record in the weights that the
@@ -69,7 +69,7 @@ class AlignmentAttack(PreparedAttack):
         return self.by_round(access).mean(axis=0)
 
     def by_round(self, access):
-        """The scores of each round, float64 (rounds, records)."""
+        """Returns the scores of each round, float64 (rounds, records)."""
         model = access.model
         own = model.get_weights()
         try:

@@ -1,4 +1,4 @@
-"""The federation: participants train one model on records of their own, a server averages what they send."""
+"""The federation: participants train one model on their own records, and a server averages the updates."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ ALGORITHMS = ("fedavg", "fedsgd")
 
 @dataclass(frozen=True, eq=False)
 class Round:
-    """What was sent in a round; weights are lists of arrays.
+    """Holds the messages of a round; weights are lists of arrays.
 
     Attributes:
         number: from 1.
@@ -32,22 +32,22 @@ class Round:
 
 
 class Server:
-    """What a server may do in a round: an honest one does nothing; attackers redefine methods."""
+    """Defines what a server may do in a round; an honest one changes nothing, attackers override methods."""
 
     def give(self, number, participant, weights, model):
-        """The weights that a participant is given in a round; the server's own, if it is honest."""
+        """Returns the weights to send to a participant; an honest server's are its own."""
         return weights
 
     def receive(self, number, participant, weights, model):
-        """What a participant's answer counts as in the average; what it sent, if the server is honest."""
+        """Returns the participant's weights to use in the average; an honest server uses those it was sent."""
         return weights
 
     def after(self, done, model):
-        """Looks at a `Round` that is over."""
+        """Is called with each finished `Round`."""
 
 
 class Federation:
-    """A simulation of federated learning over a Keras model, one participant after the other.
+    """Simulates federated learning of a Keras model, one participant after the other.
 
     Federated averaging: each participant trains the server's weights on its own records, with a fresh state of the
     optimizer, and the server averages what comes back, weighing participants by their records. Federated SGD: each
@@ -106,7 +106,7 @@ class Federation:
         return f"<p>{done}</p>{html_table(['participant', 'records', 'weight'], rows)}"
 
     def run(self, rounds, *, server=None):
-        """Carries out rounds, on from those before; returns the model, which has the server's weights.
+        """Runs further rounds; returns the model with the server's weights.
 
         Args:
             rounds: their number.
@@ -121,7 +121,7 @@ class Federation:
         return self.model
 
     def finish(self, done, servers):
-        """Shows a `Round` that is over to the servers; the model then has the server's weights."""
+        """Passes a finished `Round` to the servers; the model then has the server's weights."""
         for one in servers:
             self.model.set_weights(done.end)
             one.after(done, self.model)
@@ -138,7 +138,7 @@ class Federation:
             yield participant, weights
 
     def received(self, number, participant, servers, weights):
-        """What a participant's answer counts as, once the servers have seen it."""
+        """Returns the weights that count for a participant, after the servers have seen them."""
         for one in servers:
             self.model.set_weights(weights)
             weights = one.receive(number, participant, weights, self.model)
@@ -187,7 +187,7 @@ class Federation:
         return [before - after for before, after in zip(*found, strict=True)]
 
     def train(self, number, participant):
-        """Trains the model, as it is, on the records of a participant, as in a round."""
+        """Trains the model in its current state on a participant's records, as in a round."""
         for variable, value in zip(self.model.optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
         records = self.participants[participant]

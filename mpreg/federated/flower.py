@@ -1,11 +1,11 @@
-"""The same federation, carried out by Flower: its server's loop, its averaging strategy, its messages."""
+"""Runs a federation in Flower, with its server loop, averaging strategy and messages."""
 
 from mpreg._validate import check_count
 from mpreg.federated.federation import Round
 
 
 def run_in_flower(federation, rounds, *, server=None):
-    """Carries out rounds of a `Federation` by Flower; returns the model, which has the server's weights.
+    """Runs rounds of a `Federation` in Flower; returns the model with the server's weights.
 
     Flower's server asks each participant in turn, in this process, and its strategy `FedAvg` averages what comes back;
     attackers act in the strategy, where a server that is not honest would. After each round the weights are those of

@@ -1,4 +1,4 @@
-"""Passive attackers: they keep what they see of a federation, round by round."""
+"""Passive attackers, which record what they see of a federation in each round."""
 
 from mpreg._validate import check_count
 from mpreg.federated.federation import Server
@@ -6,7 +6,7 @@ from mpreg.internals import Snapshots
 
 
 class Watch(Server):
-    """Keeps weights of some rounds: those that one participant sends back, or those that all are given.
+    """Records the weights of some rounds, those that one participant returns or those that all receive.
 
     An honest but curious server sees what each participant sends back, `participant=0`; a participant sees what the
     server gives to all, `participant=None`. What is kept is attacked as the snapshots of any training:

@@ -128,12 +128,12 @@ class GRUResetBefore(GRU):
 
 
 def kind_of(cell):
-    """The cell class of Keras that a cell is of, or None."""
+    """Returns the Keras class of a recurrent cell, or None."""
     return next((kind for kind in type(cell).__mro__ if kind in EQUATIONS), None)
 
 
 def equations(cell, input_masks, state_masks):
-    """The `Cell` for a cell of Keras."""
+    """Returns the `Cell` for a Keras cell."""
     kind = EQUATIONS[kind_of(cell)]
     if kind is GRU and not cell.reset_after:
         kind = GRUResetBefore

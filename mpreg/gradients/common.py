@@ -5,17 +5,17 @@ from mpreg.gradients.shapes import exact, fold_rows, sum_outside
 
 
 def named(*names):
-    """A function of a layer that returns its weights of these names."""
+    """Returns a function of a layer that returns its weights of these names."""
     return lambda layer: [getattr(layer, name, None) for name in names]
 
 
 def if_trained(variable, make):
-    """`[make(variable)]`, or nothing where there is no such variable or it is frozen."""
+    """Returns `[make(variable)]`, or an empty list if there is no such variable or it is frozen."""
     return [] if variable is None or not variable.trainable else [make(variable)]
 
 
 def bias_pieces(bias, gradients, copies):
-    """The piece of a bias, of what came back: summed over the axes that the bias was spread over."""
+    """Returns the piece of a bias: output gradients summed over the axes that it was broadcast over."""
 
     def rows(gradient):
         gradient = exact(gradient)

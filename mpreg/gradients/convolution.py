@@ -1,4 +1,4 @@
-"""Per-example gradients of convolutions: what the window saw at each position, times what came back there."""
+"""Per-example gradients of convolutions: input windows times output gradients at each position."""
 
 import keras
 import tensorflow as tf
@@ -14,7 +14,7 @@ layers = keras.layers
 
 @rule(layers.Conv1D, layers.Conv2D, layers.Conv3D, before_activation=True, weights=named("kernel", "bias"))
 def convolution(layer, calls, copies):
-    """A dense layer on windows; written out where channels are cut in groups."""
+    """Treats a convolution as a dense layer on windows; grouped channels are written out."""
     inputs, gradients = _channels_last(layer, calls)
 
     def kernel_piece(kernel):
@@ -29,7 +29,7 @@ def convolution(layer, calls, copies):
 
 @rule(layers.DepthwiseConv1D, layers.DepthwiseConv2D, before_activation=True, weights=named("kernel", "bias"))
 def depthwise_convolution(layer, calls, copies):
-    """Channel by channel, written out."""
+    """Writes out the gradients of a depthwise convolution, channel by channel."""
     inputs, gradients = _channels_last(layer, calls)
 
     def kernel_piece(kernel):
@@ -46,7 +46,7 @@ def depthwise_convolution(layer, calls, copies):
     weights=named("depthwise_kernel", "pointwise_kernel", "bias"),
 )
 def separable_convolution(layer, calls, copies):
-    """A depthwise convolution, and a dense layer on its answers at each position."""
+    """Treats a separable convolution as a depthwise one and a dense layer at each position."""
     inputs, gradients = _channels_last(layer, calls)
     pointwise = tf.reshape(tf.convert_to_tensor(layer.pointwise_kernel), layer.pointwise_kernel.shape[-2:])
 

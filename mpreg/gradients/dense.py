@@ -1,4 +1,4 @@
-"""Per-example gradients of `keras.layers.Dense`: outer products of what went in and what came back."""
+"""Per-example gradients of `keras.layers.Dense`: outer products of inputs and output gradients."""
 
 import keras
 
@@ -10,7 +10,7 @@ from mpreg.gradients.shapes import positions
 
 @rule(keras.layers.Dense, before_activation=True, weights=named("kernel", "bias"))
 def dense(layer, calls, copies):
-    """Inputs times what came back, summed over positions."""
+    """Returns inputs times output gradients, summed over positions."""
     gradients = [call.gradient for call in calls]
 
     def kernel_piece(kernel):

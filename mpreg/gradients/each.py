@@ -1,4 +1,4 @@
-"""The gradients of single records in full, in inference mode: what somebody sees who holds the model and a record."""
+"""Full gradients of single records in inference mode, as an attacker with the model computes them."""
 
 import functools
 
@@ -13,7 +13,7 @@ from mpreg.gradients.trial import by_layers, make_up, one_by_one, try_out
 
 
 class EachGradient:
-    """The gradient of each record's loss in some weights of a model, by one backward pass for all records.
+    """Computes the loss gradient of each record in some weights of a model, by one backward pass for all.
 
     The rules of private training write the gradients of most layers out; a layer without one runs again on each
     record. The model runs in inference mode: dropout is off, batch normalization uses its moving averages. On
@@ -47,7 +47,7 @@ class EachGradient:
         self.plan = ClippingPlan(model, steps, whole=plan.whole, why=plan.why)
 
     def __call__(self, x, labels, loss):
-        """Losses (n,), for each weight the gradients (n, *shape), and norms (n, measured) of those that are measured.
+        """Returns losses (n,), gradients (n, *shape) by weight, and norms (n, measured) of the measured weights.
 
         Norms are upper bounds, at most a thousandth too high, as private training has them.
 

@@ -1,4 +1,4 @@
-"""Per-example gradients of `keras.layers.EinsumDense`, and so of attention: the labels of its equation tell all."""
+"""Per-example gradients of `keras.layers.EinsumDense`, and so of attention, from its equation."""
 
 import dataclasses
 import string
@@ -14,7 +14,7 @@ from mpreg.gradients.shapes import exact, fold_rows
 
 @rule(keras.layers.EinsumDense, before_activation=True, weights=named("kernel", "bias"))
 def einsum_dense(layer, calls, copies):
-    """Outer products where the equation is one of products, written out where it is not."""
+    """Returns outer products where the equation is a product, written-out gradients elsewhere."""
     equation = parse(layer.equation, calls[0].inputs.shape.rank)
     return [
         *if_trained(layer.kernel, lambda kernel: kernel_piece(equation, kernel, calls, copies)),
@@ -24,7 +24,7 @@ def einsum_dense(layer, calls, copies):
 
 @dataclasses.dataclass(frozen=True)
 class Equation:
-    """Labels of inputs, kernel and outputs, a letter an axis, records first."""
+    """Holds the axis labels of inputs, kernel and outputs, records first."""
 
     inputs: str
     kernel: str
@@ -50,7 +50,7 @@ class Equation:
 
 
 def parse(equation, input_rank):
-    """The labels of an equation of `EinsumDense`, its dots written out.
+    """Returns the labels of an equation of `EinsumDense`, with its ellipsis expanded.
 
     Raises:
         NotImplementedError: records are not the first axis of inputs and outputs alone.
@@ -69,7 +69,7 @@ def parse(equation, input_rank):
 
 
 def kernel_piece(equation, kernel, calls, copies):
-    """The kernel's per-example gradients, of calls with their gradients."""
+    """Returns the kernel's per-example gradients from calls with their gradients."""
     if not equation.is_product:
         return Rows(kernel, _gradients(equation, kernel, calls, copies))
     e = equation

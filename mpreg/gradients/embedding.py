@@ -1,4 +1,4 @@
-"""Per-example gradients of `keras.layers.Embedding`: what came back, added to the rows that were looked up."""
+"""Per-example gradients of `keras.layers.Embedding`: output gradients added to the rows looked up."""
 
 import keras
 import tensorflow as tf
@@ -11,7 +11,7 @@ from mpreg.gradients.shapes import positions
 
 @rule(keras.layers.Embedding, weights=named("embeddings"))
 def embedding(layer, calls, copies):
-    """What came back for a row, once for each time that it was looked up."""
+    """Returns the output gradients of each row, once for each lookup."""
     ids = positions([tf.cast(call.inputs, tf.int32)[..., None] for call in calls], copies, tf.int32)[..., 0]
     ids = tf.where(ids < 0, ids + layer.input_dim, ids)  # Keras counts negative ones from the end
     outputs = positions([call.gradient for call in calls], copies)

@@ -7,7 +7,7 @@ CLOSED = (keras.layers.RNN, keras.layers.Wrapper)
 
 
 def weight_owners(model):
-    """The outermost layers that own trainable weights or must be taken as a whole, in order, each once."""
+    """Returns the outermost layers that own trainable weights or must be taken whole, in order, each once."""
     found, seen = [], set()
 
     def visit(layer):
@@ -30,18 +30,18 @@ def _closed(layer):
 
 
 def own_weights(layer):
-    """The variables that a layer may train and that no layer inside it owns."""
+    """Returns a layer's trainable variables that no layer inside it owns."""
     inside = {id(variable) for child in sublayers(layer) for variable in child.variables}
     return [variable for variable in layer.trainable_variables if id(variable) not in inside]
 
 
 def sublayers(layer):
-    """The layers right inside a layer."""
+    """Returns the layers directly inside a layer."""
     return list(layer.layers) if isinstance(layer, keras.Model) else list(layer._layers)
 
 
 def all_layers(layer):
-    """A layer and all layers inside it, each once."""
+    """Returns a layer and all layers inside it, each once."""
     found, pending = {}, [layer]
     while pending:
         current = pending.pop()
@@ -52,7 +52,7 @@ def all_layers(layer):
 
 
 def twice_owned(owners):
-    """Name of the first layer that holds a variable which an earlier one holds too, or None."""
+    """Returns the name of the first layer that shares a variable with an earlier one, or None."""
     seen = set()
     for layer in owners:
         ids = {id(variable) for variable in layer.trainable_variables}

@@ -1,4 +1,4 @@
-"""Per-example gradients without a rule: the backward pass of a layer, or of a model, for each example apart."""
+"""Per-example gradients without a rule: a separate backward pass of a layer or model for each example."""
 
 import contextlib
 
@@ -13,7 +13,7 @@ VECTORIZED, LOOPED = "vectorized_map", "map_fn"
 
 
 class LayerAlone:
-    """The rule of a layer that has none: the layer alone runs again on each record.
+    """Is the rule of a layer without one: runs the layer again on each record.
 
     Args:
         mode: `"vectorized_map"` or `"map_fn"`; None is the former where TensorFlow knows how, which the first call
@@ -26,7 +26,7 @@ class LayerAlone:
     before_activation, run = False, None
 
     def pieces(self, layer, calls, copies):
-        """Pieces of the layer's variables."""
+        """Returns the pieces of the layer's variables."""
         if self.mode is None:
             self.mode = VECTORIZED
             try:
@@ -47,7 +47,7 @@ class LayerAlone:
 
 @contextlib.contextmanager
 def quiet_conversion():
-    """Keeps from the log what TensorFlow could not vectorize: it is tried, and the plan tells what came of it."""
+    """Keeps TensorFlow's messages on failed vectorization out of the log; the plan reports the result."""
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel("CRITICAL")
@@ -75,7 +75,7 @@ def _one_call(layer, variables, call, copies, mode):
 
 
 def model_rows(variables, forward, elements, seeds, answer_specs, mode):
-    """Pieces of all variables, and the answers, by running the whole model on each example.
+    """Returns pieces of all variables, and the predictions, by running the whole model on each example.
 
     Args:
         variables: trainable variables.
@@ -116,14 +116,14 @@ def _states(seed, rows):
 
 
 def map_examples(function, elements, specs, mode):
-    """`function` of each row of `elements`."""
+    """Applies `function` to each row of `elements`."""
     if mode == VECTORIZED:
         return tf.vectorized_map(function, elements, fallback_to_while_loop=False, warn=False)
     return tf.map_fn(function, elements, fn_output_signature=specs)
 
 
 def grouped(tensor, copies):
-    """(n * copies, ...) as (n, copies, ...)."""
+    """Reshapes (n * copies, ...) to (n, copies, ...)."""
     return (
         tf.reshape(tensor, tf.concat([(-1, copies), tf.shape(tensor)[1:]], axis=0))
         if (None in tensor.shape[1:])
@@ -146,7 +146,7 @@ def _gradients(tape, target, variables, output_gradients=None):
 
 
 def answer_specs(target, x, copies):
-    """Specs of the target's answers to one example of `copies` rows."""
+    """Returns specs of the target's predictions for one example of `copies` rows."""
     with keras.StatelessScope():
         spec = target.compute_output_spec(
             keras.tree.map_structure(

@@ -1,4 +1,4 @@
-"""Whether the records of a real batch keep apart in a layer: some of them, together and one at a time."""
+"""Checks on real batches that a layer does not mix records, by running some together and separately."""
 
 import keras
 import tensorflow as tf
@@ -16,7 +16,7 @@ NOTHING = 1e-9  # of what the records together have
 
 
 class MixingCheck:
-    """Stops a step in whose batch the records mix, as a layer may do for inputs that no trial thought of.
+    """Stops a step if a layer mixes the records of its batch.
 
     At the first step of each `fit` and every thousandth, up to 16 records, those of the largest numbers among them, run
     through the model together; the first and the last of them run alone too. What goes into each layer with weights,
@@ -36,11 +36,11 @@ class MixingCheck:
             self.seen = tf.Variable(0, dtype=tf.int64, trainable=False, name="batches_seen")
 
     def check_again(self):
-        """Has the next batch looked at."""
+        """Checks the next batch."""
         self.seen.assign((self.seen + EVERY - 1) // EVERY * EVERY)
 
     def checked(self, x):
-        """Records as they are, once they have been looked at: the step ends with an error where they mix."""
+        """Returns the records after a check; the step fails if they are mixed."""
         x = keras.tree.map_structure(tf.convert_to_tensor, x)
         seen = self.seen.read_value()
         self.seen.assign_add(1)

@@ -1,4 +1,4 @@
-"""Per-example gradients of normalization layers: a scale and an offset of what was normalized record by record."""
+"""Per-example gradients of normalization layers: scale and offset of record-wise normalized inputs."""
 
 import keras
 
@@ -10,7 +10,7 @@ from mpreg.gradients.shapes import exact, fold_rows, sum_outside
 
 @rule(keras.layers.LayerNormalization, keras.layers.GroupNormalization, weights=named("gamma", "beta"))
 def normalization(layer, calls, copies):
-    """The layer itself, without scale and offset, tells what was normalized."""
+    """Recovers the normalized inputs by calling the layer without scale and offset."""
     return _scale_and_offset(layer, layer.gamma, layer.beta, calls, copies)
 
 

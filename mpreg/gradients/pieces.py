@@ -1,4 +1,4 @@
-"""Per-example gradients of one variable, held in the form that makes their norms and weighted sums cheap.
+"""Per-example gradients of one variable, in forms with cheap norms and weighted sums.
 
 Each piece answers two questions: `squared_norms()`, (n,), and `weighted_sum(factors)`, the sum over examples of factor
 times gradient, shaped as the variable; in float32, or in float64 where the gradients are. `cleaned(keep)` is the piece
@@ -22,7 +22,7 @@ from mpreg.gradients.shapes import exact
 
 
 class Rows:
-    """Gradients written out, one a row: right where a variable is small.
+    """Holds gradients as rows, for small variables.
 
     Args:
         variable: of the gradients.
@@ -46,7 +46,7 @@ class Rows:
 
 
 class OuterProducts:
-    """Gradients that are sums of outer products of what went into a layer and what came back.
+    """Holds gradients as sums of outer products of layer inputs and output gradients.
 
     The gradient of an example is the matrix `inputs` (n, positions, d) transposed times `outputs` (n, positions, p).
     Norms come from Gram matrices over positions, sums from one product over examples and positions.
@@ -81,7 +81,7 @@ class OuterProducts:
 
 
 class WrittenProducts:
-    """As `OuterProducts`, but summed over positions at once, (n, d, p): less than their Gram matrices."""
+    """Holds products summed over positions, (n, d, p), where that is smaller than their Gram matrices."""
 
     def __init__(self, variable, products, restore=None):
         self.variable, self.products, self.restore = variable, products, restore
@@ -100,7 +100,7 @@ class WrittenProducts:
 
 
 class Lookups:
-    """Gradients of an embedding: what came back (n, positions, p) is added to the rows `ids` (n, positions)."""
+    """Holds gradients of an embedding: values (n, positions, p) for the rows `ids` (n, positions)."""
 
     def __init__(self, variable, ids, outputs):
         self.variable, self.ids, self.outputs = variable, ids, exact(outputs)
@@ -144,7 +144,7 @@ class Lookups:
 
 
 def outer_products(variable, inputs, outputs, restore=None):
-    """The cheaper of `OuterProducts` and `WrittenProducts`: two Gram matrices, or one gradient, an example."""
+    """Returns the cheaper of `OuterProducts` and `WrittenProducts`."""
     inputs, outputs = _alike(inputs, outputs)
     positions = outputs.shape[1]
     size = inputs.shape[-1] * outputs.shape[-1]

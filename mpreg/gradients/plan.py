@@ -1,4 +1,4 @@
-"""How each layer of a model is clipped, decided once for each model and tried out before it is trusted."""
+"""The clipping plan of a model: chosen per layer once, and tested before use."""
 
 import dataclasses
 import functools
@@ -21,7 +21,7 @@ from mpreg.gradients.trial import RECORDS, advanced_seeds, by_layers, by_model, 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """How one layer is clipped.
+    """Describes how one layer is clipped.
 
     Args:
         layer: the layer.
@@ -40,7 +40,7 @@ class Step:
 
 
 class ClippingPlan:
-    """A readable table: how each layer with weights is clipped and why.
+    """Is a printable table of how each layer with weights is clipped and why.
 
     `whole` is None where every layer has a rule; otherwise the whole model runs on each example apart, by
     `"vectorized_map"` or `"map_fn"`, and `why` says what stood in the way. `left_out` counts the examples whose
@@ -58,16 +58,16 @@ class ClippingPlan:
         self._mixing = None if whole else MixingCheck(target, steps, training=not self.seeds)
 
     def check_again(self):
-        """Has the next batch looked at, whatever came before."""
+        """Checks the next batch, whatever was checked before."""
         if self._mixing is not None:
             self._mixing.check_again()
 
     def checked(self, x):
-        """Records as they are; now and then they are looked at first, and the step ends with an error if they mix."""
+        """Returns the records, checking some batches first; the step fails if records are mixed."""
         return x if self._mixing is None else self._mixing.checked(x)
 
     def count_left_out(self, count):
-        """Adds to `left_out` in a step, and warns when it has happened."""
+        """Adds to `left_out` in a step, with a warning."""
         tf.cond(count > 0, lambda: tf.numpy_function(self._leave_out, [count], tf.int32), lambda: count)
 
     def _leave_out(self, count):
@@ -81,7 +81,7 @@ class ClippingPlan:
 
     @property
     def rows(self):
-        """A dict a layer: `layer`, `type`, `parameters`, `how` and `why`."""
+        """One dict for each layer: `layer`, `type`, `parameters`, `how` and `why`."""
         owners = [step.layer for step in self.steps] if not self.whole else weight_owners(self.target)
         hows = (
             [(step.how, step.why) for step in self.steps]
@@ -132,7 +132,7 @@ class ClippingPlan:
         return text
 
     def backward(self, run, copies):
-        """Runs the model once, forwards and backwards.
+        """Runs the model forwards and backwards once.
 
         Args:
             run: function without arguments that calls the target and returns `(answers, loss)`.
@@ -156,7 +156,7 @@ class ClippingPlan:
 
 
 def make_plan(target, spec):
-    """The plan for a target that is called on tensors like `spec`, nested `tf.TensorSpec`s of a batch.
+    """Returns the plan of a target that is called on tensors like `spec`, nested `tf.TensorSpec`s of a batch.
 
     Raises:
         ValueError: inputs that are neither numbers nor truth values, a target that keeps what it sees of records or
@@ -180,7 +180,7 @@ def make_plan(target, spec):
 
 
 def whole_plan(target, x, truth, *, training, why, **options):
-    """The plan that runs the whole target on each record, tried out.
+    """Returns the tested plan that runs the whole target on each record.
 
     Args:
         target, x: the model, and a made-up batch.
@@ -224,7 +224,7 @@ def _check_loops(target, seeds, reason):
 
 
 def steps_of(target, seeds=()):
-    """How each layer with weights is clipped, by what is known of it: nothing is tried out."""
+    """Returns how each layer with weights is clipped by its rule, untested."""
     random = {id(seed) for seed in seeds}
     steps = []
     for layer in weight_owners(target):
@@ -240,7 +240,7 @@ def steps_of(target, seeds=()):
 
 
 def structural_reason(target, steps):
-    """In words why a model cannot be taken layer by layer, or None."""
+    """Returns why a model cannot be clipped layer by layer, or None."""
     owners = [step.layer for step in steps]
     if owners and owners[0] is target:
         return "the model has weights of its own, outside its layers"

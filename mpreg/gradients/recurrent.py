@@ -1,4 +1,4 @@
-"""Per-example gradients of Keras' recurrent layers: what comes back at each step tells those of all their weights.
+"""Per-example gradients of Keras' recurrent layers, from the gradients at each step.
 
 In a private step the equations in `cells` run in the place of Keras' loop, with the dropout that Keras draws. Inputs
 of all steps are multiplied with the kernel at once, and what comes back to these products is all that is needed: a
@@ -21,12 +21,12 @@ layers = keras.layers
 
 
 def cells_of(layer):
-    """The cells that a recurrent layer runs one after the other at each step."""
+    """Returns the cells that a recurrent layer runs in each step."""
     return list(layer.cell.cells) if isinstance(layer.cell, layers.StackedRNNCells) else [layer.cell]
 
 
 def refuse(layer):
-    """Why the rule does not hold for a layer, in words, or None."""
+    """Returns why the rule does not apply to a layer, or None."""
     if layer.stateful:
         return "it is stateful"
     for cell in cells_of(layer):
@@ -42,12 +42,12 @@ def refuse(layer):
 
 
 def cell_weights(layer):
-    """The weights that the cells own."""
+    """Returns the weights that the cells own."""
     return [weight for cell in cells_of(layer) for weight in (cell.kernel, cell.recurrent_kernel, cell.bias)]
 
 
 def run(layer, note, sequences, initial_state=None, mask=None, training=False):
-    """What the layer's `call` answers; notes a call for each cell."""
+    """Runs the layer and notes a call for each cell."""
     states = _initial_states(layer, sequences, initial_state)
     cells = cells_of(layer)
     owned = states if isinstance(layer.cell, layers.StackedRNNCells) else [states]
@@ -100,7 +100,7 @@ def _applied(cell, masks, rate, training):
 
 @rule(layers.RNN, layers.SimpleRNN, layers.LSTM, layers.GRU, run=run, weights=cell_weights, refuses=refuse)
 def recurrent(layer, calls, copies):
-    """Of each cell, a kernel on inputs, a recurrent kernel on states, and a bias."""
+    """Returns the pieces of each cell: input kernel, recurrent kernel and bias."""
     pieces = []
     for cell in dict.fromkeys(cells_of(layer)):
         own = [call for call in calls if call.options["cell"].cell is cell]

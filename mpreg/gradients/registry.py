@@ -1,4 +1,4 @@
-"""Which layer follows which rule: the registry that mpreg's own rules and a stranger's share."""
+"""The registry of rules for per-example gradients of layers, mpreg's and the user's."""
 
 import dataclasses
 import types
@@ -20,7 +20,7 @@ HARMLESS = (
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """How the layers of some classes are clipped without per-example gradients.
+    """Describes how layers of some classes are clipped without per-example gradients.
 
     Args:
         pieces: function `(layer, calls, copies)` that returns the pieces, as `rule` says.
@@ -47,7 +47,7 @@ _RULES: dict[type, Rule] = {}
 
 
 def rule(*layer_types, before_activation=False, run=None, weights=None, refuses=None):
-    """Registers how the per-example gradients of a layer follow from what went in and what came back.
+    """Registers how a layer's per-example gradients follow from its inputs and output gradients.
 
     The decorated function is called with the layer, its calls and `copies`, and returns pieces, in sum the gradient
     of each of the layer's trainable variables. A call has `inputs` and `gradient`, that of the loss with respect to
@@ -107,7 +107,7 @@ def rule(*layer_types, before_activation=False, run=None, weights=None, refuses=
 
 
 def find_rule(layer):
-    """`(rule, why)` for a layer: its `Rule`, or None and in words why there is none."""
+    """Returns `(rule, why)` for a layer: its `Rule`, or None and the reason."""
     kind = type(layer)
     known = next((base for base in kind.__mro__ if base in _RULES), None)
     if known is None:
@@ -128,7 +128,7 @@ def find_rule(layer):
 
 
 def redefined(kind, known):
-    """Name of something that a class inherits from the one with the rule and redefines, or None."""
+    """Returns the name of an attribute that a class overrides from the class with the rule, or None."""
     for base in kind.__mro__[: kind.__mro__.index(known)]:
         for name, value in vars(base).items():
             code = isinstance(value, types.FunctionType | property | classmethod | staticmethod)

@@ -1,4 +1,4 @@
-"""How far rounding may carry a norm below the true one, and what is done about it.
+"""Bounds rounding errors of gradient norms, so that no norm is underestimated.
 
 A record could hide from clipping where its gradient is a sum of parts that nearly cancel: what is left may be smaller
 than the rounding of the parts. `BOUND` is the relative error that a norm may have unnoticed, and `SMALL` the absolute
@@ -20,18 +20,18 @@ LEAST = 1e-30  # squared size of a position that underflow cannot touch
 
 
 def unit(dtype):
-    """The largest relative error of one rounding."""
+    """Returns the largest relative error of one rounding."""
     return float(np.finfo(dtype.as_numpy_dtype).eps) / 2
 
 
 def product_unit(dtype):
-    """The same of one product within a matrix product: TensorFloat-32 of GPUs keeps 10 bits of the factors."""
+    """Returns the largest relative error of a product in a matrix product; TensorFloat-32 keeps 10 bits."""
     short = dtype == tf.float32 and tf.config.experimental.tensor_float_32_execution_enabled()
     return 2.0**-10 if short and tf.config.list_physical_devices("GPU") else unit(dtype)
 
 
 def sums_of_squares(values):
-    """Sums of squares (n,) of values (n, ...); numbers whose square underflows count as if it just did not."""
+    """Returns sums of squares (n,) of values (n, ...); underflowing squares count as the smallest number."""
     flat = tf.square(tf.reshape(values, (-1, values.shape[1:].num_elements())))
     length = flat.shape[1]
     # Up to some length a product with ones is half again as fast as `reduce_sum` along rows.
@@ -41,13 +41,13 @@ def sums_of_squares(values):
 
 
 def raised(squares, rounding):
-    """Squared norms (n,), raised by the rounding (n,) that may be in a sum where that is a sizable share of them."""
+    """Returns squared norms (n,) raised by their rounding error (n,) where it is a sizable share of them."""
     norms = tf.sqrt(squares)
     return tf.where(rounding > BOUND * norms, tf.square(norms + rounding), squares)
 
 
 def squared_norms_of_products(inputs, outputs):
-    """Squared norms (n,) of the matrices `inputs` (n, positions, d) transposed times `outputs` (n, positions, p).
+    """Returns squared norms (n,) of transposed `inputs` (n, positions, d) times `outputs` (n, positions, p).
 
     By Gram matrices over positions: in the precision of the two where that is enough, in float64 for the examples
     whose positions cancel, and for all where there are so many numbers to add that most would need it.

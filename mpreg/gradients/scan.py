@@ -4,7 +4,7 @@ import tensorflow as tf
 
 
 def scan(step, inputs, states, mask=None):
-    """The states after every step, a list of tensors (n, steps, width).
+    """Returns the states after every step, a list of tensors (n, steps, width).
 
     The backward pass runs each step again, the last one first.
 

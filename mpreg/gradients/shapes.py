@@ -1,21 +1,21 @@
-"""Tensors of several calls and copies, laid out as one tensor with a record a row."""
+"""Lays out tensors of several calls and copies as one tensor with a row for each record."""
 
 import tensorflow as tf
 
 
 def exact(tensor):
-    """A tensor in the precision that norms are computed in: float64 where it is that already, float32 otherwise."""
+    """Casts a tensor to the precision of norms: float64 if it is float64, else float32."""
     tensor = tf.convert_to_tensor(tensor)
     return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)
 
 
 def exact_dtype(variable):
-    """The dtype that gradients of a variable are summed in: float64 for one of float64, float32 for all others."""
+    """Returns the dtype in which a variable's gradients are summed: float64 for float64, else float32."""
     return tf.float64 if variable.dtype == "float64" else tf.float32
 
 
 def positions(tensors, copies, dtype=None):
-    """Tensors (rows, ..., width) of all calls as one (n, positions, width), in `exact` precision or a given dtype."""
+    """Joins tensors (rows, ..., width) of all calls as one (n, positions, width)."""
     flat = []
     for tensor in tensors:
         tensor = exact(tensor) if dtype is None else tf.cast(tensor, dtype)
@@ -29,7 +29,7 @@ def positions(tensors, copies, dtype=None):
 
 
 def fold_rows(tensors, copies, shape):
-    """Gradients (rows, ...) of all calls added up, and over the copies of each example, (n, *shape)."""
+    """Adds up gradients (rows, ...) of all calls and of each example's copies, (n, *shape)."""
     values = total([exact(tensor) for tensor in tensors])
     if copies == 1:
         return tf.reshape(values, (-1, *shape))
@@ -37,17 +37,17 @@ def fold_rows(tensors, copies, shape):
 
 
 def total(tensors):
-    """The sum of tensors of one shape."""
+    """Adds up tensors of one shape."""
     return tensors[0] if len(tensors) == 1 else tf.add_n(tensors)
 
 
 def sum_outside(values, axes):
-    """Summed over all axes but the first and these."""
+    """Sums over all axes but the first and the given ones."""
     return tf.reduce_sum(values, axis=[axis for axis in range(1, values.shape.rank) if axis not in axes])
 
 
 def channels_last(layer, tensor):
-    """A tensor of a layer with a `data_format`, its channels on the last axis."""
+    """Returns a tensor of a layer with a `data_format` with channels on the last axis."""
     if layer.data_format == "channels_last":
         return tensor
     return tf.transpose(tensor, [0, *range(2, tensor.shape.rank), 1])

@@ -1,4 +1,4 @@
-"""What a training pass changes in a target, beyond what gradients do."""
+"""Detects state that a training pass changes in a target, other than weights."""
 
 import keras
 

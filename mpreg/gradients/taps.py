@@ -1,4 +1,4 @@
-"""What goes into the layers of a model, and what comes back to them, noted while it runs."""
+"""Records the inputs of a model's layers and their output gradients during a pass."""
 
 import contextlib
 import dataclasses
@@ -7,7 +7,7 @@ import functools
 
 @dataclasses.dataclass
 class LayerCall:
-    """One call of a layer.
+    """Holds one call of a layer.
 
     Args:
         inputs: the tensor that it was called on, or several.
@@ -24,7 +24,7 @@ class LayerCall:
 
 @contextlib.contextmanager
 def tapped(steps, tape):
-    """Notes all calls of some layers, and has the tape watch their outputs ahead of their activations.
+    """Records all calls of some layers, and makes the tape watch their outputs before the activation.
 
     Args:
         steps: of a plan, each a layer and how it is clipped; no layer is inside another.

@@ -11,7 +11,7 @@ PARITY = 0x1BD11BDA
 
 
 def threefry(key0, key1, word0, word1):
-    """Two words of 32 random bits for each pair of counter words under a key; all uint32."""
+    """Returns two words of 32 random bits for each pair of counter words under a key; all uint32."""
     keys = (key0, key1, key0 ^ key1 ^ tf.constant(PARITY, tf.uint32))
     word0, word1 = word0 + keys[0], word1 + keys[1]
     for block in range(5):

@@ -1,4 +1,4 @@
-"""Trying a clipping plan out: made-up records must have the gradients that one plain backward pass a record gives."""
+"""Tests a clipping plan: made-up records must have the gradients of separate plain backward passes."""
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ HALF_TOLERANCE = 0.1  # where a layer computes in half precision
 
 
 def try_out(compute, target, x, truth):
-    """What is wrong with a way of computing per-example gradients, or None."""
+    """Returns what is wrong with a way of computing per-example gradients, or None."""
     try:
         norms, sums = compute(x)
     except Exception as error:  # whatever a layer of a stranger may raise when it is looked into
@@ -33,7 +33,7 @@ def try_out(compute, target, x, truth):
 
 
 def by_layers(plan, x, *, training):
-    """The digest of a plan's rules."""
+    """Returns the digest of a plan's rules."""
 
     def run():
         with keras.StatelessScope():
@@ -45,7 +45,7 @@ def by_layers(plan, x, *, training):
 
 
 def by_model(plan, x, *, training):
-    """The digest of a plan that runs the whole model on each record."""
+    """Returns the digest of a plan that runs the whole model on each record."""
     target = plan.target
 
     def forward(element):
@@ -70,7 +70,7 @@ def _digest(pieces, variables):
 
 
 def one_by_one(target, x, training):
-    """The digest of one plain backward pass a record: the truth."""
+    """Returns the digest of one plain backward pass for each record, the ground truth."""
     variables = target.trainable_variables
     norms, sums = [], [np.zeros(variable.shape) for variable in variables]
     for row in range(RECORDS):
@@ -89,7 +89,7 @@ def one_by_one(target, x, training):
 
 
 def readout(answers):
-    """A number for each record that follows from its answers alone, and from all of them."""
+    """Returns a number for each record that depends on all of its predictions, and on no others."""
     numbers = []
     for answer in keras.tree.flatten(answers):
         answer = exact(answer)
@@ -101,7 +101,7 @@ def readout(answers):
 
 
 def make_up(spec):
-    """`RECORDS` records like `spec`."""
+    """Returns `RECORDS` made-up records like `spec`."""
     rng = np.random.default_rng(0)
 
     def make(part):
@@ -119,7 +119,7 @@ def make_up(spec):
 
 
 def advanced_seeds(target, x):
-    """The variables of random-number states that a pass in training mode moves on."""
+    """Returns the random-state variables that a pass in training mode advances."""
     weights = {id(weight) for weight in target.non_trainable_weights}
     with keras.StatelessScope() as scope:
         call_target(target, x, training=True)

@@ -1,4 +1,4 @@
-"""What a convolution's window saw at each offset within it."""
+"""The inputs that a convolution's window covers at each offset."""
 
 import math
 
@@ -10,7 +10,7 @@ FEW_CHANNELS = 6  # below it, a convolution with ones and zeros copies windows f
 
 
 def patches(layer, inputs, output):
-    """What the window saw at each position, (rows, positions, offsets * channels) in the order of the kernel.
+    """Returns the window's inputs at each position, (rows, positions, offsets * channels) in kernel order.
 
     Args:
         layer: a convolution layer.
@@ -28,7 +28,7 @@ def patches(layer, inputs, output):
 
 
 def grouped_products(layer, block, gradient):
-    """Per-row gradients (rows, offsets, d, filters) of a convolution whose channels are cut in groups."""
+    """Returns per-row gradients (rows, offsets, d, filters) of a convolution with channel groups."""
     groups, offsets = layer.groups, math.prod(layer.kernel_size)
     positions = math.prod(_sizes(gradient))
     gradient = tf.reshape(exact(gradient), (-1, positions, groups, gradient.shape[-1] // groups))
@@ -39,7 +39,7 @@ def grouped_products(layer, block, gradient):
 
 
 def depthwise_products(layer, inputs, gradient):
-    """Per-row gradients (rows, offsets, channels, multiplier) of a depthwise convolution."""
+    """Returns per-row gradients (rows, offsets, channels, multiplier) of a depthwise convolution."""
     channels, multiplier = inputs.shape[-1], layer.depth_multiplier
     cells, reached = _cells(inputs), _reached(layer, inputs, gradient)
     split = (-1, math.prod(_sizes(gradient)), channels, multiplier)

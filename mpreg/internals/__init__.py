@@ -1,4 +1,4 @@
-"""What goes on inside a model with single records, as somebody reads it who has the model: activations, gradients."""
+"""A model's activations and gradients on single records, as a white-box attacker reads them."""
 
 from mpreg.internals.reading import Choice as Choice
 from mpreg.internals.reading import Reading as Reading

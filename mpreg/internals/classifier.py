@@ -12,7 +12,7 @@ AT_ONCE = 512  # records
 
 
 class MembershipClassifier:
-    """Learns membership from a `Reading`.
+    """Fits a membership classifier to a `Reading`.
 
     Args:
         encoders: a name in `mpreg.networks.membership.ENCODERS`.
@@ -26,7 +26,7 @@ class MembershipClassifier:
         self.optimizer = optimizer
 
     def fit(self, read, membership, *, seed=0):
-        """Learns from records of known membership, bool (n,); returns itself."""
+        """Fits to records of known membership, bool (n,); returns self."""
         self._scale = {name: _Scale(value) for name, value in read.values.items()}
         self.network = self.build(read.widths, seed=seed)
         optimizer = keras.optimizers.get(self.optimizer)
@@ -45,7 +45,7 @@ class MembershipClassifier:
         return self
 
     def score(self, read):
-        """Log-odds of membership, float64 (n,)."""
+        """Returns log-odds of membership, float64 (n,)."""
         return _answers(self.network, self._scaled(read))[:, 0]
 
     def _scaled(self, read):
@@ -65,7 +65,7 @@ class _Scale:
 
 
 def codes(read, told, *, width, epochs, seed):
-    """Codes of records, float64 (n, width), of an autoencoder that reads signals and writes down what they tell.
+    """Returns an autoencoder's codes of the signals, float64 (n, width).
 
     Args:
         read: a `Reading`.

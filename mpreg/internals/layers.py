@@ -1,4 +1,4 @@
-"""Which layers a white-box attack reads: by name, or by number as ml_privacy_meter counted them."""
+"""Selects the layers that a white-box attack reads, by name or ml_privacy_meter's numbers."""
 
 import contextlib
 
@@ -7,7 +7,7 @@ from mpreg.data import flatten
 
 
 def layers_to_read(model, chosen):
-    """Layers by name or number, for their activations: the first layer of `model.layers` is 1, the last -1.
+    """Returns layers by name or number for activations: the first of `model.layers` is 1, the last -1.
 
     Names may be those of layers inside of layers.
 
@@ -26,7 +26,7 @@ def layers_to_read(model, chosen):
 
 
 def layers_with_weights(model, chosen):
-    """Layers by name or number, for their gradients: numbers count the layers that have trainable weights, from 1.
+    """Returns layers by name or number for gradients, counting layers with trainable weights from 1.
 
     Raises:
         ValueError: no such layer, one without trainable weights, or one layer twice; it lists those there are.
@@ -80,7 +80,7 @@ def _distinct(layers, option):
 
 @contextlib.contextmanager
 def noted_outputs(layers):
-    """Notes what some layers answer while the model runs: yields a list for each layer, filled call by call."""
+    """Records the outputs of some layers while the model runs: yields a list for each layer."""
     notes = [[] for _ in layers]
     before = [layer.__dict__.get("call") for layer in layers]
     try:

@@ -1,4 +1,4 @@
-"""Model A, from which an attack on model B learns."""
+"""The model that a white-box attack is fitted on, to be applied to another."""
 
 import itertools
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from mpreg.internals.reading import read_signals
 
 @dataclass(frozen=True, eq=False)
 class OtherModel:
-    """A model with its members and non-members.
+    """Holds a model with its members and non-members.
 
     A copy, however deep, is itself: a model need not be copied to be read.
     """
@@ -23,7 +23,7 @@ class OtherModel:
 
     @classmethod
     def of(cls, given):
-        """From a pair `(model, split)`, or None.
+        """Returns an `OtherModel` for a pair `(model, split)`, or None.
 
         Raises:
             ValueError: something else.
@@ -42,7 +42,7 @@ class OtherModel:
         return self
 
     def read(self, choice, access, judged):
-        """The `Reading` of its records, and their membership, bool (n,).
+        """Returns the `Reading` of its records, and their membership, bool (n,).
 
         Args:
             choice: what is read.
@@ -80,7 +80,7 @@ class OtherModel:
 
 
 def check_alike(known, judged):
-    """Raises a `ValueError` where two models have not the same architecture, as their weights tell it."""
+    """Raises a `ValueError` if two models differ in architecture, judged by their weights."""
     shapes = [
         [(layer.name, tuple(v.shape)) for layer in _weighted(model) for v in layer.trainable_variables]
         for model in (known, judged)

@@ -1,4 +1,4 @@
-"""What a white-box attacker reads of each record: activations, gradients, loss and label."""
+"""Reads activations, gradients, loss and label of each record from a model."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ MAX_RECORDS = 256  # at a time
 
 @dataclass(frozen=True)
 class Choice:
-    """What is read, as the options of `WhiteBoxAttack` say.
+    """Holds what to read, as in the options of `WhiteBoxAttack`.
 
     Attributes:
         layers, gradients: layers by name or number.
@@ -37,13 +37,13 @@ class Choice:
 
     @property
     def needs_weights(self):
-        """Whether it takes more than the model's answers."""
+        """Whether more than the model's predictions is needed."""
         return bool(self.gradients or self.sizes or tuple(self.layers) not in ((), (-1,)))
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What was read of some records: float32 (n, ...) by name of the signal; `reading[rows]` is of some of them.
+    """Holds signals of records, float32 (n, ...) by name; `reading[rows]` selects some records.
 
     A copy, however deep, is the reading itself: it is large, and nobody changes it.
     """
@@ -226,7 +226,7 @@ def _backward(model, x, layers, choice, from_logits):
 
 
 def hashed(values, width, *, seed=0):
-    """Rows (n, d) as (n, width) where d is larger: each number is added to or taken from one at random.
+    """Reduces rows (n, d) to (n, width) if d is larger, by random signed sums.
 
     Lengths and angles between rows stay, on average (Charikar, Chen and Farach-Colton, "Finding Frequent Items in Data
     Streams", ICALP 2002).

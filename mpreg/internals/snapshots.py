@@ -12,7 +12,7 @@ PATTERN = "epoch-*.npz"
 
 
 class Snapshots:
-    """A model's weights after some epochs.
+    """Stores a model's weights after some epochs.
 
     Args:
         folder: where they are kept, a file an epoch, `epoch-00005.npz`; None keeps them in memory, which takes as much
@@ -59,7 +59,7 @@ class Snapshots:
         return part
 
     def keep(self, epoch, weights):
-        """Keeps the weights after an epoch, a list of arrays; one that is kept already is replaced."""
+        """Stores the weights after an epoch, a list of arrays, replacing earlier ones."""
         if self.folder is None:
             self._kept[epoch] = [np.array(weight) for weight in weights]
             return
@@ -68,7 +68,7 @@ class Snapshots:
         (self._kept[epoch],) = write_all(self.folder, {f"epoch-{epoch:05d}.npz": file.getvalue()})
 
     def weights(self, epoch):
-        """The weights after an epoch, a list of arrays.
+        """Returns the weights after an epoch, a list of arrays.
 
         Raises:
             KeyError: an epoch that was not kept.
@@ -80,7 +80,7 @@ class Snapshots:
             return [file[f"arr_{place}"] for place in range(len(file.files))]
 
     def turns(self, model):
-        """Yields one epoch after the other while the model has the weights of its snapshot; then it has its own again.
+        """Yields each epoch while the model has its weights, and restores the model's own afterwards.
 
         Raises:
             ValueError: no snapshots, or snapshots of another model.
@@ -102,7 +102,7 @@ class Snapshots:
 
 
 def check_snapshots(snapshots):
-    """`Snapshots`, a recorder's `snapshots`, or None.
+    """Returns `Snapshots` from themselves, a recorder, or None.
 
     Raises:
         ValueError: anything else.

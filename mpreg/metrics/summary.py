@@ -1,4 +1,4 @@
-"""All the metrics of one attack at once."""
+"""Computes all metrics of one attack."""
 
 from mpreg.metrics import curves, low_fpr, ranking, rates
 from mpreg.metrics.checks import check_decisions, check_scores
@@ -15,7 +15,7 @@ def estimates(
     confidence=0.95,
     fprs=low_fpr.FPRS,
 ):
-    """Return every metric of an attack with its interval.
+    """Returns every metric of an attack with its interval.
 
     Args:
         member_scores, nonmember_scores: 1-D scores, higher = more likely a member.

@@ -1,4 +1,4 @@
-"""Members and non-members counted above every threshold: one sort that serves all score metrics."""
+"""Counts of members and non-members above every threshold, shared by all score metrics."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from mpreg.metrics.checks import check_scores
 
 
 class Tally(NamedTuple):
-    """The distinct scores, descending, and how many records of each side score at least that.
+    """Holds the distinct scores, descending, and how many records of each side score at least that.
 
     Attributes:
         values: shape `(k,)`, the distinct scores from highest to lowest.
@@ -30,12 +30,12 @@ class Tally(NamedTuple):
 
     @property
     def gains(self):
-        """TPR - FPR at each entry, times `members * nonmembers`: whole numbers, so equal gains are equal."""
+        """Returns TPR - FPR at each entry times `members * nonmembers`, as exact whole numbers."""
         return self.true_positives * self.nonmembers - self.false_positives * self.members
 
 
 def tally(member_scores, nonmember_scores):
-    """Count both sides above every threshold; equal scores share one entry. Raises as `check_scores` does."""
+    """Counts both sides above every threshold; equal scores share one entry. Raises as `check_scores` does."""
     member_scores = check_scores(member_scores, "member_scores")
     nonmember_scores = check_scores(nonmember_scores, "nonmember_scores")
     values = np.concatenate([member_scores, nonmember_scores])

@@ -1,1 +1,1 @@
-"""What all defences on the training step share."""
+"""The base of all defences that change the training step."""

@@ -8,7 +8,7 @@ HEAD_START = 3  # after t epochs at most t / (t + 3) stays: an epoch counts as t
 
 
 class WeightAverage:
-    """Averages a model's weights, those of BatchNormalization among them; other state, such as counters, is left alone.
+    """Averages a model's weights, including those of BatchNormalization; other state is left alone.
 
     At the end of an epoch a share `keep` of the average stays and the weights of the epoch make up the rest; less stays
     in the first epochs, t / (t + 3) after t of them. So an average of `keep=0.7` looks back some three epochs, and one
@@ -37,16 +37,16 @@ class WeightAverage:
 
     @property
     def epochs(self):
-        """Epochs that the average is of."""
+        """Number of epochs in the average."""
         return int(np.asarray(self._epochs))
 
     @property
     def values(self):
-        """The average, a list of arrays."""
+        """Returns the average, a list of arrays."""
         return [np.array(average) for average in self._averages]
 
     def update(self):
-        """Takes in the weights as they are now."""
+        """Adds the current weights to the average."""
         fresh = self.epochs == 0
         keep = min(self.keep, self.epochs / (self.epochs + HEAD_START))
         for weight, average in zip(self._weights, self._averages, strict=True):
@@ -58,11 +58,11 @@ class WeightAverage:
         self._epochs.assign(self.epochs + 1)
 
     def forget(self):
-        """Begins anew."""
+        """Resets the average."""
         self._epochs.assign(0)
 
     def put(self, values=None):
-        """Gives the model the average, or other values of the same weights; returns those that it had."""
+        """Sets the model's weights to the average or other values; returns the previous ones."""
         had = [np.array(keras.ops.convert_to_numpy(weight)) for weight in self._weights]
         for weight, value in zip(self._weights, self.values if values is None else values, strict=True):
             weight.assign(value)

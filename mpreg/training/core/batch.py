@@ -1,4 +1,4 @@
-"""What one training step works on."""
+"""The state of one training step."""
 
 import functools
 
@@ -11,7 +11,7 @@ from mpreg.classifiers.tensors import count_classes, label_distributions, log_pr
 
 
 class Batch:
-    """Members of one step, what the target makes of them, and what it is to make of them.
+    """Holds the members of one step, the target's predictions for them, and their training labels.
 
     What several parts read is computed once. A part that branches (`tf.cond`) must read it ahead of its branches.
 
@@ -82,25 +82,25 @@ class Batch:
 
 
 def presence(sample_weight, like):
-    """1 where a weight is not 0, float32 (n,); 1 for each row of `like` where there are no weights."""
+    """Returns 1 where a weight is not 0, float32 (n,); 1 for each row of `like` without weights."""
     if sample_weight is None:
         return tf.ones((tf.shape(like)[0],))
     return tf.cast(weight_row(sample_weight) != 0, tf.float32)
 
 
 def mean_present(values, present):
-    """Mean over the records that are present, 0 where none is."""
+    """Returns the mean over the records that are present, 0 if none is."""
     return tf.math.divide_no_nan(tf.reduce_sum(values * present), tf.reduce_sum(present))
 
 
 def weight_row(sample_weight):
-    """Weights as one row, float32 (n,). As Keras does, a list or dict of a single array is taken for that array."""
+    """Returns weights as one row, float32 (n,), taking a list or dict of one array for that array as Keras does."""
     (weights,) = keras.tree.flatten(sample_weight)
     return tf.cast(tf.reshape(weights, (-1,)), tf.float32)
 
 
 def finite_weights(sample_weight):
-    """Sample weights with 0 for NaN and infinity: such a record takes no part, instead of destroying the model."""
+    """Returns sample weights with 0 for NaN and infinity: such records are skipped."""
     if sample_weight is None:
         return None
     return keras.tree.map_structure(
@@ -114,5 +114,5 @@ def add_penalty(loss, penalty):
 
 
 def replicas():
-    """Devices that share a batch. Keras sums their gradients, so each adds its share of a mean penalty."""
+    """Returns the number of devices that share a batch; Keras sums their gradients."""
     return tf.distribute.get_strategy().num_replicas_in_sync

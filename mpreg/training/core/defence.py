@@ -102,7 +102,7 @@ class TrainingDefence(Wrapper):
         return batch
 
     def read(self, x, y, answers) -> Any:
-        """A `Batch` of records that are only measured, with their true labels."""
+        """Returns a `Batch` of records that are only measured, with their true labels."""
         y = self.true_labels(y, answers)
         batch = Batch(self.target_model, x, y, loss=self.loss, from_logits=self.from_logits)
         batch.answers = answers
@@ -136,18 +136,18 @@ class TrainingDefence(Wrapper):
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def true_labels(self, y, answers) -> Any:
-        """Labels as the compiled loss and metrics take them, of what fit is given as labels."""
+        """Returns the labels for the compiled loss and metrics, given the labels passed to fit."""
         for part in self._acting():
             y = part.true_labels(y, self, answers)
         return y
 
     def test_step(self, data):
-        """Evaluates the target alone: no part acts, so their trackers have nothing to say."""
+        """Evaluates the target alone, without the parts."""
         silent = {tracker.name for part in self.parts for tracker in part.trackers}
         return {name: value for name, value in super().test_step(data).items() if name not in silent}
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
-        """As `keras.Model.fit`."""
+        """Trains as `keras.Model.fit` does."""
         fit = super().fit
         bound = inspect.signature(fit).bind(*args, **kwargs)
         if bound.arguments.get("class_weight") and any(part.stage == UNPACK for part in self.parts):
@@ -169,7 +169,7 @@ class TrainingDefence(Wrapper):
             self.members = None
 
     def evaluate(self, *args, **kwargs) -> Any:
-        """As `keras.Model.evaluate`."""
+        """Evaluates as `keras.Model.evaluate` does."""
         # Keras before 3.13 turns logs into numbers only where they are those of all metrics.
         return keras.tree.map_structure(_to_number, super().evaluate(*args, **kwargs))
 
@@ -212,7 +212,7 @@ def check_target(target, wrapper):
 
 
 def classes_on(target, record):
-    """Number of classes of a target, which is called on one reference record, and built by it.
+    """Returns the target's number of classes; calls it on one reference record, which builds it.
 
     Raises:
         ValueError: the target cannot score it.

@@ -1,4 +1,4 @@
-"""Cross-entropy against distributions, in the way of a compiled cross-entropy against labels."""
+"""Cross-entropy against label distributions, reduced as the compiled loss."""
 
 import keras
 
@@ -11,7 +11,7 @@ MEANS = ("sum_over_batch_size", "mean")
 
 
 def distribution_loss(batch, labels, weights=None):
-    """Cross-entropy of a batch's answers against distributions, weighted and reduced as by the compiled loss.
+    """Returns the cross-entropy of a batch against distributions, weighted and reduced as the compiled loss.
 
     Args:
         batch: a `Batch` with answers.
@@ -27,7 +27,7 @@ def distribution_loss(batch, labels, weights=None):
 
 
 def plain_reduction(batch):
-    """The reduction of a compiled plain cross-entropy."""
+    """Returns the reduction of a compiled plain cross-entropy."""
     kind, options = loss_kind(batch.loss)
     changed = any(options.get(name, neutral) != neutral for name, neutral in NEUTRAL.items())
     if kind not in PLAIN or changed or (kind == "BinaryCrossentropy" and batch.classes > 2):

@@ -30,6 +30,6 @@ class EntropyBonus(DefencePart):
 
 
 def open_bonus(name, weight):
-    """An `EntropyBonus` whose weight is checked under the name of the option that gives it."""
+    """Returns an `EntropyBonus`, checking the weight under the name of its option."""
     check_number(name, weight, least=0)
     return EntropyBonus(weight=weight)

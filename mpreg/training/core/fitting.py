@@ -1,4 +1,4 @@
-"""What parts need of `fit` beside its steps: some of the records it trains on, and callbacks of their own."""
+"""Support for parts in `fit`: access to some training records, and callbacks of their own."""
 
 import math
 
@@ -9,7 +9,7 @@ from mpreg.data import evenly_spaced, map_arrays, take
 
 
 def fit_with(controls, fit, bound):
-    """Calls a bound `fit` with more callbacks, ahead of the caller's."""
+    """Calls a bound `fit` with more callbacks, before the caller's."""
     callbacks = bound.arguments.get("callbacks")
     if isinstance(callbacks, keras.callbacks.CallbackList):
         callbacks.callbacks[:0] = controls
@@ -23,7 +23,7 @@ def fit_with(controls, fit, bound):
 
 
 class Members:
-    """The records that `fit` trains on; called with a number, about so many of them, a pair of arrays.
+    """Gives access to the records of `fit`: calling it with a number returns about that many, as arrays.
 
     Arrays give evenly spaced records, a `tf.data.Dataset` or `keras.utils.PyDataset` its first batches. Those of sample
     weight 0 are left out, as padding is no member.
@@ -47,7 +47,7 @@ class Members:
         return take((x, y), evenly_spaced(len(y), count))
 
     def all(self):
-        """`((x, y), batch size)`: all of them, of a dataset those of one epoch, and how many make a step."""
+        """Returns `((x, y), batch size)`: all records, or those of one epoch of a dataset."""
         elements = self._elements()
         if elements is not None:
             return _joined(elements, math.inf)

@@ -1,4 +1,4 @@
-"""Where the min-max game draws its non-members from: arrays on the device, or a `tf.data` pipeline."""
+"""Sources of reference records: arrays on the device, or a `tf.data` pipeline."""
 
 import keras
 import numpy as np
@@ -8,14 +8,14 @@ from mpreg.data import check_pair, is_batched, label_indices
 
 
 def open_reference(reference, batch_size):
-    """The source for arrays `(x, y)` or a `tf.data.Dataset` of `(x, y)`, drawn `batch_size` records at a time."""
+    """Returns the source for arrays `(x, y)` or a `tf.data.Dataset`, drawn `batch_size` records at a time."""
     if isinstance(reference, tf.data.Dataset):
         return DatasetReference(reference, batch_size)
     return ArrayReference(reference, batch_size)
 
 
 class ArrayReference:
-    """Reference records held as tensors; each step gathers a batch, drawn with replacement."""
+    """Holds reference records as tensors; each step draws a batch with replacement."""
 
     def __init__(self, reference, batch_size):
         x, y = check_pair(reference, "reference")
@@ -31,11 +31,11 @@ class ArrayReference:
         label_indices(self._labels, classes=classes, role="reference")
 
     def first(self):
-        """One record's features, with a batch axis of 1."""
+        """Returns one record's features, with a batch axis of 1."""
         return keras.tree.map_structure(lambda x: x[:1], self._x)
 
     def batch(self, step, seed):
-        """The batch `(x, y)` of one draw, numbered `step`: the same number and seed give the same records."""
+        """Returns the batch `(x, y)` numbered `step`: the same number and seed give the same records."""
         rows = tf.random.stateless_uniform(
             (self._size,), seed=[seed, tf.cast(step, tf.int32)], maxval=self._records, dtype=tf.int32
         )
@@ -43,15 +43,15 @@ class ArrayReference:
 
     @property
     def records(self):
-        """All of them, a pair `(x, y)` of arrays."""
+        """Returns all records, a pair `(x, y)` of arrays."""
         return keras.tree.map_structure(lambda x: x.numpy(), self._x), self._labels
 
     def refill(self, batches):
-        """Nothing to do: all records are on the device already."""
+        """Does nothing: all records are on the device."""
 
 
 class DatasetReference:
-    """Reference records from a pipeline, such as augmented images; it is repeated and batched here.
+    """Reads reference records from a pipeline, such as augmented images, repeating and batching it.
 
     A compiled step cannot pull from an iterator (XLA refuses), so batches wait in variables, one row for each
     draw of the next execution, and are refilled from Python between executions.
@@ -79,11 +79,11 @@ class DatasetReference:
         label_indices(labels, classes=classes, role="reference")
 
     def first(self):
-        """One record's features, with a batch axis of 1."""
+        """Returns one record's features, with a batch axis of 1."""
         return keras.tree.map_structure(lambda rows: rows[0, :1], self._rows[0])
 
     def batch(self, step, seed):
-        """The batch `(x, y)` of one draw; the pipeline has its own order and seed."""
+        """Returns the batch `(x, y)` of one draw; the pipeline has its own order and seed."""
         del seed
         row = tf.cast(step, tf.int32) % tf.shape(self._rows[1])[0]
         return keras.tree.map_structure(lambda rows: rows[row], self._rows)
@@ -104,7 +104,7 @@ def _check_label_width(shape, classes):
 
 
 def to_tensor(array):
-    """An array of records as a tensor: floats in Keras' default type, others in their own."""
+    """Returns an array of records as a tensor: floats in Keras' default type, others unchanged."""
     if np.issubdtype(array.dtype, np.floating):
         array = np.asarray(array, keras.config.floatx())
     return tf.convert_to_tensor(array)
