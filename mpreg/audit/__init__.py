@@ -1,4 +1,4 @@
-"""Audits of models and files of others, and the gate on what they find."""
+"""Audits of saved models and prediction files, and limits on the results."""
 
 from mpreg.audit.run import Audit as Audit
 from mpreg.audit.run import audit_model as audit_model

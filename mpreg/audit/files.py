@@ -1,4 +1,4 @@
-"""The files of `mpreg audit`: records and predictions read without pickles, results written whole or not at all."""
+"""Input files of `mpreg audit`: records and predictions, read without pickles."""
 
 import re
 import zipfile
@@ -16,7 +16,7 @@ from mpreg.datasets.rows import read_rows
 
 @dataclass(frozen=True)
 class Source:
-    """A file that a report rests on.
+    """Describes a file that a report is based on.
 
     Attributes:
         role: what it was used as, such as "members".
@@ -33,20 +33,20 @@ class Source:
     records: int | None = None
 
     def to_dict(self):
-        """JSON-ready."""
+        """Returns plain values for JSON."""
         return asdict(self)
 
 
 @dataclass(frozen=True, eq=False)
 class RecordFile:
-    """Records `(x, y)` or `(predictions, labels)` of one role, and the file they come from."""
+    """Holds records `(x, y)` or `(predictions, labels)` of one role, and the file they come from."""
 
     pair: tuple = field(repr=False)
     source: Source
 
 
 def source(role, path, records=None):
-    """The `Source` of a file, or of all files in a folder."""
+    """Returns the `Source` of a file, or of all files in a folder."""
     path = Path(path)
     parts = [part for part in path.rglob("*") if part.is_file()] if path.is_dir() else [path]
     size = sum(part.stat().st_size for part in parts)
@@ -54,7 +54,7 @@ def source(role, path, records=None):
 
 
 def read_inputs(path, role, decisions=ONE, **own):
-    """The `RecordFile` of an `.npz` with `x` and `y`; several inputs are `x0`, `x1`, ... or `x_<name>`.
+    """Reads a `RecordFile` from an `.npz` with `x` and `y`; several inputs are `x0`, `x1`, ... or `x_<name>`.
 
     Args:
         path: the file; nothing in it is unpickled. A table, an `.npy` file or a folder is read as by
@@ -90,7 +90,7 @@ def read_inputs(path, role, decisions=ONE, **own):
 
 
 def read_split(data, rows, **own):
-    """`RecordFile`s by role of one data file, whose rows of each role a `split.npz` tells.
+    """Reads `RecordFile`s by role from one data file and the `split.npz` with the rows of each role.
 
     Args:
         data: the data file, as `mpreg.datasets.load` takes it.
@@ -112,7 +112,7 @@ def read_split(data, rows, **own):
 
 
 def encoding_of(model, given=None):
-    """The `Encoding` in a file that is given, or in `encoding.json` beside a model, and its path; None for neither.
+    """Returns the `Encoding` of a given file, or of `encoding.json` beside a model, and its path; None for neither.
 
     Raises:
         ValueError: a file that holds no encoding.
@@ -130,7 +130,7 @@ def _fitting(path, own):
 
 
 def read_predictions(path, role, decisions=ONE):
-    """The `RecordFile` of an `.npz` with `predictions` (probabilities or logits) and `labels`.
+    """Reads a `RecordFile` from an `.npz` with `predictions` (probabilities or logits) and `labels`.
 
     Args, Raises: as for `read_inputs`.
     """
@@ -148,7 +148,7 @@ def read_predictions(path, role, decisions=ONE):
 
 
 def read_class_names(path):
-    """Class names from a text file, one a line, class 0 first.
+    """Reads class names from a text file, one on each line, class 0 first.
 
     Raises:
         ValueError: an empty file, or one that is not UTF-8.

@@ -1,4 +1,4 @@
-"""Limits on what a model may give away, for continuous integration: `attack_accuracy=0.6`."""
+"""Limits on what a model may leak, for continuous integration: `attack_accuracy=0.6`."""
 
 import math
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _FPR_OF = {f"tpr_at_fpr_{fpr:g}": fpr for fpr in FPRS}
 
 @dataclass(frozen=True)
 class Gate:
-    """A figure of a report beside the limit set for it.
+    """Holds a figure of a report and its limit.
 
     Attributes:
         figure: its name, of `FIGURES`.
@@ -39,7 +39,7 @@ class Gate:
 
     @property
     def failed(self):
-        """Whether the value is above the limit; the interval is not asked."""
+        """Whether the value is above the limit, regardless of the interval."""
         return self.value > self.limit
 
     @property
@@ -54,17 +54,17 @@ class Gate:
 
     @property
     def verdict(self):
-        """The judgement as text."""
+        """The result as text."""
         return words.verdict(self.to_dict())
 
     def to_dict(self):
-        """JSON-ready."""
+        """Returns plain values for JSON."""
         names = ("figure", "limit", "value", "low", "attack", "of", "note", "failed", "certain")
         return {name: getattr(self, name) for name in names}
 
 
 def parse_limit(text):
-    """`("attack_accuracy", 0.6)` of `"attack_accuracy=0.6"`.
+    """Parses `"attack_accuracy=0.6"` into `("attack_accuracy", 0.6)`.
 
     Raises:
         ValueError: an unknown figure, or a limit that is no number or none that the figure can reach.
@@ -88,7 +88,7 @@ def parse_limit(text):
 
 
 def judge(report, limits):
-    """The `Gate` of each limit, on the highest of what attacks reach on members and on reference records.
+    """Returns the `Gate` of each limit, for the highest figure on members or on reference records.
 
     Args:
         report: a `PrivacyReport`.

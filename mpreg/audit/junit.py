@@ -1,4 +1,4 @@
-"""Limits as a JUnit file, which continuous integration shows beside its tests: a test a limit."""
+"""Writes limits as a JUnit file, one test for each limit."""
 
 import datetime
 import re
@@ -12,7 +12,7 @@ NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit_text(document, *, seconds=0.0):
-    """The gates of an audit as JUnit XML, in the form that pytest writes.
+    """Returns the gates of an audit as JUnit XML, in the form that pytest writes.
 
     Args:
         document: the document of an `Audit`, as `to_dict()` gives it, or that.

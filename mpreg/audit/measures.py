@@ -1,4 +1,4 @@
-"""The figures that limits are set for, of each attack, on members and on reference records."""
+"""The figures that limits apply to, for each attack, on members and on reference records."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from mpreg.metrics import FPRS, Estimate
 
 @dataclass(frozen=True, eq=False)
 class Measure:
-    """A figure of one attack, or of the model, as one of several of which the highest counts.
+    """Holds one figure of an attack or of the model; the highest of several counts.
 
     Attributes:
         value: the point estimate.
@@ -29,7 +29,7 @@ class Measure:
 
 
 def measures_of(report, figure):
-    """A list of the `Measure`s of a figure of `FIGURES`, without those that are undefined."""
+    """Returns the `Measure`s of a figure of `FIGURES`, without undefined ones."""
     sides = {"members": report, "reference": report.reference}
     sides = {of: found for of, found in sides.items() if found is not None}
     if figure in _OF_THE_MODEL:

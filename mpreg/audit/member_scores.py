@@ -1,4 +1,4 @@
-"""`member_scores.npz`: the scores of single records, for those who decide about them."""
+"""`member_scores.npz`: the scores of single records."""
 
 import io
 
@@ -10,7 +10,7 @@ SCHEMA = "mpreg.member_scores/1"
 
 
 def member_scores_file(report):
-    """The bytes of `member_scores.npz`: plain arrays with a row for each record, members first, and no pickles.
+    """Returns the bytes of `member_scores.npz`: plain arrays with a row for each record, members first.
 
     `index` (row in the file of its side), `is_member`, `label`, `score`, `called_member`, `risk`, and the scalars
     `attack`, `prior` and `schema`. `docs/report-schema.md` describes them.

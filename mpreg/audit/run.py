@@ -1,4 +1,4 @@
-"""`mpreg audit`: any model or its predictions in, a folder with a report for people and one for programs out."""
+"""`mpreg audit`: audits a model or its predictions and writes a folder of reports."""
 
 import datetime
 import os
@@ -32,7 +32,7 @@ REMEDY = "remove the copies from the file, or add --allow-duplicates if differen
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """What an audit found, and what its files say.
+    """Holds the results of an audit, and renders its files.
 
     Attributes:
         report: the `PrivacyReport`.
@@ -60,7 +60,7 @@ class Audit:
 
     @property
     def failed(self) -> bool:
-        """Whether a figure is above the limit set for it."""
+        """Whether a figure is above its limit."""
         return any(gate.failed for gate in self.gates)
 
     @property
@@ -69,7 +69,7 @@ class Audit:
         return self.report.member_risk
 
     def to_dict(self) -> dict[str, Any]:
-        """All that the files say, JSON-ready: the document that `docs/report-schema.md` describes."""
+        """Returns the audit as plain values, as `docs/report-schema.md` describes them."""
         report, norms = self.report.to_dict(), self.gradient_norms
         return {
             "schema": AUDIT,
@@ -88,14 +88,14 @@ class Audit:
         }
 
     def to_markdown(self) -> str:
-        """The report as Markdown, with the limits and the files."""
+        """Returns the report as Markdown, with the limits and the files."""
         return render_markdown(self)
 
     def _repr_html_(self):
         return notebook_html(self)
 
     def files(self, *, dpia: Any = None):
-        """The contents of the folder by file name, text or bytes.
+        """Returns the contents of the folder by file name, text or bytes.
 
         Args:
             dpia: `assessment` options as a dict, to add `dpia.html` and `dpia.md`; None leaves them out.
@@ -109,7 +109,7 @@ class Audit:
         return contents
 
     def write(self, out: str | os.PathLike[str], *, dpia: Any = None):
-        """Writes the folder: all of its files, or none. Returns their paths.
+        """Writes all files to the folder, or none; returns their paths.
 
         Raises:
             ValueError: as for `check_folder`, or as for `assessment`.
@@ -119,7 +119,7 @@ class Audit:
 
 
 def check_folder(out, inputs, *, dpia):
-    """That an audit can be written into a folder.
+    """Checks that an audit can be written to a folder.
 
     Args:
         out: the folder.

@@ -1,4 +1,4 @@
-"""A Keras model from a file, loaded so that nothing of it is run that is not a registered layer."""
+"""Loads a Keras model from a file safely: only registered layers run."""
 
 import zipfile
 from pathlib import Path
@@ -11,7 +11,7 @@ PARTS = {"config.json", "model.weights.h5"}
 
 
 def load_model(path, *, compiled=False):
-    """The Keras model of a `.keras` file, loaded in safe mode.
+    """Loads a `.keras` file in safe mode and returns the Keras model.
 
     Args:
         path: the file.
@@ -67,7 +67,7 @@ def _check_parts(path):
 
 
 def shadow_fleet(model, count, epochs, batch_size):
-    """A `ShadowFleet` of a saved model's layers, optimizer and loss.
+    """Returns a `ShadowFleet` with a saved model's layers, optimizer and loss.
 
     Raises:
         ValueError: the model was saved without its optimizer and loss, or is no Sequential or functional model.

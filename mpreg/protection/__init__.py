@@ -1,4 +1,4 @@
-"""From a classifier to a defended one: measured, a defence chosen, trained, attacked, and told of."""
+"""`mpreg.protect` and `mpreg protect`: find and train the cheapest defence that meets a goal."""
 
 from mpreg.protection.goal import Goal as Goal
 from mpreg.protection.protect import Protected as Protected

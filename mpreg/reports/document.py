@@ -1,4 +1,4 @@
-"""A document of sections, tables and places to fill in, as a page and as Markdown."""
+"""Documents of sections, tables and text, rendered as HTML or Markdown."""
 
 from dataclasses import dataclass
 

@@ -21,7 +21,7 @@ class Picture(Figure):
 
 
 def plot_roc(subject, path=None):
-    """The ROC of each report's strongest attack, linear and log-log.
+    """Plots the ROC of each report's strongest attack, linear and log-log.
 
     The log-log half is where a few records that leak for certain show up (Carlini et al., S&P 2022, section III).
 
@@ -41,7 +41,7 @@ def plot_roc(subject, path=None):
 
 
 def plot_attacks(subject, path=None, *, attacks=None):
-    """The ROC of several attacks on one model, linear and log-log; it returns as `plot_roc` does.
+    """Plots the ROC of several attacks on one model, linear and log-log; returns as `plot_roc` does.
 
     Args:
         subject: a report, as for `plot_roc`.
@@ -76,7 +76,7 @@ def _draw_curves(curves, path, *, title):
 
 
 def plot_histograms(subject, path=None):
-    """What members and non-members look like to an attacker, a panel for each report; it returns as `plot_roc` does.
+    """Plots attack scores of members and non-members, a panel for each report; returns as `plot_roc` does.
 
     It is the probability of the true class, which people know, or, where no attack looked at that, the membership
     probability that the strongest attack's scores stand for.

@@ -1,4 +1,4 @@
-"""Privacy against utility: where models stand, and which of them no other beats."""
+"""The front of privacy and utility: models that no other beats."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ COLLAPSED = 0.5  # of the best test accuracy: a model below it is of no use to a
 
 @dataclass(frozen=True)
 class Spot:
-    """A model in the picture.
+    """Holds a model's test accuracy and attack accuracy.
 
     Attributes:
         test: its test accuracy.
@@ -24,7 +24,7 @@ class Spot:
 
     @property
     def place(self):
-        """Both as numbers."""
+        """Both accuracies as numbers."""
         return float(self.test), float(self.attack)
 
 
@@ -49,7 +49,7 @@ def on_front(places):
 
 
 def spots_of(models):
-    """The `Spot` of each report, by name; reference records count where they are told apart better than members."""
+    """Returns the `Spot` of each report by name, with the higher attack accuracy of members and reference."""
     return {
         name: Spot(report["test_accuracy"], worse_of(report)["attack_accuracy"])
         for name, report in models.items()

@@ -1,4 +1,4 @@
-"""Privacy against utility as a picture, over the front of the models that no other beats."""
+"""Plots privacy against utility, over the front of the models that no other beats."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ TITLE = "Privacy and utility"
 
 
 def plot_frontier(subject, path=None, *, title=TITLE):
-    """Test accuracy against the strongest attack's accuracy, a point a model, over the front of those none beats.
+    """Plots test accuracy against attack accuracy, a point for each model, over the front.
 
     Args:
         subject: a comparison, a document of `docs/report-schema.md` or what gives one by `to_dict()`.
@@ -27,7 +27,7 @@ def plot_frontier(subject, path=None, *, title=TITLE):
 
 
 def draw_frontier(lines, path=None, *, title):
-    """The picture of some lines of spots, such as a defence at several strengths; otherwise as `plot_frontier`.
+    """Plots lines of spots, such as a defence at several strengths; otherwise as `plot_frontier`.
 
     Args:
         lines: `Spot`s by name, the first being the one to compare with.

@@ -1,4 +1,4 @@
-"""`mpreg report`: a kept `report.json`, rendered again."""
+"""`mpreg report`: renders a saved `report.json` again."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ DPIA_FILES = ("dpia.html", "dpia.md")
 
 
 def render_kept(path, out=None, *, formats=("html",), title=None, class_names=None, **dpia):
-    """Writes a kept document as a page, as Markdown or as an impact assessment: all files, or none.
+    """Renders a saved document as a page, Markdown or an impact assessment: all files, or none.
 
     Args:
         path: a `report.json`, as `mpreg audit`, `PrivacyReport.to_json` and `Comparison.to_json` write it.
@@ -81,7 +81,7 @@ def _holds(path, content):
 
 
 def load(path):
-    """The document in a file.
+    """Loads the document from a file.
 
     Raises:
         ValueError: no JSON, or no document of `docs/report-schema.md`.

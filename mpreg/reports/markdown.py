@@ -1,4 +1,4 @@
-"""Documents as Markdown: a report, reports side by side, an audit."""
+"""Renders a report, a comparison or an audit as Markdown."""
 
 from mpreg._text import markdown_table, percent, percent_with_interval, plain_markdown
 from mpreg.reports import words
@@ -6,7 +6,7 @@ from mpreg.reports.schema import AUDIT, COMPARISON, ranked, read
 
 
 def render_markdown(subject):
-    """A document as Markdown.
+    """Renders a document as Markdown.
 
     Args:
         subject: a document of `docs/report-schema.md`, as `json.loads` gives it, or what gives one by `to_dict()`.
@@ -20,7 +20,7 @@ def render_markdown(subject):
 
 
 def comparison_rows(subject):
-    """Header and rows, as text, of the table that people decide by: training, test and attack accuracy of each model.
+    """Returns header and rows of the comparison table, as text: training, test and attack accuracy of each model.
 
     Args:
         subject: a comparison, as for `render_markdown`.
@@ -57,19 +57,19 @@ def comparison_rows(subject):
 
 
 def attack_on_reference(report):
-    """The accuracy of the strongest attack on reference records; a dash where they were not attacked."""
+    """Returns the accuracy of the strongest attack on reference records; a dash where they were not attacked."""
     reference = report.get("reference")
     return "-" if reference is None else percent_with_interval(reference["attack_accuracy"])
 
 
 def attack_on_canaries(report):
-    """The accuracy of the strongest attack on canaries; a dash where there were none."""
+    """Returns the accuracy of the strongest attack on canaries; a dash where there were none."""
     canaries = report.get("canaries")
     return "-" if canaries is None else percent_with_interval(canaries["attack_accuracy"])
 
 
 def access_rows(report):
-    """Header and rows, as text: by how far an attacker reaches, what was tried and what was not, and at what cost.
+    """Returns header and rows, as text, of the attacks tried and not tried by access level, with their cost.
 
     Args:
         report: a report that was read; one that an older version kept has none.
@@ -109,7 +109,7 @@ def label_rows(report):
 
 
 def versions(report):
-    """Each package and its version, in a line."""
+    """Returns each package and its version, in one line."""
     return ", ".join(f"{package} {version}" for package, version in report["provenance"].items())
 
 
@@ -168,7 +168,7 @@ def _attacks(attacks):
 
 
 def reference_headline(reference):
-    """How far the reference records of a report are told from non-members, in one sentence."""
+    """Returns one sentence on how well reference records are told from non-members."""
     return (
         f"The {reference['members']:,} reference records that the defence consumed are told from non-members with "
         f"accuracy {percent_with_interval(reference['attack_accuracy'])} ({reference['strongest_attack']})."

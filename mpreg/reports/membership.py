@@ -1,4 +1,4 @@
-"""Pictures of one attack's membership probabilities: all records, each class, and the ROC."""
+"""Plots of one attack's membership probabilities: all records, each class, and the ROC."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,7 +9,7 @@ BINS = np.linspace(0, 1, 21)
 
 
 def plot_membership(probabilities, labels, path):
-    """Draws what an attack says of members and of others, and writes it to `path`.
+    """Plots membership probabilities of members and of others, and writes the picture to `path`.
 
     Args:
         probabilities: of membership, float (m,) of members and (n,) of non-members.

@@ -1,11 +1,11 @@
-"""Results as a notebook shows them: the headline and the tables of the page, on small room."""
+"""Compact display of results in notebooks."""
 
 from mpreg.reports import words
 from mpreg.reports.schema import models_of, ranked, read
 
 
 def notebook_html(subject):
-    """A piece of HTML for a notebook, whose style reaches no further than itself.
+    """Returns HTML for a notebook, with a style that affects nothing else.
 
     Args:
         subject: a document of `docs/report-schema.md`, or its figures alone, or what gives one by `to_dict()`.

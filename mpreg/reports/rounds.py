@@ -1,10 +1,10 @@
-"""Pictures of rounds or epochs: one curve for each of several figures."""
+"""Plots of several figures by round or epoch."""
 
 from matplotlib.figure import Figure
 
 
 def plot_rounds(rounds, curves, path, *, figure="mean loss", unit="round"):
-    """Draws figures by round, and writes the picture to `path`.
+    """Plots figures by round, and writes the picture to `path`.
 
     Args:
         rounds: their numbers, (n,).

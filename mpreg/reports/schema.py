@@ -1,4 +1,4 @@
-"""What renderers read: documents of the JSON schema in `docs/report-schema.md`, from a result or from a kept file."""
+"""Documents of the JSON schema in `docs/report-schema.md`, as renderers read them."""
 
 import numpy as np
 
@@ -12,14 +12,14 @@ CURVES = 5  # attacks on one model in one picture
 
 
 class Part(dict):
-    """An object of a document; a name that it lacks is told, where a plain dict would say nothing but the name."""
+    """Is an object of a document that reports missing keys with its contents."""
 
     def __missing__(self, name):
         raise ValueError(f"the document lacks {name!r} where it holds {short_repr(list(self))}")
 
 
 def read(subject):
-    """A document, its rates as `Estimate`s.
+    """Returns a document with its rates as `Estimate`s.
 
     Args:
         subject: a document, as `json.loads` gives it, or what gives one by `to_dict()`.
@@ -44,35 +44,35 @@ def read(subject):
 
 
 def models_of(document):
-    """The reports in a document that was read, by name."""
+    """Returns the reports in a document, by name."""
     if document["schema"] == COMPARISON:
         return document["reports"]
     return {"model": document["report"] if document["schema"] == AUDIT else document}
 
 
 def strongest_of(report):
-    """The attack that a report's headline is of."""
+    """Returns the strongest attack of a report."""
     return report["attacks"][report["strongest_attack"]]
 
 
 def reference_is_worse(report):
-    """Whether the reference records that a defence learned from are told from non-members better than members are."""
+    """Returns whether the reference records leak more than the members."""
     reference = report.get("reference")
     return reference is not None and reference["attack_accuracy"] > report["attack_accuracy"]
 
 
 def worse_of(report):
-    """The report itself, or that of its reference records where these are told apart better than the members."""
+    """Returns the report, or that of its reference records where these leak more."""
     return report["reference"] if reference_is_worse(report) else report
 
 
 def ranked(report):
-    """The attacks of a report, the strongest first."""
+    """Returns the attacks of a report, the strongest first."""
     return sorted(report["attacks"].values(), key=lambda attack: -attack["accuracy"])
 
 
 def by_risk(classes):
-    """Classes, those first that leak most for certain: by the lower limit, so that chance ranks few of them high."""
+    """Returns classes sorted by the lower limit of their leak, highest first, so that few rank high by chance."""
 
     def certain(row):
         accuracy = row["attack_accuracy"]
@@ -82,7 +82,7 @@ def by_risk(classes):
 
 
 def rates(curve):
-    """False and true positive rates along a `roc`, (n,) each."""
+    """Returns false and true positive rates along a `roc`, (n,) each."""
     false, true = np.asarray(curve["false_positives"]), np.asarray(curve["true_positives"])
     return false / false[-1], true / true[-1]
 
@@ -93,7 +93,7 @@ def part_of(subject):
 
 
 def class_names_of(models, names=None):
-    """A name for each class of some reports.
+    """Returns a name for each class of some reports.
 
     Args:
         models: reports by name.
@@ -106,7 +106,7 @@ def class_names_of(models, names=None):
 
 
 def checked_names(names, classes):
-    """A name for each of so many classes.
+    """Checks that there is a name for each class, and returns them.
 
     Raises:
         ValueError: fewer names than classes.

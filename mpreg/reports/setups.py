@@ -1,10 +1,10 @@
-"""A picture of figures with their intervals, one a row."""
+"""Plots of figures with their intervals, one on each row."""
 
 from matplotlib.figure import Figure
 
 
 def plot_estimates(estimates, path, *, figure, title=""):
-    """Draws figures between 0 and 1 as points with their 95 % intervals, the first on top, and writes it to `path`.
+    """Plots figures between 0 and 1 with their 95 % intervals, the first on top, and writes it to `path`.
 
     Args:
         estimates: `Estimate`s by name.

@@ -1,4 +1,4 @@
-"""Figures in plain words, for readers who have never heard of an ROC curve."""
+"""Figures in plain words, for readers without a background in statistics."""
 
 from mpreg._text import percent, percent_with_interval
 from mpreg.metrics import supported_fpr
@@ -20,12 +20,12 @@ RETEST = (
 
 
 def retest():
-    """When a new test is due, in one sentence."""
+    """Returns one sentence on when a new test is due."""
     return f"A new test is due {'; '.join(RETEST)}."
 
 
 def adaptive(report):
-    """Whether the attacker knew the defence, in one sentence."""
+    """Returns one sentence on whether the attacker knew the defence."""
     cost = report["cost"]
     if cost.get("shadow_models"):
         return (
@@ -49,7 +49,7 @@ def of_hundred(rate):
 
 
 def headline(report):
-    """The strongest attack in one sentence: on members, or on reference records where these are told apart better."""
+    """Returns one sentence on the strongest attack, on members or on reference records, whichever leak more."""
     strongest = strongest_of(worse_of(report))
     who = attacker(strongest["name"], strongest.get("threat_model"))
     members = of_hundred(report["attack_accuracy"])
@@ -63,7 +63,7 @@ def headline(report):
 
 
 def certainty(report):
-    """How far the headline is to be trusted, in one sentence."""
+    """Returns one sentence on how reliable the main figure is."""
     accuracy = worse_of(report)["attack_accuracy"]
     low, high = (percent(limit).removesuffix(" %") for limit in accuracy.interval)
     if accuracy.low <= 0.5:
@@ -161,7 +161,7 @@ def support(report, fpr):
 
 
 def difference(name, report, first_name, first, difference):
-    """What one model does better or worse than the first, in one sentence.
+    """Returns one sentence on what one model does better or worse than the first.
 
     Args:
         name, report: the model.

@@ -1,4 +1,4 @@
-"""Charts as geometry: scales, paths and ticks in a box of 374 by 250, which the templates draw as SVG."""
+"""Charts as geometry (scales, paths and ticks in a box of 374 by 250), drawn as SVG by the templates."""
 
 import math
 from dataclasses import dataclass, field
@@ -118,13 +118,13 @@ def upward(low, high, *, log=False, share=False):
 
 
 def line(x, y):
-    """The path of straight lines through points, thinned to what can be seen."""
+    """Returns the path of straight lines through points, thinned to visible detail."""
     x, y = _thinned(x, y)
     return "M" + "L".join(f"{a:g} {b:g}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
 
 
 def steps(x, y):
-    """The path of steps through points, level until the next point, thinned to what can be seen."""
+    """Returns the path of steps through points, thinned to visible detail."""
     x, y = _thinned(x, y)
     parts = [f"M{x[0]:g} {y[0]:g}"]
     parts += [f"H{a:g}V{b:g}" for a, b in zip(x[1:].tolist(), y[1:].tolist(), strict=True)]
@@ -132,7 +132,7 @@ def steps(x, y):
 
 
 def bars(edges, heights, floor):
-    """The outline of touching bars, closed along the floor.
+    """Returns the outline of adjacent bars, closed along the floor.
 
     Args:
         edges: positions of the bars' sides, (n + 1,).

@@ -1,4 +1,4 @@
-"""A report, a comparison or an audit as one page that needs no network, and can be read without its script."""
+"""Renders a report, a comparison or an audit as one page, readable without network or script."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ TITLE = "What this model gives away about its training data"
 
 
 def write_html(subject, path, **options):
-    """Writes a report, a comparison or an audit as one HTML file; whole, or not at all.
+    """Writes a report, a comparison or an audit as one HTML file, whole or not at all.
 
     Args:
         subject: a document as `render_html` takes it.
@@ -28,7 +28,7 @@ def write_html(subject, path, **options):
 
 
 def render_html(subject, *, title=None, class_names=None, provenance=None, gradient_norms=None):
-    """The page as text: names in it may come from anyone, for nothing of them is taken for markup.
+    """Returns the page as text, with all names escaped.
 
     What the document does not hold, such as the curves in one that an older version kept, is left out.
 

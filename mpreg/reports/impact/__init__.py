@@ -1,4 +1,4 @@
-"""The impact assessment: what an engineer hands to a data protection officer, with the measured part filled in.
+"""The impact assessment for a data protection officer, with the measured part filled in.
 
 It follows Article 35(7) of the General Data Protection Regulation: what the processing is, whether it is needed,
 what it risks, and what is done about it. What a measurement cannot know is marked to be filled in.
@@ -15,7 +15,7 @@ HEADING = "Impact assessment: what this model gives away"  # where the report ha
 def assessment(
     subject, *, title=None, chosen=None, class_names=None, gradient_norms=None, epsilon=None, delta=None
 ):
-    """The impact assessment of a model as a `Document`.
+    """Returns the impact assessment of a model as a `Document`.
 
     Args:
         subject: a document of `docs/report-schema.md`, as `json.loads` gives it, or what gives one by `to_dict()`: a
