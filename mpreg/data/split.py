@@ -166,7 +166,7 @@ class MembershipSplit:
             )
         rows = np.random.default_rng(seed).permutation(len(test[1]))
         kept = take(test, rows[:reference]) if reference else None
-        options = {"duplicates": duplicates, "columns": columns, "decisions": decisions}
+        options: dict[str, Any] = {"duplicates": duplicates, "columns": columns, "decisions": decisions}
         return cls(train, kept, take(test, rows[reference:]), **options)
 
     def frame(self, role: str) -> Any:
