@@ -63,7 +63,7 @@ def text_model(*, hidden=128, seed=0):
     return model
 
 
-def run(*, users=100, texts=20, epochs=30, out=None, seed=0):
+def run(*, users=100, texts=80, epochs=20, out=None, seed=0):
     """Trains on half of the users, attacks all, prints what is found and writes it to a folder.
 
     Half of each user's texts are trained on, if any are; the attack looks at the others or at these.
@@ -122,10 +122,10 @@ def run(*, users=100, texts=20, epochs=30, out=None, seed=0):
     help="Users, half of whom are members.",
 )
 @click.option(
-    "--texts", type=click.IntRange(min=2), default=20, show_default=True, help="Texts of each user."
+    "--texts", type=click.IntRange(min=2), default=80, show_default=True, help="Texts of each user."
 )
 @click.option(
-    "--epochs", type=click.IntRange(min=1), default=30, show_default=True, help="Epochs of the training."
+    "--epochs", type=click.IntRange(min=1), default=20, show_default=True, help="Epochs of the training."
 )
 @options.out
 @options.seed

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from mpreg.internals.trees import MembershipTrees, short_columns
 from mpreg.networks.membership import ENCODERS, compact
 
 FARTHEST = 5.0  # standard deviations: what lies beyond is cut off
@@ -12,7 +13,7 @@ AT_ONCE = 512  # records
 
 
 class MembershipClassifier:
-    """Fits a membership classifier to a `Reading`.
+    """Fits a membership classifier to a `Reading`: a network, for the compact one with boosted trees, the mean of both.
 
     Args:
         encoders: a name in `mpreg.networks.membership.ENCODERS`.
@@ -22,6 +23,7 @@ class MembershipClassifier:
 
     def __init__(self, encoders, *, epochs, learning_rate, batch_size, optimizer):
         self.build = ENCODERS[encoders]
+        self._with_trees = encoders == "compact"  # the published one is a network alone
         self.epochs, self.learning_rate, self.batch_size = epochs, learning_rate, batch_size
         self.optimizer = optimizer
 
@@ -42,11 +44,15 @@ class MembershipClassifier:
             batch_size=min(self.batch_size, len(membership)),
             verbose=0,
         )
+        self._trees = None
+        if self._with_trees and short_columns(read).shape[1]:
+            self._trees = MembershipTrees().fit(read, membership, seed=seed)
         return self
 
     def score(self, read):
         """Returns log-odds of membership, float64 (n,)."""
-        return _answers(self.network, self._scaled(read))[:, 0]
+        by_network = _answers(self.network, self._scaled(read))[:, 0]
+        return by_network if self._trees is None else 0.5 * (by_network + self._trees.score(read))
 
     def _scaled(self, read):
         return [self._scale[name](value) for name, value in read.values.items()]

@@ -1,7 +1,8 @@
 """A federation and its attackers: a passive participant, a passive server, one that raises losses, one that isolates.
 
 Four participants train one model on a fourth of the members each. The records of the first are sought, among as many of
-nobody. Each attacker knows the membership of four fifths of them and judges the last fifth, in turn.
+nobody. Each attacker knows the membership of four fifths of them and judges the last fifth, in turn. Losses are raised
+from the first round on: once members are known by heart, their gradients are too small to climb.
 """
 
 from pathlib import Path
@@ -24,7 +25,7 @@ from mpreg.recipes.writing import console, print_table
 from mpreg.reports.rounds import plot_rounds
 
 PARTICIPANTS, VICTIM = 4, 0
-ACTIVE = 5  # rounds in which a server is not honest
+ISOLATED, RAISED = 5, 10  # rounds in which a server is not honest
 KEPT = 5  # rounds whose weights are attacked together
 
 
@@ -34,7 +35,7 @@ def run(dataset="location30", *, members=None, rounds=30, out=None, seed=0):
     Args:
         dataset: a name in `mpreg.catalogue.SETTINGS`.
         members: of all participants together; None is as many as the setting has.
-        rounds: honest ones, at least 5, ahead of the others.
+        rounds: honest ones, at least 5.
         out: folder for `federation.md`, `federation.json` and `rounds.png`; None is `mpreg-federation/<dataset>`.
         seed: of the split, the weights and the attacks.
 
@@ -55,19 +56,19 @@ def run(dataset="location30", *, members=None, rounds=30, out=None, seed=0):
     keras.utils.set_random_seed(seed)
     model = setting.build_model(data, seed)
     model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy")
+    initial, found = model.get_weights(), {}
     federation = Federation(model, parts, batch_size=64, seed=seed)
-    found = {}
 
     def judge(attacker, attacks):
         report = mpreg.evaluate(model, judged, attacks=attacks, seed=seed)
-        best = max(report.attacks.values(), key=lambda attack: float(attack.auc))
+        names = list(report.attacks) if attacks == "standard" else [attack.name for attack in attacks]
+        best = max((report.attacks[name] for name in names), key=lambda attack: float(attack.auc))
         figures = {"accuracy": best.accuracy, "AUC": best.auc, "TPR at 1 % FPR": best.tpr_at_fpr[0.01]}
         found[attacker] = {"strongest": best.name, **figures}
 
-    late = range(rounds - KEPT + 1, rounds + 1)
-    served, returned = Watch(rounds=late), Watch(participant=VICTIM, rounds=late, updates=True)
-    ascent = GradientAscent(_both_sides(judged), participant=VICTIM)
-    with progress_bar("rounds", rounds + 2 * ACTIVE) as advance:
+    kept = [round(at) for at in np.linspace(1, rounds, KEPT)]
+    served, returned = Watch(rounds=kept), Watch(participant=VICTIM, rounds=kept, updates=True)
+    with progress_bar("rounds", rounds + ISOLATED + RAISED) as advance:
         for _ in range(rounds):
             federation.run(1, server=[served, returned])
             advance("honest")
@@ -75,16 +76,19 @@ def run(dataset="location30", *, members=None, rounds=30, out=None, seed=0):
         judge("a participant: the model of several rounds", [TrajectoryAttack(served.snapshots)])
         judge("the server: what came back in several rounds", [TrajectoryAttack(returned.snapshots)])
         judge("the server: updates beside gradients", [AlignmentAttack(returned, participant=VICTIM)])
-        for _ in range(ACTIVE):
-            federation.run(1, server=ascent)
-            advance("raising losses")
-        judge("a server that raises losses", [ReboundAttack(ascent)])
         isolation, alone = Isolation(participant=VICTIM), Watch(participant=VICTIM)
-        for _ in range(ACTIVE):
+        for _ in range(ISOLATED):
             federation.run(1, server=[isolation, alone])
             advance("isolating")
         model.set_weights(alone.snapshots.weights(alone.snapshots.epochs[-1]))
         judge("a server that isolates: answers of what came back", "standard")
+        model.set_weights(initial)
+        anew = Federation(model, parts, batch_size=64, seed=seed)
+        ascent = GradientAscent(_both_sides(judged), participant=VICTIM)
+        for _ in range(RAISED):
+            anew.run(1, server=ascent)
+            advance("raising losses")
+        judge("a server that raises losses: how they fall again", [ReboundAttack(ascent)])
     header = ["attacker", *next(iter(found.values()))]
     lines = [[name, *map(_said, figures.values())] for name, figures in found.items()]
     title = f"{dataset}, {PARTICIPANTS} participants, {rounds} rounds"

@@ -10,7 +10,8 @@ from keras import layers
 
 import mpreg
 from mpreg.attacks import Access, GradientNormAttack, UnsupervisedWhiteBoxAttack, WhiteBoxAttack
-from mpreg.internals.reading import Choice, hashed, read_signals
+from mpreg.internals.reading import Choice, Reading, hashed, read_signals
+from mpreg.internals.trees import MembershipTrees, short_columns
 
 FEATURES, CLASSES, SIDE = 20, 3, 60
 QUICK = {"epochs": 8, "batch_size": 32, "learning_rate": 3e-3}
@@ -125,6 +126,28 @@ def test_hashing_keeps_lengths_and_angles_on_average():
     np.testing.assert_allclose(short @ short.T, rows @ rows.T, atol=6 * scale)
     assert (short[0] @ short[1]) / np.linalg.norm(short[0]) / np.linalg.norm(short[1]) > 0.85
     np.testing.assert_array_equal(hashed(rows, 4000), rows)
+
+
+def test_trees_read_the_class_the_highest_activations_and_sizes_but_no_gradients(leaky):
+    model, split = leaky
+    read = read_signals(model, *split.members, Choice(("first", -1), ("last",), sizes=True), classes=CLASSES)
+    columns = short_columns(read)
+    np.testing.assert_array_equal(columns[:, 0], split.members[1])
+    hidden, answers = (read.values[f"activations of {name}"] for name in ("first", "last"))
+    rest = [read.values[name] for name in ("loss", "gradient sizes")]
+    found = {tuple(np.round(row, 4)) for row in columns[:, 1:].T}
+    for part in (*rest, -np.sort(-hidden, axis=1)[:, :5], -np.sort(-answers, axis=1)):
+        assert {tuple(np.round(row, 4)) for row in part.T.astype(float)} <= found
+    assert columns.shape[1] == 1 + sum(map(len, (range(5), range(CLASSES)))) + sum(
+        read.values[name].shape[1] for name in ("loss", "gradient sizes", "activation sizes")
+    )
+
+
+def test_trees_weigh_both_sides_alike():
+    rng = np.random.default_rng(0)
+    read = Reading({"loss": rng.normal(size=(400, 2)).astype("float32")})
+    few = MembershipTrees().fit(read, np.arange(400) < 80)
+    assert abs(np.median(few.score(read))) < 0.7  # it tells nothing, and so must not lean to the larger side
 
 
 def access_to(model, split):

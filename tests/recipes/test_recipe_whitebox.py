@@ -52,7 +52,8 @@ def test_users_are_judged_and_the_text_is_said_to_be_made_up(tmp_path, capsys):
 @pytest.mark.slow  # five attacks, each traced
 def test_a_federation_is_attacked_by_all_and_drawn(tmp_path, capsys):
     found = federation.run("digits", members=80, rounds=5, out=tmp_path)
-    assert len(found) == 6 and found["a server that raises losses"]["strongest"] == "gradient ascent, rebound"
+    assert len(found) == 6
+    assert [row["strongest"] for row in found.values()][-1] == "gradient ascent, rebound"
     document = json.loads((tmp_path / "federation.json").read_text())
     assert all(row["AUC"]["low"] <= row["AUC"]["value"] <= row["AUC"]["high"] for row in document.values())
     assert (tmp_path / "rounds.png").stat().st_size > 5000

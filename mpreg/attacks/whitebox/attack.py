@@ -29,7 +29,8 @@ class WhiteBoxAttack(Attack):
             have trainable weights. The last layers' tell most, given many known records.
         exploit_sizes: whether to read how large the gradients in each weight are, and the activations of each layer.
         exploit_loss, exploit_label: whether to read the loss and the label.
-        encoders: `"compact"`, or `"nasr2019"`: the published ones, some twenty million parameters.
+        encoders: `"compact"`, whose answer is averaged with that of boosted trees on short signals, or `"nasr2019"`:
+            the published ones, some twenty million parameters.
         other: pair `(model, split)`: the model to learn from, with its members and non-members, none of which may be
             among the judged ones. The attack then needs no judged record of known membership. With gradients or hidden
             layers it must be of the judged model's architecture; with the answers alone, have as many classes.
