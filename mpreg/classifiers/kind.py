@@ -169,11 +169,11 @@ def look_like_logits(predictions):
 
 
 def _look_like_single_percent(sides):
-    """Whether a single unit's answers look like percent: none negative, and beyond what logits commonly reach."""
+    """Whether a single unit's answers look like percent: none negative, beyond what logits reach, and not all alike."""
     if any(side.ndim > 1 and side.shape[-1] != 1 for side in sides):
         return False
     low, high = (end([end(side) for side in sides if side.size]) for end in (np.min, np.max))
-    return low >= 0 and HIGH_LOGIT < high <= PERCENT
+    return 0 <= low < high and HIGH_LOGIT < high <= PERCENT
 
 
 def probability_unit(sides):

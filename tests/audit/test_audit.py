@@ -309,7 +309,8 @@ class TestFiles:
         assert found["schema"] == "mpreg.audit/1"
         norms = [path for path in documented("mpreg.audit/1") if path.startswith("gradient_norm")]
         check_schema(found, "mpreg.audit/1", optional=norms)
-        check_schema(found["report"], "mpreg.report/1", optional=["cost.*", "reference", "notes[]"])
+        labels = [path for path in documented("mpreg.report/1") if path.startswith("per_label")]
+        check_schema(found["report"], "mpreg.report/1", optional=["cost.*", "reference", "notes[]", *labels])
 
     def test_records_are_as_documented_and_load_without_pickles(self, audit, tmp_path):
         (tmp_path / "scores.npz").write_bytes(audit.files()["member_scores.npz"])

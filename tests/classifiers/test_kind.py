@@ -170,6 +170,8 @@ class TestOtherUnits:
     def test_a_single_unit_has_no_sum(self):
         assert are_logits([np.full((9, 1), 100.0)]) is True
         assert are_logits([np.linspace(0, 9, 9)]) is True
+        with pytest.raises(ValueError, match="from 0 to 99, as probabilities in percent are"):
+            are_logits([np.linspace(0, 99, 9), np.full((3, 1), 50.0)])
 
     def test_what_is_said_wins(self):
         assert are_logits([100 * probabilities(10)], from_logits=True) is True
