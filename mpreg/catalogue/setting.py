@@ -120,7 +120,5 @@ def setting_of(settings, name):
     if isinstance(name, Setting):
         return name
     if name not in settings:
-        raise ValueError(
-            f"dataset must be one of {', '.join(settings)}, or a file of your own by --data. Received: {name!r}"
-        )
+        raise ValueError(f"dataset must be one of {', '.join(settings)}. Received: {name!r}")
     return settings[name]
