@@ -170,8 +170,8 @@ CALLS = [
         lambda: evaluate(two_headed()),
         ValueError,
         "the model must have one output, the class scores. Received: 2 outputs. Evaluate each alone: "
-        "mpreg.evaluate(keras.Model(model.inputs, model.outputs[0]), split), or mpreg.evaluate_predictions of its "
-        "answers (mpreg audit --member-predictions)",
+        "mpreg.evaluate(keras.Model(model.inputs, model.outputs[0]), split), or mpreg.evaluate_predictions of "
+        "its answers (mpreg audit --member-predictions)",
     ),
     (
         "a regression network",
