@@ -136,7 +136,8 @@ CALLS = [
         "members: labels must be class indices (n,) or one-hot (n, classes). "
         "Received: shape (10, 2, 3), type float64. For a model that decides yes or no on each of several labels, or "
         'a class at each of many positions, say decisions="labels" or decisions="positions" (--decisions): '
-        "mpreg.evaluate and mpreg audit attack such models; defences that train, but for DP-SGD, are for one class a record",
+        "mpreg.evaluate and mpreg audit attack such models; defences that train, but for DP-SGD, are for one class a "
+        "record",
     ),
     (
         "labels without a column",
