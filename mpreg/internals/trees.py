@@ -11,10 +11,10 @@ FAR = 1e-6  # from certainty: what probabilities are cut off at
 
 
 class MembershipTrees:
-    """Learns membership from the short signals of a `Reading`; the options are those of `TrainedAttack`."""
+    """Fits boosted trees to the short signals of a `Reading`, with the options of `TrainedAttack`."""
 
     def fit(self, read, membership, *, seed=0):
-        """Learns from records of known membership, bool (n,); returns itself."""
+        """Fits the trees to records of known membership, bool (n,); returns itself."""
         columns = short_columns(read)
         categories = [0] if "label" in read.values and read.widths["label"][0] <= MAX_CATEGORIES else None
         self._share = membership.mean()
@@ -33,14 +33,14 @@ class MembershipTrees:
         return self
 
     def score(self, read):
-        """Log-odds of membership, as if half of the known records had been members, float64 (n,)."""
+        """Returns log-odds of membership, as if half of the known records had been members, float64 (n,)."""
         with threadpool_limits(1):
             found = np.clip(self._trees.predict_proba(short_columns(read))[:, 1], FAR, 1 - FAR)
         return np.log(found / (1 - found)) - np.log(self._share / (1 - self._share))
 
 
 def short_columns(read):
-    """The class, the highest activations of each layer in order, and short signals as they are, float64 (n, k).
+    """Returns the class, the highest activations of each layer in order and short signals as they are, float64 (n, k).
 
     Gradients that are written out are left to the network; k is 0 where there is nothing else.
     """
