@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from mpreg._files import whole_folder
 from mpreg._validate import check_count
+from mpreg.datasets.archives import most_bytes, read_npz
 
 WEIGHTS, PLACE, RANDOM = "backup.weights.h5", "place.json", "random.npz"
 PREFIX = "backup-"
@@ -86,7 +87,7 @@ class Backup(keras.callbacks.Callback):
         for folder in reversed(self._backups()):
             try:
                 return self._restore(folder)
-            except (OSError, KeyError, ValueError, EOFError) as fault:
+            except (OSError, KeyError, ValueError, TypeError, RuntimeError) as fault:
                 failed = failed or (folder, fault)
         if failed:
             folder, error = failed
@@ -134,8 +135,7 @@ class Backup(keras.callbacks.Callback):
 
     def _restore(self, folder):
         place = json.loads((folder / PLACE).read_text("utf-8"))
-        with np.load(folder / RANDOM, allow_pickle=False) as file:
-            state = dict(file)
+        state = read_npz(folder / RANDOM, max_bytes=most_bytes())
         optimizer = self.model.optimizer
         if optimizer is not None and not optimizer.built:
             optimizer.build(self.model.trainable_variables)

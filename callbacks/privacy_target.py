@@ -11,6 +11,7 @@ from mpreg import metrics, signals
 from mpreg._validate import check_number, short_repr
 from mpreg.callbacks._steering import Steering, error_of
 from mpreg.callbacks.adversarial_training import playing
+from mpreg.classifiers.calling import predict_batch
 from mpreg.data import MembershipSplit, check_pair, flatten, group_records, map_arrays, take
 from mpreg.training.core.average import WeightAverage
 from mpreg.training.core.defence import TrainingDefence
@@ -213,7 +214,7 @@ class PrivacyTarget(keras.callbacks.Callback):
     def _predict(self, x):
         records = len(flatten(x)[0])
         parts = (map_arrays(lambda a, at=at: a[at : at + AT_ONCE], x) for at in range(0, records, AT_ONCE))
-        return np.concatenate([self.model.predict_on_batch(part) for part in parts])
+        return np.concatenate([predict_batch(self.model, part) for part in parts])
 
 
 def _first(pair, count):

@@ -30,6 +30,7 @@ _SAVED = {
 # Classes that are saved inside of these.
 _SAVED_INSIDE = {
     "AdaptiveClip": "mpreg.private.adaptive",
+    "AutomaticClip": "mpreg.private.automatic",
     "ConcaveTerm": "mpreg.training.convex_concave",
     "ConfidenceSummary": "mpreg.networks.inference",
     "Discrepancy": "mpreg.training.mmd.discrepancy",

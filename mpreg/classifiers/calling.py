@@ -15,6 +15,14 @@ def call_target(target, x, *, training):
     return target(x, training=training) if takes_training_argument(target) else target(x)
 
 
+def predict_batch(model, x):
+    """Returns a Keras model's predictions on one batch of records, NumPy (n, ...).
+
+    Under a strategy each device predicts all of them, one's predictions below the other's: the first one's are taken.
+    """
+    return model.predict_on_batch(x)[: len(keras.tree.flatten(x)[0])]
+
+
 class CallWithoutSideEffects(keras.layers.Layer):
     """Calls a target inside a layer, so that its added losses are kept apart."""
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from mpreg._validate import check_count, short_repr
 from mpreg.data import as_arrays, check_labels, check_pair, count_labels, join_groups, label_indices, take
+from mpreg.datasets.archives import DAMAGE, MADE_UP, check_size, most_bytes
 from mpreg.ensembles.parts import KerasPart, SklearnPart, check_part, clean, open_part
 
 MANIFEST = "stacking.json"
@@ -183,9 +184,10 @@ class Stacking:
         """
         try:
             with zipfile.ZipFile(path) as file:
+                check_size(file, most_bytes())
                 manifest = json.loads(file.read(MANIFEST))
                 parts = [_read(file, at, entry) for at, entry in enumerate(manifest["parts"])]
-        except (KeyError, json.JSONDecodeError, zipfile.BadZipFile) as error:
+        except (*DAMAGE, *MADE_UP, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{str(path)!r} is not a file that mpreg.Stacking has saved") from error
         stacking = cls([part.model for part in parts[:-1]], parts[-1].model, seed=manifest["seed"])
         stacking._parts, stacking._classes = parts, manifest["classes"]

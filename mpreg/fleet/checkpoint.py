@@ -5,13 +5,13 @@ import json
 import os
 import tempfile
 import time
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from mpreg.data import flatten
+from mpreg.datasets.archives import most_bytes, read_npz
 from mpreg.fleet.configuration import configuration
 from mpreg.fleet.job import build, values
 from mpreg.fleet.training import Wave
@@ -43,10 +43,12 @@ class Checkpoint:
         if not self._path.exists():
             return None
         try:
-            with np.load(self._path, allow_pickle=False) as file:
-                held = dict(file)
+            held = read_npz(self._path, max_bytes=most_bytes())
             facts = json.loads(str(held["facts"]))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            missing = {"losses", "done", "how"} - set(held)
+            if missing or not isinstance(facts, dict):
+                raise ValueError(f"it lacks {', '.join(sorted(missing)) or 'facts'}")
+        except (OSError, ValueError, KeyError) as error:
             raise ValueError(
                 f"{self._path} is not a checkpoint of a fleet. Name a new file, or delete it"
             ) from error

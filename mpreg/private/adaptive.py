@@ -12,6 +12,7 @@ class FixedClip:
     """Uses the same clip norm at every step."""
 
     extra_noise = 0
+    stability = 0.0
 
     def __init__(self, l2_norm_clip):
         self.initial = l2_norm_clip
@@ -19,9 +20,6 @@ class FixedClip:
     def gradient_noise(self, noise_multiplier):
         """Returns the noise multiplier of the gradients."""
         return noise_multiplier
-
-    def update(self, clip, share):
-        """Leaves the clip norm unchanged."""
 
     def get_config(self):
         return self.initial
@@ -55,6 +53,7 @@ class AdaptiveClip:
     """
 
     extra_noise = 1
+    stability = 0.0
 
     def __init__(
         self,

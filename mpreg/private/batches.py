@@ -11,6 +11,7 @@ from mpreg.gradients.shapes import exact_dtype
 from mpreg.private.clipping import clipped_sums
 from mpreg.private.guards import check_added, check_mask
 from mpreg.private.losses import batch_loss, loss_reduction, signed_labels
+from mpreg.training.core.replicas import replicas, summed
 
 STORED = 1 << 25  # numbers of whole per-example gradients at once: 128 MiB
 
@@ -38,7 +39,7 @@ class PrivateBatch:
         """Returns the expected number of records, since under Poisson sampling the actual one is private."""
         if sampling.kind == "poisson":
             return tf.constant(float(sampling.batch_size))
-        return tf.cast(self.rows, tf.float32)
+        return summed(tf.cast(self.rows, tf.float32))
 
     def clipped(self, divisor):
         """Returns clipped gradient sums over the divisor, predictions, and how many norms are within the clip.
@@ -124,8 +125,14 @@ class PrivateBatch:
             scale = 1.0
         scales = weights * scale / (copies if summed else 1)
         model = self.model
+        rule = model.clip_rule
         clipped = clipped_sums(
-            model.trainable_variables, pieces, scales, model.clip_norm.value, self._divisor
+            model.trainable_variables,
+            pieces,
+            scales,
+            model.clip_norm.value,
+            self._divisor,
+            stability=rule.stability,
         )
         return clipped, answers
 
@@ -162,7 +169,8 @@ class PrivateBatch:
         kind = keras.config.floatx()  # as Keras' compiled losses have it
 
         def loss():
-            return tf.cast(self.model.data_loss(x, signed_labels(self.model.loss, y), answers, weights), kind)
+            loss = self.model.data_loss(x, signed_labels(self.model.loss, y), answers, weights)
+            return tf.cast(loss, kind) * replicas()  # Keras takes each device's share
 
         return tf.cond(rows > 0, loss, lambda: tf.zeros((), kind)), rows
 

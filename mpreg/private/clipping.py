@@ -22,7 +22,7 @@ class Clipped:
     left_out: object
 
 
-def clipped_sums(variables, pieces, scales, l2_norm_clip, divisor=1.0):
+def clipped_sums(variables, pieces, scales, l2_norm_clip, divisor=1.0, *, stability=0.0):
     """Returns the sums of clipped per-example gradients as `Clipped`.
 
     An example whose gradient is not finite counts as one of gradient 0, and so does one of scale 0. What an example
@@ -34,6 +34,7 @@ def clipped_sums(variables, pieces, scales, l2_norm_clip, divisor=1.0):
         scales: float32 (n,), what to multiply each example's gradient with before it is clipped.
         l2_norm_clip: the clip norm, over all variables together.
         divisor: what to divide the sums by; by way of the factors it costs nothing.
+        stability: of an `AutomaticClip`, by which small gradients are scaled up too; 0 leaves them.
     """
     squares = [piece.squared_norms() for piece in pieces]
     widest = tf.float64 if any(part.dtype == tf.float64 for part in squares) else tf.float32
@@ -42,9 +43,10 @@ def clipped_sums(variables, pieces, scales, l2_norm_clip, divisor=1.0):
     norms = tf.sqrt(squares) * tf.abs(scales)
     wanted = scales != 0
     present = tf.math.is_finite(norms) & wanted
-    # At a norm of 0 the quotient is infinite, and the minimum 1.
-    factors = tf.where(present, scales * tf.minimum(tf.ones((), widest), l2_norm_clip / norms), 0.0)
-    factors /= divisor
+    factors = l2_norm_clip / (norms + stability)
+    if not stability:  # at a norm of 0 the quotient is infinite, and the minimum 1
+        factors = tf.minimum(tf.ones((), widest), factors)
+    factors = tf.where(present, scales * factors, 0.0) / divisor
     finite = tf.math.is_finite(squares)
 
     def sums_of(pieces):

@@ -207,7 +207,9 @@ def judge(scores, included, segment, delta, confidence):
             return ProfileTradeOff.of_training(segment.sampling, noise, segment.steps)
 
         least = _least_noise(lambda noise: spent([of(noise)], delta, tight_up_to=0).epsilon)
-        noise, guessed = most_noise(scores, included, curve, confidence, least=least)
+        noise, guessed = most_noise(
+            scores, included, curve, confidence, claimed=segment.noise_multiplier, least=least
+        )
         bound = spent([of(noise)], delta).epsilon if np.isfinite(noise) else 0.0
     return {
         "epsilon_lower_bound": bound,

@@ -12,12 +12,16 @@ from mpreg.data import refuse_sparse
 from mpreg.private import accounting, guards, losses, sampling
 from mpreg.private.accounted import Accounted
 from mpreg.private.adaptive import AdaptiveClip, FixedClip
+from mpreg.private.automatic import AutomaticClip
 from mpreg.private.batches import PrivateBatch
 from mpreg.private.budget import Budget
 from mpreg.private.mechanism import gaussian_sum
 from mpreg.private.noise import NoiseSource
 from mpreg.private.preparation import Preparation
 from mpreg.private.weights import told_weights
+from mpreg.training.core.replicas import replicas, summed
+
+RULES = (AdaptiveClip, AutomaticClip)
 
 
 @keras.saving.register_keras_serializable("mpreg")
@@ -39,10 +43,11 @@ class DPSGD(Accounted):
 
     Weight regularizers are added after the noise, as they do not depend on records. Sample weights scale a record's
     gradient before clipping. A record with a NaN or infinite gradient or weight contributes nothing, with a warning.
-    Steps are not compiled by XLA (Keras warns if `jit_compile=True` asks for it), and there is one replica. Layers
-    may be frozen and unfrozen, and another loss compiled, at any time; whatever cannot be trained privately is
-    refused, including layers, losses and augmentations that mix the records of a batch, as found on made-up batches
-    and some real ones. Deploy `model.target_model`, a plain Keras model.
+    Steps are not compiled by XLA (Keras warns if `jit_compile=True` asks for it). Under
+    `tf.distribute.MirroredStrategy` a step is that of one device, as the first alone adds noise. Layers may be frozen
+    and unfrozen, and another loss compiled, at any time; whatever cannot be trained privately is refused, including
+    layers, losses and augmentations that mix the records of a batch, as found on made-up batches and some real ones.
+    Deploy `model.target_model`, a plain Keras model.
 
     Source: Abadi et al., "Deep Learning with Differential Privacy", CCS 2016, algorithm 1; Bu et al., "Differentially
     Private Optimization on Large Model at Small Cost", ICML 2023; De et al., "Unlocking High-Accuracy Differentially
@@ -51,7 +56,7 @@ class DPSGD(Accounted):
     Args:
         target: a Keras model without layers that mix records, such as BatchNormalization.
         noise_multiplier: standard deviation of the noise as a multiple of the clip norm, at least 0.
-        l2_norm_clip: clip norm of a record's gradient, a number or an `AdaptiveClip`.
+        l2_norm_clip: clip norm of a record's gradient, a number, an `AdaptiveClip` or an `AutomaticClip`.
         microbatch_size: records that go through the model at once, to bound memory; None takes the whole batch, or
             as many as fit where whole per-example gradients must be stored.
         augment: Keras layer or function that returns an augmented batch, each row of it from that row alone; a
@@ -78,7 +83,7 @@ class DPSGD(Accounted):
         target: Any,
         *,
         noise_multiplier: float,
-        l2_norm_clip: float,
+        l2_norm_clip: float | AdaptiveClip | AutomaticClip,
         microbatch_size: int | None = None,
         augment: Any = None,
         augmentations: int = 1,
@@ -86,7 +91,7 @@ class DPSGD(Accounted):
         seed: int | None = None,
         name: str = "dpsgd",
     ):
-        clip = l2_norm_clip if isinstance(l2_norm_clip, AdaptiveClip) else FixedClip(l2_norm_clip)
+        clip = l2_norm_clip if isinstance(l2_norm_clip, RULES) else FixedClip(l2_norm_clip)
         guards.check_options(noise_multiplier, clip.initial)
         check_count("augmentations", augmentations, 1)
         if (augment is None) != (augmentations == 1):
@@ -103,7 +108,7 @@ class DPSGD(Accounted):
         super().__init__(target, noise_multiplier=noise_multiplier, delta=delta, name=name)
         self.microbatch_size, self.augment, self.augmentations = microbatch_size, augment, augmentations
         self.seed = seed
-        self._clip_rule, self._gradient_noise = clip, gradient_noise
+        self.clip_rule, self._gradient_noise = clip, gradient_noise
         initial = keras.initializers.Constant(clip.initial)
         self.clip_norm = self.add_weight(
             name="clip_norm", shape=(), dtype="float32", initializer=initial, trainable=False, autocast=False
@@ -203,7 +208,7 @@ class DPSGD(Accounted):
         loss_of = functools.partial(losses.batch_loss, self)
         with tf.control_dependencies(self._preparation.loss_check.at(loss_of, y, answers)):
             totals = [tf.identity(total) for total in totals]
-        shares = [below / expected] if self._clip_rule.extra_noise else []
+        shares = [below / expected] if self.clip_rule.extra_noise else []
         gradients = self._noised(totals, shares, divisor, expected, number)
         if self.observer is not None:
             stddev = self._gradient_noise * self.clip_norm / divisor
@@ -219,7 +224,7 @@ class DPSGD(Accounted):
 
     def _noised(self, totals, shares, divisor, expected, number):
         """Gradients with noise, of clipped sums over the divisor; moves the clip by a noised share, if there is one."""
-        clip, rule = tf.convert_to_tensor(self.clip_norm), self._clip_rule
+        clip, rule = tf.convert_to_tensor(self.clip_norm), self.clip_rule
         if self.noise_multiplier > 0:
             state = self._query.make_global_state(clip / divisor, self._gradient_noise * clip / divisor)
             # The share's noise is drawn with the gradients', in units of their standard deviation.
@@ -228,18 +233,21 @@ class DPSGD(Accounted):
             noised = self._query.noised([*totals, *scaled], state, number)
             totals, scaled = noised[: len(totals)], noised[len(totals) :]
             shares = [part / unit for part, unit in zip(scaled, units, strict=True)]
-        for share in shares:
+        for share in summed(shares):
             rule.update(self.clip_norm, share)
         return [tf.cast(total, v.dtype) for total, v in zip(totals, self.trainable_variables, strict=True)]
 
     def _add_regularizers(self, gradients):
-        """Adds the gradients of weight regularizers, after the noise, as they know no records; returns the costs."""
+        """Adds the gradients of weight regularizers, after the noise, as they know no records; returns the costs.
+
+        Each device adds its share, as the optimizer sums them.
+        """
         costs = []
         for index, variable in enumerate(self.trainable_variables):
             if variable.regularizer is not None:
                 with tf.GradientTape() as tape:
                     cost = variable.regularizer(variable)
-                gradients[index] += tf.convert_to_tensor(tape.gradient(cost, variable.value))
+                gradients[index] += tf.convert_to_tensor(tape.gradient(cost, variable.value)) / replicas()
                 costs.append(cost)
         return costs
 
@@ -269,11 +277,11 @@ class DPSGD(Accounted):
             return super().train_on_batch(*args, **kwargs)
 
     def get_config(self):
-        clip = self._clip_rule
+        clip = self.clip_rule
         return {
             **super().get_config(),
             "l2_norm_clip": keras.saving.serialize_keras_object(
-                clip if isinstance(clip, AdaptiveClip) else clip.initial
+                clip if isinstance(clip, RULES) else clip.initial
             ),
             "microbatch_size": self.microbatch_size,
             "augment": keras.saving.serialize_keras_object(self.augment),

@@ -3,11 +3,11 @@
 import math
 
 import keras
-import tensorflow as tf
 
 from mpreg._validate import check_number
 from mpreg.gradients.leaves import all_layers
 from mpreg.training.core.defence import TrainingDefence
+from mpreg.training.core.replicas import replicas
 
 MIXING = (keras.layers.BatchNormalization, keras.layers.SpectralNormalization)
 
@@ -64,15 +64,28 @@ def check_augment(augment):
 
 
 def check_compiled(model):
-    """Raises a `ValueError` for a compiled loss, optimizer or strategy that the mechanism does not cover."""
-    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-        raise ValueError(
-            "DPSGD trains on one device: under a distribution strategy every replica would add its own noise. "
-            f"Received: {tf.distribute.get_strategy().num_replicas_in_sync} replicas"
-        )
+    """Raises a `ValueError` for a compiled loss or optimizer that the mechanism does not cover."""
+    if replicas() > 1:
+        _check_replicas(model)
     if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer):
         raise ValueError(
             "a LossScaleOptimizer scales by what the gradients hold. Use mixed_bfloat16 or float32 instead of float16"
+        )
+
+
+def _check_replicas(model):
+    inner = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    for name in ("clipnorm", "clipvalue", "global_clipnorm"):
+        if getattr(inner, name, None) is not None:
+            raise ValueError(
+                f"where several devices share a batch, Keras applies {name} to the part of each, of which the first "
+                "alone has noise, and not to their sum. Leave it out: DPSGD clips anyway. "
+                f"Received: {name}={getattr(inner, name)!r}"
+            )
+    if model.observer is not None:
+        raise ValueError(
+            "an audit watches the noisy gradients of one device. Build the model outside of the strategy. "
+            f"Received: {replicas()} devices"
         )
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from mpreg.private import made_up
+from mpreg.training.core.replicas import replicas
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "sum")
 SAME, LIKE = 1e-5, 1e-3  # relative differences that rounding makes between batches of one size, and of two
@@ -54,7 +55,10 @@ def loss_reduction(loss):
 def batch_loss(model, y, answers, weights=None):
     """Returns the compiled loss of a batch without logging it; unweighted where gradients are weighted later."""
     with keras.StatelessScope():
-        return model.data_loss(None, signed_labels(model.loss, y), answers, weights)
+        loss = model.data_loss(None, signed_labels(model.loss, y), answers, weights)
+    if loss_reduction(model.loss) == "sum":
+        return loss
+    return loss * tf.cast(replicas(), loss.dtype)  # of a mean, Keras takes each device's share
 
 
 def signed_labels(losses, y):

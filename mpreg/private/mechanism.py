@@ -7,6 +7,8 @@ from collections import namedtuple
 
 import tensorflow as tf
 
+from mpreg.training.core.replicas import on_first
+
 GlobalState = namedtuple("GlobalState", ["l2_norm_clip", "stddev"])
 
 
@@ -38,9 +40,16 @@ class _SecretNoise:
         self._noise = noise
 
     def noised(self, sums, global_state, step):
-        """The sums with noise: what `get_noised_result` returns first, for a step that can be named."""
-        noise = self._noise.draw([value.shape for value in sums], step, global_state.stddev)
-        return [value + tf.cast(extra, value.dtype) for value, extra in zip(sums, noise, strict=True)]
+        """The sums with noise: what `get_noised_result` returns first, for a step that can be named.
+
+        Where devices share a batch, and so each has sums of its own, the first alone adds noise.
+        """
+
+        def with_noise():
+            noise = self._noise.draw([value.shape for value in sums], step, global_state.stddev)
+            return [value + tf.cast(extra, value.dtype) for value, extra in zip(sums, noise, strict=True)]
+
+        return on_first(with_noise, lambda: list(sums))
 
 
 def gaussian_sum(l2_norm_clip, stddev, noise):

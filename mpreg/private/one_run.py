@@ -1,11 +1,15 @@
 """Lower bounds on epsilon from correct guesses about canaries in one training run."""
 
 import dataclasses
+import functools
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
+
+from mpreg.private.trade_off import GaussianTradeOff
 
 SHARES = (1.0, 0.5, 0.25, 0.125)  # of the canaries that are guessed about; they share the error
+CHOICES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.125)  # of which one is chosen ahead, and has it to itself
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,31 +95,63 @@ def refutes(guessed, trade_off, error):
     return right + wrong > guessed.made / guessed.canaries
 
 
-def most_noise(scores, included, trade_off_of, confidence, *, least, most=1e3):
+def telling_share(claimed, canaries, confidence):
+    """Returns the share of canaries to guess about that proves most, where what is claimed is true.
+
+    It is chosen ahead of the scores, so that nothing of the error goes to the choice: with a Gaussian mechanism that
+    tells two canaries apart as well as the claimed one, guesses about a share are right so often, and refute so much.
+
+    Args:
+        claimed: trade-off curve.
+        canaries: how many there are.
+        confidence: of the bound.
+    """
+    rates = np.linspace(0.001, 0.999, 333)
+    apart = max(rate - claimed.least_false(rate) for rate in rates)
+    return _telling_share(round(min(apart, 0.999), 3), canaries, confidence)
+
+
+@functools.cache
+def _telling_share(apart, canaries, confidence):
+    half = stats.norm.ppf(0.5 + 0.5 * apart)  # of the distance of the two means
+
+    def refuted(share):
+        def out_of_reach(at):  # how many scores are further than that from the middle
+            return stats.norm.sf(at - half) + stats.norm.sf(at + half) - share
+
+        at = optimize.brentq(out_of_reach, 0.0, 20.0) if share < 1 else 0.0
+        made = 2 * max(1, int(canaries * share / 2))
+        expected = Guesses(canaries, made, int(made * stats.norm.sf(at - half) / share))
+        low, high = np.log(0.05), np.log(50.0)
+        while high - low > 0.05:
+            middle = 0.5 * (low + high)
+            curve = GaussianTradeOff(float(np.exp(middle)))
+            low, high = (low, middle) if refutes(expected, curve, 1 - confidence) else (middle, high)
+        return high
+
+    return min(CHOICES, key=refuted)
+
+
+def most_noise(scores, included, trade_off_of, confidence, *, claimed, least, most=1e3):
     """Returns the largest noise multiplier that the guesses do not refute.
 
     Args:
         scores, included: of the canaries, as for `guesses`.
         trade_off_of: makes the curve of the mechanism with a noise multiplier; more noise must tell less.
         confidence: probability with which the training had at most the noise returned.
+        claimed: noise multiplier, by which the number of guesses is chosen.
         least, most: where it is looked for; the result is at most 3 % too high, and `least` at the lowest.
 
     Returns:
-        `(noise multiplier, Guesses)`; infinite, with guesses about all, where not even `most` is refuted.
+        `(noise multiplier, Guesses)`; infinite where not even `most` is refuted.
     """
-    tried = guesses(scores, included)
-    error = (1 - confidence) / len(tried)
-
-    def proof(noise):
-        curve = trade_off_of(noise)
-        return next((each for each in tried if refutes(each, curve, error)), None)
-
-    proven = proof(most)
-    if proven is None:
-        return np.inf, tried[0]
+    share = telling_share(trade_off_of(claimed), len(scores), confidence)
+    (made,) = guesses(scores, included, (share,))
+    if not refutes(made, trade_off_of(most), 1 - confidence):
+        return np.inf, made
     low, high = np.log(least), np.log(most)
     while high - low > 0.03:
         middle = 0.5 * (low + high)
-        found = proof(float(np.exp(middle)))
-        low, high, proven = (low, middle, found) if found else (middle, high, proven)
-    return float(np.exp(high)), proven
+        refuted = refutes(made, trade_off_of(float(np.exp(middle))), 1 - confidence)
+        low, high = (low, middle) if refuted else (middle, high)
+    return float(np.exp(high)), made

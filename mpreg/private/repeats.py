@@ -5,6 +5,8 @@ import dataclasses
 import keras
 import tensorflow as tf
 
+from mpreg.training.core.replicas import gathered
+
 CUTTING = ("Batch", "Rebatch", "GroupByWindow", "DenseToRagged")  # datasets that make batches, by class
 
 
@@ -48,7 +50,7 @@ class RepeatCounter:
         digests = row_digests(record)
         if weights is not None:
             digests = tf.boolean_mask(digests, weights != 0)
-        _, _, counts = tf.unique_with_counts(digests)
+        _, _, counts = tf.unique_with_counts(gathered(digests))
         self._most.assign(tf.maximum(self._most, tf.reduce_max(counts)))
 
     def charged(self, sampling):

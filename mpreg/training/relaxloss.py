@@ -6,10 +6,11 @@ import keras
 import tensorflow as tf
 
 from mpreg._validate import check_number
-from mpreg.training.core.batch import replicas, weight_row
+from mpreg.training.core.batch import weight_row
 from mpreg.training.core.defence import TrainingDefence
 from mpreg.training.core.distribution_loss import MEANS, distribution_loss, plain_reduction
 from mpreg.training.core.part import LABELS, MIXTURES, REPLACE, DefencePart
+from mpreg.training.core.replicas import replicas, summed
 
 FLATTEN = ("all", "wrong")
 
@@ -94,9 +95,9 @@ class Relaxation(DefencePart):
                 "the level of RelaxLoss is that of a mean over records, so the reduction of the loss must be one of "
                 f"{list(MEANS)}. Received: loss={batch.loss!r}"
             )
-        level = loss * replicas()
-        ascending = tf.abs(level - self.alpha) / replicas()
-        flattening = tf.where(level > self.alpha, loss, self._flattened(batch, loss))
+        above = tf.stop_gradient(summed(loss)) - self.alpha  # of the whole batch, also where devices share it
+        ascending = tf.abs(above) / replicas() + tf.sign(above) * (loss - tf.stop_gradient(loss))
+        flattening = tf.where(above > 0, loss, self._flattened(batch, loss))
         return tf.where(self.epochs.value % 2 == 0, ascending, flattening)
 
     def _flattened(self, batch, loss):

@@ -9,7 +9,7 @@ from scipy import stats
 from support import CLASSES, FEATURES, LOSS, assert_same_weights, mlp, records, weights_of
 
 import mpreg
-from mpreg.private import AdaptiveClip
+from mpreg.private import AdaptiveClip, AutomaticClip
 from mpreg.private.noise import NoiseSource, threefry
 
 QUIET = {"verbose": 0, "shuffle": False}
@@ -196,6 +196,37 @@ def test_an_adaptive_clip_finds_the_quantile():
     free = private(l2_norm_clip=1e9, rate=1.0)
     each = [size(step(free, x[i : i + 1], y[i : i + 1])) for i in range(0, 64, 8)]
     assert min(each) < float(wide.clip_norm.numpy()) < max(each)
+
+
+def test_an_automatic_clip_brings_each_gradient_to_one_norm_and_none_above_it():
+    x, y = records(6)
+    x *= np.linspace(0.1, 3.0, 6, dtype="float32")[:, None]
+    free, automatic = private(**FREE), private(l2_norm_clip=AutomaticClip(0.5, stability=0.2))
+    each = [step(free, x[i : i + 1], y[i : i + 1]) for i in range(6)]
+    norms = np.array([size(parts) for parts in each])
+    assert norms.min() < norms.max() / 2  # of which fixed clipping would leave some and shorten others
+    expected = [
+        sum(0.05 * part / (size(parts) + 0.02) for part, parts in zip(column, each, strict=True)) / 6
+        for column in zip(*each, strict=True)
+    ]
+    found = step(automatic, x, y)
+    assert_parts(found, expected)
+    assert size(found) <= 0.5 * 0.1  # of the mean, at rate .1
+
+
+def test_an_automatic_clip_is_saved_with_the_model(tmp_path):
+    model = private(l2_norm_clip=AutomaticClip(0.5, stability=0.2))
+    model.save(tmp_path / "a.keras")
+    again = keras.models.load_model(tmp_path / "a.keras")
+    assert again.clip_rule.get_config() == {"norm": 0.5, "stability": 0.2}
+    x, y = records(6)
+    assert_parts(step(again, x, y), step(model, x, y))
+
+
+@pytest.mark.parametrize("option", ["norm", "stability"])
+def test_an_automatic_clip_out_of_range(option):
+    with pytest.raises(ValueError, match=f"{option} must be .*Received: {option}=0"):
+        AutomaticClip(**{option: 0})
 
 
 def test_gradients_and_count_together_cost_the_noise_multiplier():

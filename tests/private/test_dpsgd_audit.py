@@ -105,12 +105,12 @@ def test_the_most_noise_holds_with_its_confidence_and_proves_more_than_any_mecha
     for _ in range(runs):
         included = rng.integers(0, 2, 200).astype(bool)
         scores = included + true * rng.normal(size=200)
-        found, guessed = most_noise(scores, included, GaussianTradeOff, 0.9, least=0.1)
+        found, guessed = most_noise(scores, included, GaussianTradeOff, 0.9, claimed=true, least=0.1)
         below += found < true
         step = accounting.Segment(accounting.Sampling("arbitrary"), found, 1)
         gained.append(accounting.spent([step], 1e-5).epsilon / best_bound(scores, included, 1e-5, 0.9)[0])
-        assert guessed.canaries == 200 and guessed in one_run.guesses(scores, included)
-    assert below <= stats.binom.ppf(0.999, runs, 0.1) and np.median(gained) > 1.5
+        assert guessed.canaries == 200 and guessed in one_run.guesses(scores, included, one_run.CHOICES)
+    assert below <= stats.binom.ppf(0.999, runs, 0.1) and np.median(gained) > 2.0
 
 
 def halved(model, monkeypatch):
@@ -128,8 +128,8 @@ def once_an_epoch(model, monkeypatch):
 
 
 def unclipped(model, monkeypatch):
-    def sums(variables, pieces, scales, clip, divisor=1.0):
-        return clipping.clipped_sums(variables, pieces, scales, 1e9, divisor)
+    def sums(variables, pieces, scales, clip, divisor=1.0, **options):
+        return clipping.clipped_sums(variables, pieces, scales, 1e9, divisor, **options)
 
     monkeypatch.setattr(batches, "clipped_sums", sums)
 

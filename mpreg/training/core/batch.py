@@ -8,6 +8,7 @@ import tensorflow as tf
 from mpreg.classifiers.calling import predict_without_side_effects
 from mpreg.classifiers.kind import trains_on_logits
 from mpreg.classifiers.tensors import count_classes, label_distributions, log_probabilities, one_hot_labels
+from mpreg.training.core.replicas import replicas
 
 
 class Batch:
@@ -111,8 +112,3 @@ def finite_weights(sample_weight):
 def add_penalty(loss, penalty):
     """Adds a penalty to a loss, in the type of the loss; each replica adds its share."""
     return loss + tf.cast(penalty / replicas(), loss.dtype)
-
-
-def replicas():
-    """Returns the number of devices that share a batch; Keras sums their gradients."""
-    return tf.distribute.get_strategy().num_replicas_in_sync

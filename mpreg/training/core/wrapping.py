@@ -1,8 +1,10 @@
 """Base of all training defences: a `keras.Model` that trains a target's weights as its own."""
 
 import keras
+import tensorflow as tf
 
 from mpreg.classifiers.calling import call_target, takes_training_argument
+from mpreg.training.core.replicas import check_strategy
 
 
 class Wrapper(keras.Model):
@@ -15,6 +17,7 @@ class Wrapper(keras.Model):
     """
 
     def __init__(self, target, *, name, dtype=None):
+        check_strategy(tf.distribute.get_strategy(), type(self).__name__)
         super().__init__(name=name, dtype=target.dtype_policy if dtype is None else dtype)
         self.target_model = target
         self._only_data = False

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from mpreg.classifiers.tensors import label_distributions
 from mpreg.training.core.batch import weight_row
+from mpreg.training.core.replicas import replicas, summed
 
 MEMORY = 0.95  # of each norm, a step
 FIRST_LOSS, FIRST_GAIN = 0.1, 0.025  # norms of a classifier and an inference network that know nothing yet
@@ -15,8 +16,8 @@ class Balance:
     """Tracks the running ratio of two gradients at the members' logits: that of the loss to that of the gain.
 
     A penalty of so much makes the two pull the answers equally hard, whatever the number of classes, the size of the
-    batch and what either player has learned so far. Norms are those of Frobenius, over the batch; where devices share
-    it, over the part of the first.
+    batch and what either player has learned so far. Norms are those of Frobenius, over the whole batch, also where
+    devices share it.
 
     Args:
         state: function `(name, value)` that makes a variable.
@@ -40,7 +41,8 @@ class Balance:
         of_loss /= tf.cast(tf.shape(of_loss)[0], tf.float32)
         # log-probabilities are logits less their logarithm of summed exponentials
         of_gain = slopes - probabilities * tf.reduce_sum(slopes, axis=-1, keepdims=True)
-        norms = [_norm(of_loss), _norm(of_gain)]
+        squares = summed([tf.reduce_sum(tf.square(part)) for part in (of_loss, of_gain)])
+        norms = [tf.sqrt(square) / replicas() for square in squares]  # each is of a mean over a share
         usable = tf.reduce_all(tf.math.is_finite(norms))
         for total, norm in zip((self._loss, self._gain), norms, strict=True):
             total.assign(tf.where(usable, MEMORY * total + (1.0 - MEMORY) * norm, total))
@@ -49,7 +51,3 @@ class Balance:
 def _aims(batch):
     """What the target is trained towards on the members; where it is trained on others, their true labels."""
     return batch.distributions if batch.inputs is batch.x else label_distributions(batch.y, batch.classes)
-
-
-def _norm(gradient):
-    return tf.sqrt(tf.reduce_sum(tf.square(gradient)))

@@ -17,9 +17,10 @@ from mpreg.classifiers.calling import predict_without_side_effects
 from mpreg.classifiers.tensors import log_probabilities, one_hot_labels
 from mpreg.networks.inference import build_inference_network
 from mpreg.training.core.average import WeightAverage
-from mpreg.training.core.batch import add_penalty, mean_present, replicas
+from mpreg.training.core.batch import add_penalty, mean_present
 from mpreg.training.core.part import DefencePart
 from mpreg.training.core.reference import ArrayReference, DatasetReference, open_reference
+from mpreg.training.core.replicas import replicas
 from mpreg.training.game import collapse, watchdog
 from mpreg.training.game.balance import Balance
 from mpreg.training.game.control import GameControl

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mpreg.classifiers.calling import predict_without_side_effects
+from mpreg.classifiers.calling import predict_batch, predict_without_side_effects
 from mpreg.classifiers.tensors import one_hot_labels
 from mpreg.data import map_arrays, take
 from mpreg.training.core.reference import to_tensor
@@ -96,7 +96,7 @@ def accuracy(model, x, y):
     # Keras' predict sets up a pipeline each time, which takes longer than these passes.
     starts = range(0, len(y), AT_ONCE)
     parts = [keras.tree.map_structure(lambda a, at=at: a[at : at + AT_ONCE], x) for at in starts]
-    answers = np.concatenate([model.predict_on_batch(part) for part in parts])
+    answers = np.concatenate([predict_batch(model, part) for part in parts])
     batch = model.read(x, tf.convert_to_tensor(y), answers)
     right = np.argmax(batch.log_probabilities, axis=1) == np.argmax(batch.one_hot, axis=1)
     return float(np.mean(right))

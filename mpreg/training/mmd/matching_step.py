@@ -6,7 +6,7 @@ import tensorflow as tf
 from mpreg.classifiers.calling import predict_without_side_effects
 from mpreg.classifiers.kind import trains_on_logits
 from mpreg.classifiers.tensors import log_probabilities
-from mpreg.training.core.batch import replicas
+from mpreg.training.core.replicas import replicas
 from mpreg.training.mmd.kernel import squared_discrepancy
 
 
