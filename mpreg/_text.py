@@ -38,6 +38,11 @@ def visible_text(text):
     return "".join(mark.encode("unicode_escape").decode("ascii") if _steers(mark) else mark for mark in shown)
 
 
+def listed(names, nothing="none"):
+    """Names one after the other, as `visible_text`; `nothing` where there are none."""
+    return ", ".join(map(visible_text, names)) or nothing
+
+
 def _steers(mark):
     return unicodedata.category(mark) == "Cc" or unicodedata.bidirectional(mark) in DIRECTIONS
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mpreg._text import visible_text
+from mpreg._text import listed
 
 
 def is_frame(x):
@@ -27,7 +27,7 @@ def refuse_text(x, role):
     other = [str(name) for name, kind in kinds.items() if kind not in "biuf"]
     if other:
         raise ValueError(
-            f"{role}: the columns {', '.join(map(visible_text, other))} of the table hold text or other things that are no numbers. "
+            f"{role}: the columns {listed(other)} of the table hold text or other things that are no numbers. "
             "Encode the table: x, y = mpreg.datasets.encode(table, label='column'). For a model that takes "
             "columns by name, such as a pipeline of scikit-learn, pass x=dict(table)"
         )

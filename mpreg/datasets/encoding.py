@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mpreg._files import write_json
+from mpreg._text import listed
 from mpreg.datasets.columns import columns_of
 
 SCHEMA = "mpreg.encoding/1"
@@ -77,7 +78,7 @@ class Encoding:
         table = columns_of(table)
         for name in (label, *drop):
             if name not in table:
-                raise ValueError(f"there is no column {name!r}. There are: {', '.join(table)}")
+                raise ValueError(f"there is no column {name!r}. There are: {listed(table)}")
         names = [name for name in table if name != label and name not in drop]
         if not names:
             raise ValueError(f"there is no column but the label {label!r}: there must be features")
@@ -128,10 +129,10 @@ class Encoding:
         plain = [_plain(value) for value in values.tolist()]
         other = sorted({str(value) for value in plain if value not in index})
         if other:
-            known = ", ".join(map(str, self.classes[:10])) + (", ..." if len(index) > 10 else "")
+            known = listed(self.classes[:10]) + (", ..." if len(index) > 10 else "")
             raise ValueError(
                 f"column {self.label!r} holds labels that are none of its {len(index)} classes: "
-                f"{', '.join(other[:5])}. Classes: {known}"
+                f"{listed(other[:5])}. Classes: {known}"
             )
         return np.array([index[value] for value in plain], np.int64)
 
@@ -164,7 +165,7 @@ def _among(table, names):
     there = [str(name) for name in (table.columns if hasattr(table, "columns") else table)]
     missing = [name for name in names if name not in there]
     if missing:
-        raise ValueError(f"the table lacks {', '.join(missing)}. It has: {', '.join(there)}")
+        raise ValueError(f"the table lacks {listed(missing)}. It has: {listed(there)}")
     return columns_of(table[names] if hasattr(table, "columns") else {name: table[name] for name in names})
 
 

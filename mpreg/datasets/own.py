@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mpreg._text import visible_text
+from mpreg._text import listed
 from mpreg.data import check_pair, label_indices
 from mpreg.datasets.archives import most_bytes, read_npy, read_npz
 from mpreg.datasets.columns import read_csv, read_parquet
@@ -118,9 +118,7 @@ class OwnFile:
     def _table(self, table):
         for name in (self.label, *self.drop):
             if name not in table:
-                raise ValueError(
-                    f"{self.path}: there is no column {name!r}. There are: {', '.join(map(visible_text, table))}"
-                )
+                raise ValueError(f"{self.path}: there is no column {name!r}. There are: {listed(table)}")
         if self.encoding == "none":
             return *_as_it_is(table, self), None
         encoding = self.encoding or Encoding.of(table, label=self.label, drop=self.drop)
@@ -131,9 +129,7 @@ class OwnFile:
         for x, y in (("x", self.label or "y"), ("features", self.label or "labels")):
             if {x, y} <= set(arrays):
                 return arrays[x], arrays[y]
-        raise ValueError(
-            f"{path} must hold the arrays x and y. Received: {', '.join(map(visible_text, arrays)) or 'none'}"
-        )
+        raise ValueError(f"{path} must hold the arrays x and y. Received: {listed(arrays)}")
 
 
 @functools.lru_cache(maxsize=1)
@@ -147,7 +143,7 @@ def _as_it_is(table, file):
     texts = [name for name in (*names, file.label) if table[name].dtype == object]
     if texts or not names:
         raise ValueError(
-            f"{file.path}: {', '.join(map(visible_text, texts)) or 'nothing'} is text, and takes the encoding that the model was trained "
+            f"{file.path}: {listed(texts, 'nothing')} is text, and takes the encoding that the model was trained "
             "with: --encoding encoding.json, as mpreg.datasets.load(...).encoding.to_json writes it"
         )
     return np.stack([table[name] for name in names], axis=1).astype(np.float32), table[file.label]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mpreg._text import visible_text
+from mpreg._text import listed
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 MAX_PIXELS = 1 << 26  # of one picture: a guard against those that unpack to any size
@@ -37,7 +37,7 @@ def read_pictures(folder, *, size=None):
     if len(names) < 2:
         raise ValueError(
             f"{folder} must hold a folder with pictures ({', '.join(SUFFIXES)}) for each of at least two classes. "
-            f"Received: {', '.join(map(visible_text, names)) or 'none'}"
+            f"Received: {listed(names)}"
         )
     pictures = []
     for path in files:

@@ -5,7 +5,7 @@ import io
 import numpy as np
 
 from mpreg._files import write_all
-from mpreg._text import visible_text
+from mpreg._text import listed
 from mpreg.datasets.archives import most_bytes, read_npz
 
 ROLES = ("members", "reference", "nonmembers")
@@ -34,7 +34,7 @@ def read_rows(path, *, digest, records):
     arrays = read_npz(path, max_bytes=most_bytes())
     if not {"members", "nonmembers", "digest"} <= set(arrays):
         raise ValueError(
-            f"{path} must hold the arrays members, nonmembers and digest. Received: {', '.join(map(visible_text, arrays))}"
+            f"{path} must hold the arrays members, nonmembers and digest. Received: {listed(arrays)}"
         )
     if str(arrays["digest"]) != digest:
         raise ValueError(
