@@ -1,4 +1,7 @@
-"""`kill -9` at random moments: what starts again ends as if nothing had happened, and no file is half written."""
+"""`kill -9` at random moments: what starts again ends as if nothing had happened, and no file is half written.
+
+Slow, as each is a process of its own. `tests/callbacks/test_backup.py` kills at every file operation of a backup.
+"""
 
 import json
 import os
@@ -34,10 +37,6 @@ def check(found, kills):
         for line in broken:  # whatever was killed, no epoch is entered with less than it has cost
             assert line["steps"] == at[line["epoch"]]["steps"]
             assert line["epsilon"] >= at[line["epoch"]]["epsilon"]
-
-
-def test_a_private_training_that_is_killed(tmp_path):
-    check(killed("private", 3, tmp_path), 3)
 
 
 @pytest.mark.slow

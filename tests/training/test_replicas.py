@@ -18,7 +18,7 @@ from mpreg.training.core.wrapping import Wrapper
 
 TESTS = Path(__file__).resolve().parents[1]
 ERROR = 2e-6  # of float32, after a few steps
-QUICK = ["DPSGD, adaptive", "AdversarialRegularization", "whole_batch_twice"]
+QUICK = ["DPSGD, adaptive"]
 EVERYTHING = [*replicas.WRAPPERS, *replicas.CALLBACKS, *replicas.EXTRAS]
 
 
