@@ -54,9 +54,6 @@ def short_repr(value):
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
-brief = short_repr  # its old name, until work under way has moved to the new one
-
-
 def _is_finite(value):
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     return number and abs(value) <= sys.float_info.max
