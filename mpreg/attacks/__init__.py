@@ -12,10 +12,13 @@ from mpreg.attacks.crossfit import AttackScores as AttackScores
 from mpreg.attacks.crossfit import cross_fit as cross_fit
 from mpreg.attacks.crossfit import cross_fit_each as cross_fit_each
 from mpreg.attacks.gap import GapAttack as GapAttack
+from mpreg.attacks.imitation import ImitationAttack as ImitationAttack
 from mpreg.attacks.instance_threshold import InstanceThresholdAttack as InstanceThresholdAttack
 from mpreg.attacks.label_only import LabelOnlyAttack as LabelOnlyAttack
 from mpreg.attacks.likelihood_ratio import LikelihoodRatioAttack as LikelihoodRatioAttack
 from mpreg.attacks.moved_queries import MovedQueriesAttack as MovedQueriesAttack
+from mpreg.attacks.proxies import ProxyAttack as ProxyAttack
+from mpreg.attacks.quantile import QuantileAttack as QuantileAttack
 from mpreg.attacks.random_threshold import RandomThresholdAttack as RandomThresholdAttack
 from mpreg.attacks.relative import RelativeAttack as RelativeAttack
 from mpreg.attacks.shadow.attack import NetworkClassifier as NetworkClassifier

@@ -6,6 +6,7 @@ import numpy as np
 
 from mpreg import signals
 from mpreg._deprecated import RenamedAttribute, renamed_arguments
+from mpreg.attacks.imitators import imitate, table_of
 from mpreg.data import flatten, is_text, join_groups, map_arrays, pool
 
 NEEDS = {
@@ -111,6 +112,11 @@ class Access:
         """The target's `Answers` for all judged records."""
         both = [self.members.log_probabilities, self.nonmembers.log_probabilities]
         return signals.Answers(np.concatenate(both), self.labels)
+
+    @functools.cached_property
+    def imitation(self):
+        """How the target's answers lie to those of small networks that mimic it, (n, 12); for records of numbers."""
+        return imitate(table_of(self.records, seed=self.seed), self.answers, seed=self.seed)
 
     def subset(self, members, nonmembers):
         """Returns the `Access` to some records alone, given rows of members and of non-members."""

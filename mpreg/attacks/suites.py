@@ -7,10 +7,13 @@ from mpreg.attacks.base import Attack
 from mpreg.attacks.bayesian_ratio import BayesianRatioAttack
 from mpreg.attacks.combined import CombinedAttack
 from mpreg.attacks.gap import GapAttack
+from mpreg.attacks.imitation import ImitationAttack
 from mpreg.attacks.instance_threshold import InstanceThresholdAttack
 from mpreg.attacks.label_only import LabelOnlyAttack
 from mpreg.attacks.likelihood_ratio import LikelihoodRatioAttack
 from mpreg.attacks.moved_queries import MovedQueriesAttack
+from mpreg.attacks.proxies import ProxyAttack
+from mpreg.attacks.quantile import QuantileAttack
 from mpreg.attacks.relative import RelativeAttack
 from mpreg.attacks.shadow.attack import ShadowAttack
 from mpreg.attacks.threshold import SIGNALS, ThresholdAttack
@@ -116,6 +119,8 @@ def strong():
         *standard(),
         LabelOnlyAttack(),
         MovedQueriesAttack(),
+        QuantileAttack(),
+        ImitationAttack(),
         ShadowAttack(),
         InstanceThresholdAttack(),
         LikelihoodRatioAttack(),
@@ -132,5 +137,5 @@ def whitebox():
 
 SUITES = {"fast": fast, "standard": standard, "strong": strong, "whitebox": whitebox}
 ATTACKS = Registry("attack")  # by key
-for _attack in [*strong(), *whitebox()[len(standard()) :]]:
+for _attack in [*strong(), ProxyAttack(), *whitebox()[len(standard()) :]]:
     register(_attack)

@@ -1,0 +1,114 @@
+"""Imitators: small networks that tell how hard a record is, where no models can be trained as the target was."""
+
+import warnings
+
+import numpy as np
+from scipy import special
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from threadpoolctl import threadpool_limits
+
+from mpreg import signals
+from mpreg.data.table import as_table, scaled
+
+COUNT = 4  # of each kind; 8 raise the AUC by .015 on split distillation and .002 to .004 elsewhere
+UNITS, BATCH = 256, 64
+PASSES, MOST_EPOCHS = 20_000, 40  # records that an imitator is shown in all; epochs of a few records
+LOWEST_LOG, LOWEST_TAUGHT = -12.0, -8.0  # log-probabilities: read of imitators; taught to them
+WIDEST, PROJECTED = 4_096, 1_024  # numbers of a record that are read as they are; projections of wider ones
+SOFTENED = signals.softened_loss(2.0)
+
+
+def table_of(x, *, seed=0):
+    """Records as a table of standardized numbers, float32; those of more than 4,096 as 1,024 random projections."""
+    table = scaled(as_table(x))
+    if table.shape[1] <= WIDEST:
+        return table
+    rng = np.random.default_rng(seed)
+    return scaled(table @ rng.standard_normal((table.shape[1], PROJECTED), np.float32))
+
+
+def imitate(table, answers, *, seed=0):
+    """How the target's answer to each record lies to that of imitators that saw the record and that did not.
+
+    Imitators of one kind learn the labels of half of the records, those of the other kind the target's
+    log-probabilities; halves come in pairs, so that each record is in half of the imitators. Nobody's membership is
+    looked at.
+
+    Args:
+        table: the records, (n, numbers).
+        answers: the target's `Answers` to them.
+        seed: of the halves and the networks.
+
+    Returns:
+        Float (n, 12), for each kind: the mean logit-scaled confidence of imitators without the record (OUT), the
+        target's less that, the same difference of softened log-probabilities, the mean of those with it (IN), the
+        target's less that, and IN less OUT.
+    """
+    confidence, softened = signals.logit_confidence(answers), SOFTENED(answers)
+    taught = np.maximum(answers.log_probabilities, LOWEST_TAUGHT)
+    taught = taught - taught.mean(axis=1, keepdims=True)
+    scale = taught.std() or 1.0
+    epochs = int(np.clip(2 * PASSES // len(table), 1, MOST_EPOCHS))
+
+    def of_labels(rows, number):
+        network = _network(MLPClassifier, epochs, seed + number)
+        return _classified(network, table, answers.labels, rows, answers.classes)
+
+    def of_answers(rows, number):
+        network = _network(MLPRegressor, epochs, seed + number).fit(table[rows], taught[rows] / scale)
+        return network.predict(table).reshape(taught.shape) * scale
+
+    columns = []
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # they are stopped early on purpose
+        for learn in (of_labels, of_answers):
+            sums, counts = np.zeros((2, 2, len(table))), np.zeros((2, len(table)))
+            for number, rows in enumerate(_halves(len(table), COUNT, np.random.default_rng(seed))):
+                logs = np.maximum(special.log_softmax(learn(rows, number), axis=1), LOWEST_LOG)
+                said = signals.Answers(logs, answers.labels)
+                sums[rows.astype(int), :, np.arange(len(table))] += np.column_stack(
+                    [signals.logit_confidence(said), SOFTENED(said)]
+                )
+                counts[rows.astype(int), np.arange(len(table))] += 1
+            (out, out_softened), (inside, _) = sums / counts[:, None]
+            columns += [
+                out,
+                confidence - out,
+                softened - out_softened,
+                inside,
+                confidence - inside,
+                inside - out,
+            ]
+    return np.column_stack(columns)
+
+
+def _halves(records, count, rng):
+    """Halves of the records, bool (records,) each; every second one is the other half of the one before."""
+    for _ in range(count // 2):
+        half = rng.permutation(records) < records // 2
+        yield half
+        yield ~half
+
+
+def _network(kind, epochs, seed):
+    return kind(
+        hidden_layer_sizes=(UNITS,),
+        batch_size=BATCH,
+        max_iter=epochs,
+        learning_rate_init=1e-3,
+        alpha=1e-3,
+        tol=0.0,
+        random_state=seed,
+    )
+
+
+def _classified(network, table, labels, rows, classes):
+    """Log-probabilities of all records by a classifier of some; of classes that it never saw, the lowest."""
+    found = np.full((len(table), classes), LOWEST_LOG)
+    seen = np.unique(labels[rows])
+    if len(seen) > 1:
+        found[:, seen] = network.fit(table[rows], labels[rows]).predict_log_proba(table)
+    else:
+        found[:, seen] = 0.0
+    return np.maximum(found, LOWEST_LOG)
