@@ -13,7 +13,7 @@ from mpreg.data.table import as_table, scaled
 
 COUNT = 4  # of each kind; 8 raise the AUC by .015 on split distillation and .002 to .004 elsewhere
 UNITS, BATCH = 256, 64
-PASSES, MOST_EPOCHS = 20_000, 40  # records that an imitator is shown in all; epochs of a few records
+PASSES, MOST_EPOCHS = 20_000, 25  # records that an imitator is shown in all; epochs of a few records
 LOWEST_LOG, LOWEST_TAUGHT = -12.0, -8.0  # log-probabilities: read of imitators; taught to them
 WIDEST, PROJECTED = 4_096, 1_024  # numbers of a record that are read as they are; projections of wider ones
 SOFTENED = signals.softened_loss(2.0)
