@@ -78,8 +78,7 @@ def test_records_that_no_model_was_trained_on_are_judged():
     access.shadows.membership[:, ::2] = False
     scores = ProxyAttack().score_all(access)
     assert np.isfinite(scores).all()
-    plain = LikelihoodRatioAttack(online=False).score_all(access)
-    assert metrics.auc(scores[:SIDE], scores[SIDE:]) > metrics.auc(plain[:SIDE], plain[SIDE:]) - 0.01
+    assert metrics.auc(scores[:SIDE:2], scores[SIDE::2]) > 0.9  # those that are in none
 
 
 def test_it_goes_by_its_key_and_coverage_is_checked():
