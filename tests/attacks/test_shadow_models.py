@@ -265,9 +265,15 @@ class TestEvaluate:
         sides = p[:40], y[:40], p[40:], y[40:]
         report = mpreg.evaluate_predictions(*sides, attacks="strong", shadows=shadows)
         assert "label-only" not in report.attacks and "likelihood ratio" in report.attacks
+        records, queries = "the judged records themselves", " and queries to the model"
         assert report.notes == tuple(
-            f"Attack {name!r} needs the judged records themselves and queries to the model: left out."
-            for name in ("label-only", "moved queries")
+            f"Attack {name!r} needs {records}{more}: left out."
+            for name, more in (
+                ("label-only", queries),
+                ("moved queries", queries),
+                ("quantile regression", ""),
+                ("imitation", ""),
+            )
         )
         assert report.notes[0] in report.to_markdown()
 
