@@ -17,7 +17,6 @@ from mpreg.attacks.instance_threshold import InstanceThresholdAttack as Instance
 from mpreg.attacks.label_only import LabelOnlyAttack as LabelOnlyAttack
 from mpreg.attacks.likelihood_ratio import LikelihoodRatioAttack as LikelihoodRatioAttack
 from mpreg.attacks.moved_queries import MovedQueriesAttack as MovedQueriesAttack
-from mpreg.attacks.proxies import ProxyAttack as ProxyAttack
 from mpreg.attacks.quantile import QuantileAttack as QuantileAttack
 from mpreg.attacks.random_threshold import RandomThresholdAttack as RandomThresholdAttack
 from mpreg.attacks.relative import RelativeAttack as RelativeAttack
@@ -27,7 +26,6 @@ from mpreg.attacks.shadow.bundles import AttackModelBundle as AttackModelBundle
 from mpreg.attacks.shadow.bundles import ShadowModelBundle as ShadowModelBundle
 from mpreg.attacks.shadow.bundles import prepare_attack_data as prepare_attack_data
 from mpreg.attacks.shadow.data import Synthetic as Synthetic
-from mpreg.attacks.shadow.data import noisy as noisy
 from mpreg.attacks.shadow.data import synthesize as synthesize
 from mpreg.attacks.shadow.models import ShadowModels as ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet as ShadowFleet
@@ -47,5 +45,6 @@ from mpreg.data import BitFlips as BitFlips
 from mpreg.data import GaussianNoise as GaussianNoise
 from mpreg.data import Randomize as Randomize
 from mpreg.data import ShiftsAndFlips as ShiftsAndFlips
+from mpreg.data.noisy import noisy as noisy
 
 __getattr__ = renamed_members(__name__, Verdicts="AttackScores")

@@ -6,8 +6,8 @@ import numpy as np
 
 from mpreg import signals
 from mpreg._deprecated import RenamedAttribute, renamed_arguments
-from mpreg.attacks.imitators import imitate, table_of
 from mpreg.data import flatten, is_text, join_groups, map_arrays, pool
+from mpreg.signals.imitators import imitate, table_of
 
 NEEDS = {
     "records": "the judged records themselves",

@@ -11,7 +11,7 @@ class ImitationAttack(WeighingAttack):
 
     Shadow models tell how a record is answered by models with and without it, at the price of training like the target,
     its defence included. Imitators are small networks of the attacker's, four taught the labels of halves of the judged
-    records and four the target's answers to them (`mpreg.attacks.imitators`): they tell how hard a record is, and what
+    records and four the target's answers to them (`mpreg.signals.imitators`): they tell how hard a record is, and what
     the target would say of it had it seen the others alone. A logistic regression and boosted trees learn from known
     records how the target's answer lies to theirs, beside all that the trained attack reads. No training of the target
     needs to be repeated, and nothing known of its defence: it takes seconds.

@@ -7,9 +7,9 @@ from threadpoolctl import threadpool_limits
 
 from mpreg import metrics, signals
 from mpreg.attacks.base import Attack
-from mpreg.attacks.imitators import table_of
 from mpreg.attacks.shadow.coverage import clip_saturated
 from mpreg.attacks.trained import MAX_CATEGORIES
+from mpreg.signals.imitators import table_of
 
 MOST_COLUMNS = 40  # of a record; wider ones are read by as many principal components
 ENOUGH = 10_000  # records that components and quantiles are learned from: more teach no more, and take long
@@ -27,8 +27,7 @@ class QuantileAttack(Attack):
     for each record. So an easy record is not called a member for being easy, as with shadow models, at the price of no
     training. Records of more than 40 numbers are read by their first 40 principal components.
 
-    The known non-members are those of the judged records, cross-fitted, and not the split's reference, which a defence
-    may have learned from.
+    The known non-members are judged ones, cross-fitted, not the split's reference: a defence may have learned from it.
 
     On location30 (split 0), AUC beside that of the best attack that needs no shadow models either: the game at penalty
     30 .660 (.648, trained), DP-SGD at epsilon 8 .651 (.631, trained); it is below on undefended training, .928 (.947,

@@ -12,7 +12,6 @@ from mpreg.attacks.instance_threshold import InstanceThresholdAttack
 from mpreg.attacks.label_only import LabelOnlyAttack
 from mpreg.attacks.likelihood_ratio import LikelihoodRatioAttack
 from mpreg.attacks.moved_queries import MovedQueriesAttack
-from mpreg.attacks.proxies import ProxyAttack
 from mpreg.attacks.quantile import QuantileAttack
 from mpreg.attacks.relative import RelativeAttack
 from mpreg.attacks.shadow.attack import ShadowAttack
@@ -137,5 +136,5 @@ def whitebox():
 
 SUITES = {"fast": fast, "standard": standard, "strong": strong, "whitebox": whitebox}
 ATTACKS = Registry("attack")  # by key
-for _attack in [*strong(), ProxyAttack(), *whitebox()[len(standard()) :]]:
+for _attack in [*strong(), *whitebox()[len(standard()) :]]:
     register(_attack)

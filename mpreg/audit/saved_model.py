@@ -3,8 +3,8 @@
 import zipfile
 from pathlib import Path
 
-from mpreg.attacks.shadow.like_target import clones_of
 from mpreg.attacks.shadow.training import ShadowFleet
+from mpreg.classifiers.like_target import clones_of
 from mpreg.datasets.archives import DAMAGE, MADE_UP, check_size, most_bytes
 
 PARTS = {"config.json", "model.weights.h5"}

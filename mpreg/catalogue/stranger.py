@@ -10,12 +10,12 @@ from keras import layers
 
 from mpreg import datasets
 from mpreg._validate import check_count
-from mpreg.attacks.shadow.like_target import clones_of
 from mpreg.audit.saved_model import load_model
 from mpreg.catalogue.networks import small_cnn, small_mlp
 from mpreg.catalogue.registries import SETTINGS
 from mpreg.catalogue.setting import Setting
 from mpreg.catalogue.trained_by import TrainedBy
+from mpreg.classifiers.like_target import clones_of
 from mpreg.data.duplicates import digest_records, first_equal
 from mpreg.datasets.own import OwnFile, digest_of_file
 from mpreg.datasets.rows import write_rows

@@ -10,8 +10,8 @@ import numpy as np
 from mpreg import signals
 from mpreg._deprecated import RenamedAttribute, renamed_arguments
 from mpreg._validate import check_count, short_repr
-from mpreg.attacks.shadow.like_target import read_recipe
 from mpreg.attacks.shadow.models import ShadowModels
+from mpreg.classifiers.like_target import read_recipe
 from mpreg.data import label_indices, map_arrays
 
 MIN_TURNS = 2  # shadow models that a record is in, and out of: one alone does not tell how models differ

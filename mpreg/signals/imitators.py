@@ -8,15 +8,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from threadpoolctl import threadpool_limits
 
-from mpreg import signals
 from mpreg.data.table import as_table, scaled
+from mpreg.signals.answers import Answers
+from mpreg.signals.confidences import logit_confidence, softened_loss
 
 COUNT = 4  # of each kind; 8 raise the AUC by .015 on split distillation and .002 to .004 elsewhere
 UNITS, BATCH = 256, 64
 PASSES, MOST_EPOCHS = 20_000, 25  # records that an imitator is shown in all; epochs of a few records
 LOWEST_LOG, LOWEST_TAUGHT = -12.0, -8.0  # log-probabilities: read of imitators; taught to them
 WIDEST, PROJECTED = 4_096, 1_024  # numbers of a record that are read as they are; projections of wider ones
-SOFTENED = signals.softened_loss(2.0)
+SOFTENED = softened_loss(2.0)
 
 
 def table_of(x, *, seed=0):
@@ -45,7 +46,7 @@ def imitate(table, answers, *, seed=0):
         target's less that, the same difference of softened log-probabilities, the mean of those with it (IN), the
         target's less that, and IN less OUT.
     """
-    confidence, softened = signals.logit_confidence(answers), SOFTENED(answers)
+    confidence, softened = logit_confidence(answers), SOFTENED(answers)
     taught = np.maximum(answers.log_probabilities, LOWEST_TAUGHT)
     taught = taught - taught.mean(axis=1, keepdims=True)
     scale = taught.std() or 1.0
@@ -66,9 +67,9 @@ def imitate(table, answers, *, seed=0):
             sums, counts = np.zeros((2, 2, len(table))), np.zeros((2, len(table)))
             for number, rows in enumerate(_halves(len(table), COUNT, np.random.default_rng(seed))):
                 logs = np.maximum(special.log_softmax(learn(rows, number), axis=1), LOWEST_LOG)
-                said = signals.Answers(logs, answers.labels)
+                said = Answers(logs, answers.labels)
                 sums[rows.astype(int), :, np.arange(len(table))] += np.column_stack(
-                    [signals.logit_confidence(said), SOFTENED(said)]
+                    [logit_confidence(said), SOFTENED(said)]
                 )
                 counts[rows.astype(int), np.arange(len(table))] += 1
             (out, out_softened), (inside, _) = sums / counts[:, None]
