@@ -74,7 +74,7 @@ class Remembers:
 def test_means_are_over_imitators_with_the_record_and_without_it(monkeypatch):
     access = world(lift=1.0)
     network = Remembers(access)
-    taught = np.maximum(access.answers.log_probabilities.LOWEST_TAUGHT)
+    taught = np.maximum(access.answers.log_probabilities, imitators.LOWEST_TAUGHT)
     network.scale = (taught - taught.mean(axis=1, keepdims=True)).std()
     monkeypatch.setattr(imitators, "_network", lambda kind, epochs, seed: network)
     monkeypatch.setattr(network, "predict_log_proba", lambda table: network.predict(table) * network.scale)
