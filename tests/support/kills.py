@@ -22,7 +22,7 @@ import mpreg
 from mpreg.callbacks import Backup
 
 LOSS = "sparse_categorical_crossentropy"
-EPOCHS = 30
+EPOCHS = 12
 
 
 def records(count):
@@ -92,7 +92,6 @@ def protect(folder):
             [keras.Input((16,)), keras.layers.Dense(32, "relu"), keras.layers.Dense(2, "softmax")]
         )
 
-    # Half a percent of loss, and no attack: it tries all rungs.
     mpreg.protect(build, split, out=folder / "out", max_attack=0.70, budget=1e6, epochs=10, seed=0)
     (folder / "done").touch()
 
@@ -195,6 +194,7 @@ def main(case, kills, seed, folder):
             sys.exit(f"after {fell} kills it does not go on: {(broken / '.said').read_text('utf-8')[-3000:]}")
         fell += code < 0
         unreadable += half_written(broken)
+        print(f"{fell} kills, {len(unreadable)} files half written", file=sys.stderr, flush=True)
         if code == 0:
             finished += figures(case, broken) != figures(case, whole)
             broken.rename(broken.with_name(f"finished{fell}"))
