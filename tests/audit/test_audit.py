@@ -272,6 +272,8 @@ KINDS = {"text": str, "number": (int, float), "integer": int, "boolean": bool, "
 def check_schema(found, schema, *, optional=()):
     """Every leaf is documented with its type, and every documented path is there."""
     known = documented(schema)
+    # Of models that answer one class a record there is none; tests/evaluation/test_several.py has the others.
+    known = {path: kinds for path, kinds in known.items() if not path.startswith("per_label")}
     seen = set()
     for path, leaf in flattened(found):
         inner = next(
@@ -309,8 +311,7 @@ class TestFiles:
         assert found["schema"] == "mpreg.audit/1"
         norms = [path for path in documented("mpreg.audit/1") if path.startswith("gradient_norm")]
         check_schema(found, "mpreg.audit/1", optional=norms)
-        labels = [path for path in documented("mpreg.report/1") if path.startswith("per_label")]
-        check_schema(found["report"], "mpreg.report/1", optional=["cost.*", "reference", "notes[]", *labels])
+        check_schema(found["report"], "mpreg.report/1", optional=["cost.*", "reference", "notes[]"])
 
     def test_records_are_as_documented_and_load_without_pickles(self, audit, tmp_path):
         (tmp_path / "scores.npz").write_bytes(audit.files()["member_scores.npz"])

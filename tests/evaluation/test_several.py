@@ -1,6 +1,8 @@
 """Records of several decisions: joint attacks and those on each label, against sums and means done by hand."""
 
 import json
+import re
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -102,6 +104,9 @@ class TestReports:
         report = evaluate(*multilabel, decisions="labels", attacks="fast")
         document = json.loads(report.to_json())
         assert document["per_class"] == [] and len(document["per_label"]) == LABELS
+        schema = (Path(__file__).resolve().parents[2] / "docs" / "report-schema.md").read_text("utf-8")
+        documented = set(re.findall(r"^\| `per_label\.\*\.([^`.]+)", schema, re.M))
+        assert all(set(one) == documented for one in document["per_label"].values())
         assert "Per label" in mpreg.reports.markdown.render_markdown(document)
         report.to_html(tmp_path / "report.html")
         assert "4 labels, each of them yes or no" in (tmp_path / "report.html").read_text("utf-8")
