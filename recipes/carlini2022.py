@@ -85,7 +85,9 @@ def run(dataset="location30", *, shadows=16, members=None, epochs=None, out=None
     )
     out.mkdir(parents=True, exist_ok=True)
     report.to_json(out / "report.json")
-    (out / "report.md").write_text(f"# Carlini et al. 2022: {setting.name}\n\n{report.to_markdown()}", encoding="utf-8")
+    (out / "report.md").write_text(
+        f"# Carlini et al. 2022: {setting.name}\n\n{report.to_markdown()}", encoding="utf-8"
+    )
     plot_attacks(report, out / "roc.png", attacks=list(report.attacks))
     spent = f"{report.cost['shadow_seconds']:,.0f} s for the shadow models ({report.cost['shadow_training']})"
     console.print(f"{split}; 95 % intervals; {spent}.\nReport and picture: {out}")
