@@ -23,13 +23,8 @@ def answers_are_logits(target, *losses, from_logits=None):
     """
     from mpreg.classifiers.last_layer import last_activation, loss_wants_logits
 
-    activation, units = last_activation(target)
-    if activation == "sigmoid" and units != 1:
-        raise ValueError(
-            f"the model ends in a sigmoid of {units} units, whose answers do not sum to one. End it in softmax. "
-            'If each is a label of its own, MembershipSplit(..., decisions="labels") measures it; of the defences that '
-            "train, DP-SGD takes such a model"
-        )
+    activation, _ = last_activation(target)
+    refuse_several_labels(target)
     certain = makes_probabilities(activation)
     if certain and from_logits:
         raise ValueError(
@@ -46,6 +41,19 @@ def answers_are_logits(target, *losses, from_logits=None):
             f"Received: last activation {activation!r}, loss {next(filter(None, losses), None)!r}"
         )
     return False
+
+
+def refuse_several_labels(target):
+    """Raises a `ValueError` for a classifier that says yes or no to each of several labels."""
+    from mpreg.classifiers.last_layer import last_activation
+
+    activation, units = last_activation(target)
+    if activation == "sigmoid" and units != 1:
+        raise ValueError(
+            f"the model ends in a sigmoid of {units} units, whose answers do not sum to one. End it in softmax. "
+            'If each is a label of its own, MembershipSplit(..., decisions="labels") measures it; of the defences that '
+            "train, DP-SGD takes such a model"
+        )
 
 
 def trains_on_logits(target, loss, *, from_logits=None):

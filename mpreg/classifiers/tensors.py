@@ -68,6 +68,7 @@ def count_classes(outputs):
     if len(shape) != 2:
         raise ValueError(
             "the target must be a classifier that answers with one row of class scores a record, shape "
-            f"(n, classes). Received an output of shape {tuple(shape)}"
+            f"(n, classes). Received an output of shape {tuple(shape)}. If it answers at many positions, "
+            'MembershipSplit(..., decisions="positions") measures it; of the defences, DP-SGD trains such a model'
         )
     return max(shape[-1], 2)

@@ -760,7 +760,7 @@ BAD_OPTIONS = [
     ({"reference": (np.zeros((0, FEATURES)), np.zeros(0, int))}, "empty"),
     ({"reference": None}, "None"),
     ({"target": "resnet"}, "'resnet'"),
-    ({"target": keras.Sequential([keras.Input((FEATURES,)), layers.Reshape((3, 2))])}, "(1, 3, 2)"),
+    ({"target": keras.Sequential([keras.Input((FEATURES,)), layers.Reshape((3, 2))])}, "(None, 3, 2)"),
 ]
 
 

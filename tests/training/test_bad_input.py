@@ -2,7 +2,9 @@
 
 import re
 
+import keras
 import numpy as np
+import pytest
 from support.wrong_calls import (
     MEMBERS,
     NOT_A_PAIR,
@@ -95,7 +97,8 @@ CALLS = [
         lambda: wrap(segmenting()),
         ValueError,
         "the target must be a classifier that answers with one row of class scores a record, shape "
-        "(n, classes). Received an output of shape (1, 2, 3)",
+        "(n, classes). Received an output of shape (None, 2, 3). If it answers at many positions, "
+        'MembershipSplit(..., decisions="positions") measures it; of the defences, DP-SGD trains such a model',
     ),
     (
         "no attack steps",
@@ -184,3 +187,25 @@ CALLS = [
 @wrong_calls(CALLS)
 def test_a_wrong_call_is_told_what_is_wrong(call, error, message):
     told(call, error, message)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda target, x, y: mpreg.AdversarialRegularization(target, (x, y)),
+        lambda target, x, y: mpreg.MixUpMMD(target, (x, y)),
+        lambda target, x, y: mpreg.RelaxLoss(target, alpha=0.5),
+        lambda target, x, y: mpreg.HAMP(target, gamma=0.5, alpha=0.01),
+        lambda target, x, y: mpreg.ConfidencePenalty(target, weight=0.1),
+    ],
+    ids=["game", "MMD", "RelaxLoss", "HAMP", "confidence penalty"],
+)
+@pytest.mark.parametrize("kind", ["positions", "labels"])
+def test_a_target_of_several_decisions_is_refused_with_the_way_to_measure_it(wrap, kind):
+    last = {
+        "positions": [keras.Input((4,), dtype="int32"), keras.layers.Embedding(5, 3, name="each")],
+        "labels": [keras.Input((4,)), keras.layers.Dense(3, "sigmoid")],
+    }[kind]
+    x, y = np.zeros((4, 4), np.float32), np.zeros((4, 3), int)
+    with pytest.raises(ValueError, match=f'decisions="{kind}".*DP-SGD'):
+        wrap(keras.Sequential(last), x, y)

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from mpreg.classifiers.calling import call_target
+from mpreg.classifiers.kind import refuse_several_labels
 from mpreg.classifiers.tensors import count_classes
 from mpreg.data import map_arrays, refuse_sparse, text_as_tensor
 from mpreg.training.core.batch import Batch, finite_weights
@@ -201,7 +202,7 @@ def check_model(target):
 
 def check_target(target, wrapper):
     """Raises a `ValueError` for a target with a training step of its own, which a wrapper would leave out."""
-    check_model(target)
+    check_classifier(target)
     for name in ("train_step", "compute_loss"):
         if getattr(type(target), name) is not getattr(keras.Model, name):
             raise ValueError(
@@ -209,6 +210,14 @@ def check_target(target, wrapper):
                 f"Compile the target itself and fit it with mpreg.callbacks.AdversarialTraining. "
                 f"Received: {type(target).__name__}.{name}"
             )
+
+
+def check_classifier(target):
+    """Raises a `ValueError` for a target that is no Keras model, or that decides several things about a record."""
+    check_model(target)
+    if getattr(target, "outputs", None):
+        count_classes(target.outputs)
+        refuse_several_labels(target)
 
 
 def classes_on(target, record):

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from mpreg.training.core.defence import TrainingDefence, check_model, classes_on
+from mpreg.training.core.defence import TrainingDefence, check_classifier, classes_on
 from mpreg.training.core.reference import open_reference
 from mpreg.training.game.game import MembershipGame
 from mpreg.training.game.options import GameOptions
@@ -146,7 +146,7 @@ def open_game(target, reference, options):
     Raises:
         ValueError: the target is not a Keras model, or cannot score the reference records.
     """
-    check_model(target)
+    check_classifier(target)
     source = open_reference(reference, options.reference_batch_size)
     game = MembershipGame(options, classes=classes_on(target, source.first()))
     game.set_reference(source)

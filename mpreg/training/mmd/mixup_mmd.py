@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from mpreg._validate import check_number
-from mpreg.training.core.defence import TrainingDefence, check_model, classes_on
+from mpreg.training.core.defence import TrainingDefence, check_classifier, classes_on
 from mpreg.training.core.reference import open_reference
 from mpreg.training.mmd.discrepancy import Discrepancy
 from mpreg.training.mmd.mixing import Mixing
@@ -72,7 +72,7 @@ class MixUpMMD(TrainingDefence):
         seed: int = 0,
         name: str = "mixup_mmd",
     ):
-        check_model(target)
+        check_classifier(target)
         check_number("mmd_weight", mmd_weight, least=0)
         parts = []
         if alpha is not None:
