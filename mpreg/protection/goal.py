@@ -58,6 +58,6 @@ LADDER = (
     Rung("l2", (1e-3, 3e-3, 1e-2), 1.2),
     Rung("advreg", (1.5, 3.0), 2.0),
     Rung("advreg-l2", (1.3, 2.0), 2.2),
-    Rung("screened-advreg-l2", (1.3, 2.0), 2.5),
+    Rung("screened-advreg-l2", (1.3,), 2.5),
     Rung("selena-copies", (10,), 12.0),
 )
