@@ -1,15 +1,14 @@
 """The trained attack: a classifier over all signals."""
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from mpreg import signals
 from mpreg.attacks.base import Attack
 from mpreg.classifiers.floors import LOWEST_READ
+from mpreg.signals.trees import MAX_CATEGORIES, membership_trees
 
 RANKED = 5
-MAX_CATEGORIES = 255  # what scikit-learn's histogram trees can hold; more classes are given as a number
 
 
 class TrainedAttack(Attack):
@@ -46,17 +45,8 @@ class TrainedAttack(Attack):
         membership = np.repeat([1, 0], [len(members), len(nonmembers)])
         # Not by sample weights: scikit-learn's trees take ten times as long with any.
         self.threshold = len(members) / len(membership)
-        self._classifier = HistGradientBoostingClassifier(
-            max_iter=80,
-            max_depth=3,
-            learning_rate=0.08,
-            min_samples_leaf=min(20, max(1, len(membership) // 10)),
-            l2_regularization=1.0,
-            early_stopping=False,
-            categorical_features=label if members.classes <= MAX_CATEGORIES else None,
-            random_state=seed,
-        )
-        # Small trees gain nothing from threads, and on a busy machine spinning threads cost a hundredfold.
+        categories = label if members.classes <= MAX_CATEGORIES else None
+        self._classifier = membership_trees(len(membership), categories=categories, seed=seed)
         with threadpool_limits(1):
             self._classifier.fit(features, membership)
         return self

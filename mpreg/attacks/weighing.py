@@ -8,7 +8,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from mpreg.attacks.base import Attack
-from mpreg.attacks.trained import MAX_CATEGORIES
+from mpreg.signals.trees import MAX_CATEGORIES
 
 STRENGTH, TREES = 0.3, 80  # inverse of the L2 penalty, on standardized signals; number of trees
 MANY = 2_000  # known records: of fewer, less is believed

@@ -1,12 +1,12 @@
 """Boosted trees beside the network of a white-box attack: on few known records they read short signals better."""
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
+
+from mpreg.signals.trees import MAX_CATEGORIES, membership_trees
 
 RANKED = 5  # highest activations
 SHORT = 64  # numbers of a signal that is read as it is
-MAX_CATEGORIES = 255  # what scikit-learn's histogram trees can hold
 FAR = 1e-6  # from certainty: what probabilities are cut off at
 
 
@@ -18,16 +18,7 @@ class MembershipTrees:
         columns = short_columns(read)
         categories = [0] if "label" in read.values and read.widths["label"][0] <= MAX_CATEGORIES else None
         self._share = membership.mean()
-        self._trees = HistGradientBoostingClassifier(
-            max_iter=80,
-            max_depth=3,
-            learning_rate=0.08,
-            min_samples_leaf=min(20, max(1, len(membership) // 10)),
-            l2_regularization=1.0,
-            early_stopping=False,
-            categorical_features=categories,
-            random_state=seed,
-        )
+        self._trees = membership_trees(len(membership), categories=categories, seed=seed)
         with threadpool_limits(1):
             self._trees.fit(columns, membership)
         return self

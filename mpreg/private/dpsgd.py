@@ -134,7 +134,7 @@ class DPSGD(Accounted):
         batch_size: int,
         epochs: int,
         sampling: str = "poisson",
-        l2_norm_clip: float = 1.0,
+        l2_norm_clip: float | AdaptiveClip | AutomaticClip = 1.0,
         **options: Any,
     ) -> "DPSGD":
         """Returns a `DPSGD` with the noise that keeps a training within a privacy budget.

@@ -101,7 +101,12 @@ class Protected:
                 f"budget of {self.goal.budget:g}x had no room for {MIN_SHADOWS}; {enough:.0f}x has."
             )
         if search.skipped:
-            lines.append(f"The budget had no room to try {', '.join(dict.fromkeys(search.skipped))}.")
+            tried = {trial.defence for trial in search.trials}
+            skipped = [
+                f"{name} at further strengths" if name in tried else name
+                for name in dict.fromkeys(search.skipped)
+            ]
+            lines.append(f"The budget had no room to try {', '.join(skipped)}.")
         return "\n".join(lines)
 
     def _repr_html_(self):
