@@ -27,7 +27,7 @@ from mpreg.networks import location_mlp
 from mpreg.progress import progress_bar
 from mpreg.recipes import options
 from mpreg.recipes.studies.kept import keep, read_kept, stamp_of_training
-from mpreg.recipes.training import EpochBar
+from mpreg.recipes.training import EpochBar, train_undefended
 from mpreg.recipes.writing import console, print_table
 
 # Training, test accuracy and the three attacks, in percent.
@@ -200,31 +200,29 @@ def _by_access(setting, data, split, name, folder, *, seed):
     """The report on a network, attacked by all of `ATTACKS`."""
 
     def make():
-        model = setting.compile(setting.build_model(data, seed))
         with progress_bar(f"training {name}", setting.epochs) as advance:
-            fit = {"batch_size": setting.batch_size, "epochs": setting.epochs, "verbose": 0}
-            model.fit(*split.members, **fit, callbacks=[EpochBar(advance)])
+            model = train_undefended(setting, data, split, seed=seed, callbacks=[EpochBar(advance)])
         attacks = [WhiteBoxAttack(**options, name=attack) for attack, options in ATTACKS.items()]
         return mpreg.evaluate(model, split, attacks=["standard", *attacks], seed=seed)
 
-    return _kept(folder / f"{name}.json", stamp_of_training(setting, ATTACKS, seed), make)
+    stamp = stamp_of_training(setting, train_undefended, ATTACKS, seed)
+    return _kept(folder / f"{name}.json", stamp, make)
 
 
 def _by_snapshots(setting, data, split, folder, *, seed):
     """The reports by epochs: one training is watched, its snapshots kept, and attacked as each row says."""
     wanted = sorted({epoch for epochs in PUBLISHED_SNAPSHOTS for epoch in epochs})
-    stamp = stamp_of_training(setting.replace(epochs=wanted[-1]), wanted, seed)
+    watched_setting = setting.replace(epochs=wanted[-1])
+    stamp = stamp_of_training(watched_setting, train_undefended, wanted, seed)
     model = setting.compile(setting.build_model(data, seed))
 
     def watched():
         folder_of = folder / f"snapshots-{stamp['digest']}"
         if set(Snapshots(folder_of).epochs) != set(wanted):
             with progress_bar("training under watch", wanted[-1]) as advance:
-                fit = {"batch_size": setting.batch_size, "epochs": wanted[-1], "verbose": 0}
                 watch = [SnapshotRecorder(wanted, folder=folder_of), EpochBar(advance)]
-                model.fit(*split.members, **fit, callbacks=watch)
-        kept = Snapshots(folder_of)
-        return kept
+                train_undefended(watched_setting, data, split, seed=seed, callbacks=watch)
+        return Snapshots(folder_of)
 
     def make(epochs):
         chosen = watched()[epochs]
