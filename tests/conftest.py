@@ -1,6 +1,20 @@
-"""What tests of every room may ask for."""
+"""What tests of every room may ask for, and what is done after every file of them."""
+
+import gc
 
 import pytest
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _left_behind():
+    """Lets the collector look at what a file left behind once, not again after every later file.
+
+    TensorFlow keeps the graph of every `fit` for good (its registry of custom gradients), so that a full collection
+    took up to a minute at the end of the whole suite.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
