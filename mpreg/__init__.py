@@ -54,6 +54,7 @@ _EXPORTS = {
     "MembershipInvariantTraining": "mpreg.ensembles",
     "MembershipSplit": "mpreg.data",
     "PrivacyReport": "mpreg.evaluation.report",
+    "PublicScreening": "mpreg.data",
     "Screening": "mpreg.data",
     "ShadowFleet": "mpreg.attacks.shadow.training",
     "ShadowModels": "mpreg.attacks.shadow.models",

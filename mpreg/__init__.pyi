@@ -26,6 +26,7 @@ from mpreg.attacks.shadow.models import ShadowModels as ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet as ShadowFleet
 from mpreg.attacks.shadow.training import ShadowTraining as ShadowTraining
 from mpreg.data import MembershipSplit as MembershipSplit
+from mpreg.data import PublicScreening as PublicScreening
 from mpreg.data import Screening as Screening
 from mpreg.data import plant_canaries as plant_canaries
 from mpreg.data import screen as screen

@@ -10,7 +10,12 @@ import numpy as np
 import mpreg
 from mpreg._deprecated import RenamedAttribute
 from mpreg.catalogue.registries import DEFENCES
-from mpreg.catalogue.screening import ScreeningOptions, train_on_kept
+from mpreg.catalogue.screening import (
+    PublicScreeningOptions,
+    ScreeningOptions,
+    train_on_kept,
+    train_on_plausible,
+)
 from mpreg.data import map_arrays
 
 ANY = "*"
@@ -133,26 +138,29 @@ class Defence:
         return self.usual.get(dataset, self.usual.get(ANY))
 
     def screened(self, **options):
-        """Returns this defence after screening, named `screened-...`; `options` are those of `ScreeningOptions`.
+        """Returns this defence after screening, named `screened-...`.
 
-        Raises:
-            ValueError: a defence with a guarantee, which does not survive screening.
+        A defence with a guarantee keeps it: its members are screened by reference records alone.
+
+        Args:
+            options: those of `ScreeningOptions`; of a defence with a guarantee, of `PublicScreeningOptions`.
 
         Example:
         ```python
         mpreg.catalogue.register(mpreg.catalogue.defence_of("relaxloss").screened(share=0.1))
         ```
         """
-        if self.guarantee:
-            raise ValueError(
-                "whether screening keeps a record depends on the others, so that no guarantee survives it: take the "
-                f"defence as it is. Received: {SCREENED}{self.name}"
-            )
+        train, how = (
+            (train_on_plausible, PublicScreeningOptions(**options))
+            if self.guarantee
+            else (train_on_kept, ScreeningOptions(**options))
+        )
         return dataclasses.replace(
             self,
             name=f"{SCREENED}{self.name}",
-            build=functools.partial(train_on_kept, self.build, ScreeningOptions(**options)),
+            build=functools.partial(train, self.build, how),
             source=f"{self.source}, after screening",
+            consumes_reference=self.consumes_reference or self.guarantee,
         )
 
     def train(self, setting, data, split, *, seed, strength=None, callbacks=(), undefended=None):

@@ -1,12 +1,12 @@
 """Differentially private training: a small tanh network, large batches, a small clip norm and epochs of its own."""
 
 import dataclasses
-import types
 
 import keras
 
 import mpreg
 from mpreg.catalogue.defence import ANY, Defence
+from mpreg.catalogue.screening import taught_by_reference
 
 DELTA = 1e-5
 
@@ -67,10 +67,7 @@ def private(task, epsilon):
 
 def private_head(task, epsilon):
     """Reference records teach the features, for which they must be public; members the last layer, privately."""
-    public = types.SimpleNamespace(members=task.split.reference)
-    model = dataclasses.replace(task, split=public).fit(
-        task.build_model(), epochs=max(1, round(FEATURE_EPOCHS * task.setting.epochs))
-    )
+    model = taught_by_reference(task, epochs=FEATURE_EPOCHS)
     learning = [layer for layer in model.layers if layer.trainable_variables]
     for layer in learning[:-1]:
         layer.trainable = False

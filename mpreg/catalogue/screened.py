@@ -14,6 +14,10 @@ But the game with this weight decay is not safe: on split 16, where plain traini
 splits 13 to 15 it has 54.6 % at 2.0, where plain training has 58.8 %. So it is no row of the table.
 """
 
-from mpreg.catalogue.game import FAMILY as GAMES
+from mpreg.catalogue import game, private
 
-FAMILY = tuple(game.screened() for game in GAMES if game.name == "advreg")
+FAMILY = tuple(
+    defence.screened()
+    for defence in (*game.FAMILY, *private.FAMILY)
+    if defence.name in ("advreg", "dpsgd-head")
+)

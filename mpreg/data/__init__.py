@@ -12,6 +12,7 @@ from mpreg.data.groups import join_groups as join_groups
 from mpreg.data.labels import check_labels as check_labels
 from mpreg.data.labels import count_labels as count_labels
 from mpreg.data.labels import label_indices as label_indices
+from mpreg.data.public_screening import PublicScreening as PublicScreening
 from mpreg.data.randomize import Randomize as Randomize
 from mpreg.data.records import as_arrays as as_arrays
 from mpreg.data.records import check_pair as check_pair

@@ -34,10 +34,13 @@ class LogisticScorer:
 
     def __call__(self, x: Any, y: Any, folds: int):
         """Returns the probability of each record's label, (n,), by a model trained on the other folds."""
+        return held_out_by(self.classifier(), scaled(as_table(x)), y, folds)
+
+    def classifier(self):
+        """Returns the regression, unfitted: of records that are scaled already."""
         from sklearn.linear_model import LogisticRegression
 
-        classifier = LogisticRegression(C=self.strength, max_iter=self.iterations)
-        return held_out_by(classifier, scaled(as_table(x)), y, folds)
+        return LogisticRegression(C=self.strength, max_iter=self.iterations)
 
 
 def held_out_by(classifier, x, y, folds):
@@ -49,15 +52,24 @@ def held_out_by(classifier, x, y, folds):
         y: labels, integer or one-hot.
         folds: the fold of each record, int (n,).
     """
-    from sklearn.base import clone
-    from sklearn.exceptions import ConvergenceWarning
-
     labels, found = label_indices(y), np.empty(len(y))
     for fold in np.unique(folds):
         own = folds == fold
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # their order is settled long before
-            fitted = clone(classifier).fit(x[~own], labels[~own])
-        columns = np.searchsorted(fitted.classes_, labels[own])
-        found[own] = fitted.predict_proba(x[own])[np.arange(len(columns)), columns]
+        found[own] = taught_by(classifier, x[~own], labels[~own], x[own], labels[own])
     return found
+
+
+def taught_by(classifier, known, known_labels, x, labels):
+    """Returns the probability of each label, (n,), by a scikit-learn classifier trained on other records.
+
+    A copy of the classifier is fitted. Labels that the other records lack have probability 0.
+    """
+    from sklearn.base import clone
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # their order is settled long before
+        fitted = clone(classifier).fit(known, known_labels)
+    columns = np.searchsorted(fitted.classes_, labels).clip(max=len(fitted.classes_) - 1)
+    found = fitted.predict_proba(x)[np.arange(len(columns)), columns]
+    return np.where(fitted.classes_[columns] == labels, found, 0.0)

@@ -1,7 +1,6 @@
 """Screening: leaving out of training the records that models which never saw them find least plausible."""
 
 import copy
-import warnings
 from typing import Any
 
 import numpy as np
@@ -10,24 +9,24 @@ from mpreg._validate import check_count, check_fraction, short_repr
 from mpreg.data.folds import deal_folds
 from mpreg.data.groups import join_groups
 from mpreg.data.labels import label_indices
+from mpreg.data.left_out import LeftOut, check_probabilities
 from mpreg.data.records import check_pair, take
 from mpreg.data.scorers import LogisticScorer, held_out_by
-from mpreg.data.screening_report import ScreeningReport
 from mpreg.data.split import MembershipSplit
 from mpreg.data.table import as_table
 
 FOLDS = 5
-HALF = 0.5  # of a class: losing more is never passed over in silence
 
 
-class Screening:
+class Screening(LeftOut):
     """Leaves out of training the records to whose labels models that never saw them give the least probability.
 
     A record that stands out (a wrong label, an unusual input) can only be learned by memorization, which makes its
     membership easy to infer. Most defences protect the average record but not these; records that are not trained on
     cannot leak. Any training may follow, with or without a defence.
 
-    Screening invalidates a differential privacy guarantee, because whether a record is kept depends on the others.
+    Screening invalidates a differential privacy guarantee, because whether a record is kept depends on the others:
+    `mpreg.PublicScreening` does not.
 
     It costs accuracy on clean data, unevenly: records of rare groups and hard classes are implausible too. `report()`
     shows whom it leaves out, and `most_of_a_class` limits it.
@@ -110,41 +109,12 @@ class Screening:
         x, y = check_pair((x, y), "records")
         labels = label_indices(y)
         self.folds_ = deal_folds(x, y, self.folds, groups=groups, seed=self.seed)
-        self.held_out_probability_ = _check_probabilities(self._score(x, y), len(labels))
-        left_out = self._choose(labels, _numbered_pairs(join_groups(x), labels))
-        self.kept_, self.left_out_ = np.flatnonzero(~left_out), np.flatnonzero(left_out)
-        self._labels, self._left_out = labels, left_out
-        self.share_of_class_ = {
-            int(label): float(left_out[labels == label].mean()) for label in np.unique(labels)
-        }
-        _warn_of_lost_classes(self.share_of_class_)
-        return self.kept_
+        self.held_out_probability_ = check_probabilities(self._score(x, y), len(labels))
+        return self._settle(labels, *self._choose(labels, _numbered_pairs(join_groups(x), labels)))
 
-    def report(
-        self, *, columns: Any = None, correct: Any = None, test_labels: Any = None, test_columns: Any = None
-    ) -> ScreeningReport:
-        """Whom the last `fit` left out, by class and by columns, as a `ScreeningReport`: print it.
-
-        Args:
-            columns: values of the records by name, `{"sex": sex}`, each (n,); few different ones each.
-            correct: whether models answer test records rightly, by name: `{"all records": right, "screened": right}`,
-                bool (m,) each. The report then shows what screening costs whom.
-            test_labels: labels of the test records, which `correct` asks for.
-            test_columns: `columns` of the test records.
-
-        Raises:
-            RuntimeError: nothing is fitted yet.
-            ValueError: columns that are not one value a record.
-        """
-        if not hasattr(self, "kept_"):
-            raise RuntimeError("nothing is screened yet: call fit first")
-        return ScreeningReport.of(
-            self._left_out,
-            {"class": self._labels, **(columns or {})},
-            correct=correct,
-            test={"class": label_indices(test_labels), **(test_columns or {})} if correct else {},
-            capped=self._capped,
-        )
+    def screen_reference(self, reference: Any) -> Any:
+        """Reference records `(x, y)` that a screening of theirs keeps; this one stays that of the members."""
+        return take(reference, copy.copy(self).fit(*reference))
 
     def _score(self, x, y):
         if hasattr(self.scorer, "predict_proba"):
@@ -152,7 +122,7 @@ class Screening:
         return self.scorer(x, y, self.folds_)
 
     def _choose(self, labels, units):
-        """Which records are left out, bool (n,), the least plausible first; of a unit, all or none."""
+        """Which records are left out, bool (n,), the least plausible first, of a unit all or none; bounded classes."""
         probability, count = self.held_out_probability_, len(labels)
         sizes, firsts = np.bincount(units), np.unique(units, return_index=True)[1]
         lowest = np.full(len(sizes), np.inf)
@@ -162,14 +132,14 @@ class Screening:
         else:
             candidates, most = np.arange(len(sizes)), count - round((1 - self.share) * count)
         room = {label: _room(self.most_of_a_class, (labels == label).sum()) for label in np.unique(labels)}
-        chosen, self._capped = np.zeros(len(sizes), bool), set()
+        chosen, capped = np.zeros(len(sizes), bool), set()
         for unit in candidates[np.argsort(lowest[candidates], kind="stable")]:
             label, size = labels[firsts[unit]], sizes[unit]
             if size > room[label] and size <= most:
-                self._capped.add(int(label))
+                capped.add(int(label))
             elif size <= most:
                 chosen[unit], most, room[label] = True, most - size, room[label] - size
-        return chosen[units]
+        return chosen[units], capped
 
 
 def screen(split: MembershipSplit, screening: Any) -> MembershipSplit:
@@ -180,7 +150,8 @@ def screen(split: MembershipSplit, screening: Any) -> MembershipSplit:
 
     Args:
         split: a `MembershipSplit`.
-        screening: a `Screening`; afterwards it is that of the members.
+        screening: a `Screening`, which screens reference records by themselves and is afterwards that of the members;
+            or a `PublicScreening`, which leaves reference records as they are.
 
     Raises:
         ValueError: as `Screening.fit`.
@@ -197,7 +168,7 @@ def screen(split: MembershipSplit, screening: Any) -> MembershipSplit:
     """
     reference = split.reference
     if reference is not None:
-        reference = take(reference, copy.copy(screening).fit(*reference))
+        reference = screening.screen_reference(reference)
     members = take(split.members, screening.fit(*split.members))
     return MembershipSplit(members, reference, split.nonmembers, duplicates=split.duplicates)
 
@@ -212,16 +183,6 @@ def _numbered_pairs(groups, labels):
     return np.unique(np.stack([groups, labels], axis=1), axis=0, return_inverse=True)[1].reshape(-1)
 
 
-def _warn_of_lost_classes(shares):
-    lost = [label for label, share in shares.items() if share > HALF]
-    if lost:
-        warnings.warn(
-            f"screening leaves out more than half of {len(lost)} classes, such as class {lost[0]}: see report(), and "
-            "bound it by most_of_a_class",
-            stacklevel=3,
-        )
-
-
 def _check_scorer(scorer):
     scorer = LogisticScorer() if scorer is None else scorer
     if isinstance(scorer, type) or not (callable(scorer) or hasattr(scorer, "predict_proba")):
@@ -230,13 +191,3 @@ def _check_scorer(scorer):
             f"function (x, y, folds) of the probability of each record's label. Received: {short_repr(scorer)}"
         )
     return scorer
-
-
-def _check_probabilities(values, records):
-    values = np.asarray(values, np.float64)
-    if values.shape != (records,) or not np.all((values >= 0) & (values <= 1 + 1e-6)):
-        raise ValueError(
-            f"a scorer must answer with the probability of each record's label, from 0 to 1, shape ({records},). "
-            f"Received: {short_repr(values)}"
-        )
-    return values

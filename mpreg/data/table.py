@@ -16,15 +16,15 @@ def as_table(x):
     if any(map(is_text, arrays)):
         raise ValueError(
             "this scorer reads numbers, and the records hold text: give scorer= a model that reads it, such as "
-            "mpreg.FleetScorer, or any function (x, y, folds) of the probability of each label"
+            "mpreg.FleetScorer for mpreg.Screening, or the predict of a trained model for mpreg.PublicScreening"
         )
     return np.concatenate([array.reshape(len(array), -1).astype(np.float32) for array in arrays], axis=1)
 
 
-def scaled(table):
-    """Returns columns of two values as 0 and 1, others standardized."""
-    low, high = table.min(axis=0), table.max(axis=0)
-    binary = ((table == low) | (table == high)).all(axis=0)
-    deviation = table.std(axis=0)
-    scale = np.where(binary, high - low, deviation)
-    return (table - np.where(binary, low, table.mean(axis=0))) / np.where(scale > 0, scale, 1)
+def scaled(table, *, by=None):
+    """Returns columns of two values as 0 and 1, others standardized, as in the table `by`; None is the table itself."""
+    by = table if by is None else by
+    low, high = by.min(axis=0), by.max(axis=0)
+    binary = ((by == low) | (by == high)).all(axis=0)
+    scale = np.where(binary, high - low, by.std(axis=0))
+    return (table - np.where(binary, low, by.mean(axis=0))) / np.where(scale > 0, scale, 1)

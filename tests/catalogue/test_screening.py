@@ -83,8 +83,8 @@ def test_classes_too_rare_to_be_scored_are_kept_whole():
 
 
 def test_screened_stands_before_the_name_of_any_defence():
-    for name, defence in DEFENCES.items():
-        if not name.startswith("screened-") and not defence.guarantee:
+    for name in DEFENCES:
+        if not name.startswith("screened-"):
             screened = defence_of(f"screened-{name}")
             assert screened.name == f"screened-{name}"
             assert screened.strengths == DEFENCES[name].strengths
@@ -100,10 +100,28 @@ def test_the_row_of_the_table_is_the_one_that_its_name_stands_for():
     assert (row.usual, row.consumes_reference) == (made.usual, True)
 
 
-def test_no_guarantee_is_claimed_after_screening():
-    with pytest.raises(ValueError, match="no guarantee survives it.*screened-dpsgd"):
-        chosen("screened-dpsgd")
-    assert defence_of("screened-dpsgd-accurate").strength_for("any") == 1e3
+def test_a_defence_with_a_guarantee_is_screened_by_reference_records_alone():
+    setting, data, split = scene()
+    defence = Defence(name="none", build=nothing, source="us", guarantee=True).screened(least_probability=0.2)
+    kept, _ = defence.train(setting, data, split, seed=5)
+    screening = mpreg.PublicScreening(split.reference, least_probability=0.2)
+    np.testing.assert_array_equal(kept.members[0], split.members[0][screening.fit(*split.members)])
+    assert 0 < len(screening.left_out_) < 20
+    np.testing.assert_array_equal(kept.reference[0], split.reference[0])
+    assert (defence.guarantee, defence.consumes_reference) == (True, True)
+    with pytest.raises(ValueError, match="learns from reference records, and the split has none"):
+        defence.train(setting, data, mpreg.MembershipSplit(split.members, None, split.nonmembers), seed=5)
+
+
+def test_images_of_a_defence_with_a_guarantee_are_screened_by_a_network_of_the_reference_records():
+    setting, data, split = scene(images=True)
+    defence = Defence(name="none", build=nothing, source="us", guarantee=True)
+    kept, _ = defence.screened(epochs=1.0).train(setting, data, split, seed=5)
+    model = setting.compile(setting.build_model(data, 5))
+    keras.utils.set_random_seed(5)
+    model.fit(*split.reference, epochs=3, batch_size=40, verbose=0)
+    own = model.predict(split.members[0], verbose=0)[np.arange(80), split.members[1]]
+    np.testing.assert_array_equal(kept.members[0], split.members[0][own >= 0.25])
 
 
 def test_figures_are_kept_apart_by_how_records_are_screened():
