@@ -42,6 +42,7 @@ def defend(x: np.ndarray, y: np.ndarray) -> mpreg.PrivacyReport:
     mpreg.DistillToReference(build, split.reference).fit(*split.members, epochs=1)
     mpreg.Stacking([build, build], build).fit(*split.members, epochs=1)
     kept = mpreg.Screening(share=0.1, seed=0).fit(*split.members)
+    kept = mpreg.PublicScreening(split.reference, least_probability=0.1).fit(*split.members)
     print(kept)
     served = mpreg.defend(mpreg.with_l2(model.target_model, 1e-4), mpreg.Rounding(1), mpreg.TopK(3))
     shadows = mpreg.ShadowFleet(build, count=4, epochs=2)

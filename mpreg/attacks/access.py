@@ -103,6 +103,11 @@ class Access:
         return tuple(join_groups(x) for x in self.inputs)
 
     @functools.cached_property
+    def fold_groups(self):
+        """The same, of records that cross-fitting keeps in one fold: those of `groups`, unless more are set."""
+        return self.groups
+
+    @functools.cached_property
     def records(self):
         """Inputs of all judged records, concatenated on first use."""
         return pool(*self.inputs)

@@ -110,7 +110,7 @@ def train_on_kept(build, how, task, strength):
 
 
 def train_on_plausible(build, how, task, strength):
-    """What `build` makes of a task whose members are screened by its reference records first."""
+    """What `build` makes of a task whose members are screened by its reference records first, and these are not."""
     members = take(task.split.members, how.screening(task).fit(*task.split.members))
     split = types.SimpleNamespace(
         members=members, reference=task.split.reference, nonmembers=task.split.nonmembers

@@ -86,7 +86,10 @@ def apart(access, canaries):
     sizes = len(access.members), len(access.nonmembers)
     theirs = canaries.members, canaries.nonmembers
     others = [np.setdiff1d(np.arange(size), rows) for size, rows in zip(sizes, theirs, strict=True)]
-    return access.subset(*others), access.subset(*theirs)
+    planted = access.subset(*theirs)
+    if canaries.kind == "twins":  # an attack that was fitted on one would know the other
+        planted.fold_groups = tuple(np.arange(len(rows)) // 2 for rows in theirs)
+    return access.subset(*others), planted
 
 
 def left_out(canaries):

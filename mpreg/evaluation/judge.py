@@ -32,7 +32,12 @@ def judge(access, attacks, *, named, notes=()):
         prepared.append(attack.prepare(access))
         chosen.append(attack)
     judged = cross_fit_each(
-        chosen, access.members, access.nonmembers, scores=prepared, groups=access.groups, seed=access.seed
+        chosen,
+        access.members,
+        access.nonmembers,
+        scores=prepared,
+        groups=access.fold_groups,
+        seed=access.seed,
     )
     results = {
         attack.name: _result(attack, verdicts, access.groups)

@@ -175,3 +175,37 @@ def test_without_canaries_there_is_no_section(model, split):
     assert report.canaries is None
     assert report.to_dict()["canaries"] is None
     assert "anaries" not in report.to_markdown()
+
+
+class Untrained:
+    """A model whose answers tell records apart, and say nothing about membership."""
+
+    def predict_proba(self, x):
+        logits = 3 * np.random.default_rng(0).normal(size=(x.shape[1], 6)).T @ x.T
+        return (np.exp(logits) / np.exp(logits).sum(axis=0)).T
+
+
+class Nearest(mpreg.attacks.Attack):
+    """Calls a record what the one with the most similar answers was, of those that it was fitted on."""
+
+    name = "nearest"
+
+    def fit(self, members, nonmembers, *, seed=0):
+        self.known = np.concatenate([members.log_probabilities, nonmembers.log_probabilities])
+        self.inside = np.repeat([1.0, 0.0], [len(members), len(nonmembers)])
+        self.threshold = 0.5
+        return self
+
+    def score(self, answers):
+        apart = np.abs(answers.log_probabilities[:, None] - self.known).sum(axis=-1)
+        return self.inside[apart.argmin(axis=1)]
+
+
+def test_an_attack_that_was_fitted_on_a_record_does_not_judge_its_twin():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(700, 40)), rng.integers(0, 6, 700)
+    drawn = mpreg.MembershipSplit.from_arrays(x, y, members=330, reference=20, seed=0)
+    planted = mpreg.plant_canaries(drawn, 300, "twins", seed=1)
+    found = mpreg.evaluate(Untrained(), planted, attacks=[Nearest()]).canaries
+    assert found.attack_accuracy < 0.56  # .71 where a twin may be in another fold
+    assert (found.members, found.nonmembers) == (300, 300)
