@@ -11,6 +11,7 @@ from mpreg.attacks import suite
 from mpreg.catalogue import SETTINGS, defence_of, setting_of
 from mpreg.catalogue.networks import small_mlp
 from mpreg.recipes.studies.adaptive import attack, read_canaries
+from mpreg.recipes.studies.graphs import graphs_let_go
 from mpreg.recipes.studies.kept import keep, read_kept, stamp_of
 
 
@@ -110,9 +111,10 @@ class Cell:
             said: function that is told, in a few words, what is done.
         """
         stamp = self.stamp()
-        figures = (
-            self._measure_adaptively(Path(folder) / "shadows", said) if self.shadows else self._measure()
-        )
+        with graphs_let_go():
+            figures = (
+                self._measure_adaptively(Path(folder) / "shadows", said) if self.shadows else self._measure()
+            )
         return keep(self._path(folder), figures, stamp)
 
     def _path(self, folder):
