@@ -9,11 +9,11 @@ from mpreg.fleet.vectorize import CannotVectorize
 from mpreg.fleet.waves import replica_bytes, stack_sizes
 
 
-def answer_all(model, weights, x, *, batch_size, memory):
+def answer_all(step, weights, x, *, batch_size, memory):
     """Returns the predictions of all replicas for all records, float32 (replicas, records, outputs).
 
     Args:
-        model: a model of the shapes of the replicas.
+        step: the `Step` of a model of the shapes of the replicas.
         weights: trainable and other variables as arrays with an axis in front for the replica.
         x: records.
         batch_size: records at a time.
@@ -21,13 +21,13 @@ def answer_all(model, weights, x, *, batch_size, memory):
     """
     replicas, records = len(weights[0][0]), len(flatten(x)[0])
     batch_size = min(batch_size, records)
-    size, _ = stack_sizes(replicas, int(memory // replica_bytes(model, batch_size)), 1)
-    program = Program(model, together=True)
+    size, _ = stack_sizes(replicas, int(memory // replica_bytes(step, batch_size)), 1)
+    program = Program(step, together=True)
     try:
         program.trace_answers(*_specs(weights, size, x, batch_size))
     except CannotVectorize:
-        program, size = Program(model, together=False), 1
-    answers = np.empty((replicas, records, *model.output_shape[1:]), np.float32)
+        program, size = Program(step, together=False), 1
+    answers = np.empty((replicas, records, *step.target.output_shape[1:]), np.float32)
     for start in range(0, replicas, size):
         # Stacks and batches are of one size, so that one trace serves: the last ones are filled up with repeats.
         places = np.minimum(np.arange(start, start + size), replicas - 1)

@@ -14,6 +14,7 @@ from mpreg.data import flatten
 from mpreg.datasets.archives import most_bytes, read_npz
 from mpreg.fleet.configuration import configuration
 from mpreg.fleet.job import build, values
+from mpreg.fleet.step import step_of
 from mpreg.fleet.training import Wave
 
 SECONDS_BETWEEN = 30  # between two writings, but for the end of a wave
@@ -98,8 +99,8 @@ class Checkpoint:
         os.replace(file.name, self._path)
 
 
-def facts_of(job, model, membership):
-    """Returns the facts in which a checkpoint must agree with the job."""
+def facts_of(job, step, membership):
+    """Returns the facts in which a checkpoint must agree with the job, whose models have this `Step`."""
     return {
         "number of replicas": len(job.rows),
         "seed": job.seed,
@@ -107,9 +108,15 @@ def facts_of(job, model, membership):
         "batch_size": job.schedule.batch,
         "membership": _digest([np.packbits(membership)]),
         "records": _digest([*flatten(job.x), job.y]),
-        "model": _digest([np.frombuffer(configuration(model).encode(), np.uint8)]),
-        "first weights": _digest(values(build(job.build_fn, 0).variables)),  # another seed is named above
+        "model": _digest([np.frombuffer(configuration(step.model).encode(), np.uint8)]),
+        "first weights": _digest(_first_values(job)),
+        **({"reference records": _digest(step.records)} if step.records else {}),
     }
+
+
+def _first_values(job):
+    step = step_of(build(job.build_fn, 0))  # another seed is named among the facts
+    return values([*step.trainable, *step.others])
 
 
 def _digest(arrays):

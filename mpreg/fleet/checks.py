@@ -6,6 +6,7 @@ import numpy as np
 from mpreg._validate import short_repr
 from mpreg.data import check_pair, flatten, label_indices, map_arrays
 from mpreg.fleet.optimizer import refuse_unsupported
+from mpreg.fleet.step import refuse_own_steps, step_of
 
 
 def check_records(x, y):
@@ -54,7 +55,7 @@ def check_membership(membership, n, records):
 
 
 def check_model(model, y):
-    """Checks a model returned by `build_fn` against the labels it will be trained on."""
+    """Checks a model returned by `build_fn` against the labels it will be trained on; returns its `Step`."""
     if not isinstance(model, keras.Model):
         raise TypeError(f"build_fn must return a Keras model. Received: {short_repr(model)}")
     if not model.compiled or model.optimizer is None or model.loss is None:
@@ -66,30 +67,55 @@ def check_model(model, y):
         raise ValueError(
             "build_fn must return a built model, whose weights exist. Start it with keras.Input(shape)"
         )
-    refuse_unsupported(model.optimizer)
-    if not getattr(model, "outputs", None):
+    step = step_of(model)
+    for optimizer in (model.optimizer, *step.optimizers):
+        refuse_unsupported(optimizer)
+    if model.optimizer.built:
+        raise ValueError(
+            "build_fn must return a freshly compiled model. Received: one whose optimizer "
+            f"({type(model.optimizer).__name__}) is built already"
+        )
+    target = step.target
+    if step.target is model:
+        refuse_own_steps(model)
+    if not getattr(target, "outputs", None):
         raise ValueError(
             "build_fn must return a Sequential or functional model, which knows its outputs. Received: "
-            f"{type(model).__name__}"
+            f"{type(target).__name__}"
         )
-    if len(model.outputs) != 1 or len(model.output_shape) != 2:
+    if len(target.outputs) != 1 or len(target.output_shape) != 2:
         raise ValueError(
             "the model must have one output of shape (batch, classes), the class scores. Received: "
-            f"{model.output_shape}"
+            f"{target.output_shape}"
         )
-    units = model.output_shape[-1]
+    units = target.output_shape[-1]
     if y.ndim == 2 and y.shape[1] not in (1, units):
         raise ValueError(
             f"one-hot labels must be as wide as the model's output, {units}. Received: {y.shape}"
         )
     label_indices(y, max(units, 2))
+    return step
 
 
-def check_replica(model, last, first):
-    """Checks that a replica's model is a new object with the shapes of the first."""
-    if model is last or model is first:
-        raise ValueError("build_fn must build a new model each time. Received: the same model twice")
-    shapes, expected = ([variable.shape for variable in one.variables] for one in (model, first))
+def check_replica(step, last, first):
+    """Checks that a replica's model is a new one with the shapes of the first.
+
+    Args:
+        step: its `Step`.
+        last: the `Step` of the replica before, or None.
+        first: that of the first.
+    """
+    expected = [variable.shape for variable in (*first.trainable, *first.others)]
+    shapes = [variable.shape for variable in (*step.trainable, *step.others)]
+    for other in (first, last):
+        shared = other and {*map(id, (*step.trainable, *step.others))} & {
+            *map(id, (*other.trainable, *other.others))
+        }
+        if shared or (other and step.model is other.model):
+            raise ValueError(
+                "build_fn must build a new model each time, with networks and optimizers of its own. Received: the "
+                "same model, or variables of it, twice"
+            )
     if shapes != expected:
         raise ValueError(
             "build_fn must build models of the same shapes each time. Received: variables of shapes "

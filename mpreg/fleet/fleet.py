@@ -15,6 +15,7 @@ from mpreg.fleet.checks import check_features, check_membership, check_model, ch
 from mpreg.fleet.job import Job, build
 from mpreg.fleet.processes import train_in_processes, workers
 from mpreg.fleet.schedule import Schedule
+from mpreg.fleet.step import step_of
 from mpreg.fleet.training import Trained, train
 from mpreg.fleet.waves import cores
 from mpreg.progress import progress_bar
@@ -97,12 +98,12 @@ class Fleet:
         x, y = check_records(x, y)
         membership = check_membership(membership, self._n, len(y))
         model = build(self._build_fn, self._seed)
-        check_model(model, y)
+        step = check_model(model, y)
         rows = [np.flatnonzero(own).astype(np.int32) for own in membership]
         schedule = Schedule.of([len(own) for own in rows], batch_size)
         job = Job(self._build_fn, self._seed, x, y, rows, schedule, int(epochs), self._memory)
-        trained = Trained.empty(model, self._n, epochs)
-        file = None if checkpoint is None else Checkpoint(checkpoint, facts_of(job, model, membership))
+        trained = Trained.empty(step, self._n, epochs)
+        file = None if checkpoint is None else Checkpoint(checkpoint, facts_of(job, step, membership))
         wave = None if file is None else file.read(trained)
         if not trained.done.all():
             with progress_bar(
@@ -111,7 +112,7 @@ class Fleet:
                 done = int(trained.done.sum()) * epochs + (len(wave.replicas) * wave.epoch if wave else 0)
                 advance(steps=done)
                 _train(job, trained, wave, file, advance)
-        self._model, self._trained = model, trained
+        self._step, self._trained = step, trained
         return self
 
     @property
@@ -134,7 +135,7 @@ class Fleet:
         trained = self._require()
         check_count("batch_size", batch_size, 1)
         return answer_all(
-            self._model, trained.weights, check_features(x), batch_size=batch_size, memory=self._memory
+            self._step, trained.weights, check_features(x), batch_size=batch_size, memory=self._memory
         )
 
     def model(self, i: int):
@@ -148,8 +149,8 @@ class Fleet:
         if i >= self._n:
             raise ValueError(f"i must be below the number of replicas, {self._n}. Received: i={i}")
         model = build(self._build_fn, self._seed + i)
-        kinds = model.trainable_variables, model.non_trainable_variables
-        for variables, arrays in zip(kinds, trained.weights, strict=True):
+        step = step_of(model)
+        for variables, arrays in zip((step.trainable, step.others), trained.weights, strict=True):
             for variable, array in zip(variables, arrays, strict=True):
                 variable.assign(array[i])
         return model

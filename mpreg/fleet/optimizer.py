@@ -2,7 +2,7 @@
 
 
 def make_stateless(optimizer):
-    """Makes an unbuilt optimizer able to `stateless_apply` on TensorFlow.
+    """Makes an optimizer able to `stateless_apply` on TensorFlow, and to `apply` inside a `keras.StatelessScope`.
 
     On TensorFlow, Keras' optimizers write into `tf.Variable`s through `tf.distribute` and refuse to be called as
     functions. Keras' own backend-neutral updates, which these hide, are the same arithmetic: they are brought back
@@ -15,6 +15,9 @@ def make_stateless(optimizer):
     }
     restored = {name: value for name, value in restored.items() if not name.startswith("__")}
     optimizer.__class__ = type(type(optimizer).__name__, (type(optimizer),), restored)
+    if optimizer.built:  # it knows its weights by keys that are other ones now
+        keys = {optimizer._var_key(weight): at for at, weight in enumerate(optimizer._trainable_variables)}
+        optimizer._trainable_variables_indices = keys
 
 
 def refuse_unsupported(optimizer):
@@ -23,10 +26,6 @@ def refuse_unsupported(optimizer):
     if not hasattr(optimizer, "stateless_apply"):
         raise ValueError(
             f"build_fn must return a model compiled with a Keras optimizer. Received: {optimizer!r}"
-        )
-    if optimizer.built:
-        raise ValueError(
-            f"build_fn must return a freshly compiled model. Received: one whose optimizer ({name}) is built already"
         )
     if hasattr(optimizer, "inner_optimizer") or hasattr(optimizer, "_optimizers"):
         raise ValueError(

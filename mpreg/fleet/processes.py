@@ -6,6 +6,7 @@ import joblib
 import numpy as np
 from joblib.parallel import get_active_backend
 
+from mpreg.fleet.step import step_of
 from mpreg.fleet.training import Trained, train
 from mpreg.fleet.waves import cores
 
@@ -48,7 +49,7 @@ def train_in_processes(job, trained, *, count, name, advance, keep=None):
 
 def _train_part(job, replicas, threads):
     """What a worker does: some replicas of the fleet, as `Trained` of them alone."""
-    trained = Trained.empty(job.model(0), len(job.rows), job.epochs)
+    trained = Trained.empty(step_of(job.model(0)), len(job.rows), job.epochs)
     trained.done[np.setdiff1d(np.arange(len(job.rows)), replicas)] = True
     train(job, trained, threads=threads or cores(), advance=lambda *_: None)
     weights = tuple([array[replicas] for array in part] for part in trained.weights)

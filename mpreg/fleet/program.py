@@ -1,7 +1,5 @@
 """The compiled program of a fleet: an epoch, and the predictions, of many replicas in one call."""
 
-import inspect
-
 import keras
 import tensorflow as tf
 
@@ -15,19 +13,18 @@ class Program:
     variables (moving statistics, the states of random generators) and the optimizer's.
 
     Args:
-        model: a compiled model whose optimizer is not built yet. Its variables are never changed.
+        step: the `Step` of a compiled model. Its variables are never changed.
         schedule: the shapes of an epoch; None where it shall not be trained.
         together: whether the replicas of a stack go through each operation together. If not, stacks hold one replica.
         jit: whether XLA compiles the epoch.
     """
 
-    def __init__(self, model, *, schedule=None, together, jit=False):
-        self._model = model
+    def __init__(self, step, *, schedule=None, together, jit=False):
+        self._own = step
         self._schedule = schedule
         self._together = together
-        self._options = {"training": True} if "training" in inspect.signature(model.call).parameters else {}
         # Where Keras sums the losses of a batch rather than take their mean, records that do not count leave no gap.
-        self._summed = getattr(model.loss, "reduction", None) == "sum"
+        self._summed = getattr(step.model.loss, "reduction", None) == "sum"
         self._epoch = tf.function(self._run_epoch, autograph=False, jit_compile=jit)
         self._answers = tf.function(self._run_answers, autograph=False)
 
@@ -86,7 +83,7 @@ class Program:
     def _map(self, function, arguments):
         """`function` of each replica's part of stacked arguments."""
         if self._together:
-            refuse_loops(self._model)
+            refuse_loops(self._own.layers)
             return vectorize(function, arguments)
         results = function(tf.nest.map_structure(lambda value: value[0], arguments))
         return tf.nest.map_structure(lambda value: value[None], results)
@@ -101,14 +98,13 @@ class Program:
         with tf.GradientTape() as tape:
             tape.watch(trainable)
             with keras.StatelessScope(self._bind(trainable, others), collect_losses=True) as scope:
-                answers = self._model(x, **self._options)
-                loss = self._model.compute_loss(x=x, y=y, y_pred=answers, sample_weight=weight)
+                loss = self._own.loss(x, y, weight)
         gradients = [
             tf.zeros_like(value) if gradient is None else tf.convert_to_tensor(gradient)
             for value, gradient in zip(trainable, tape.gradient(loss, trainable), strict=True)
         ]
-        others = _updated(scope, self._model.non_trainable_variables, others)
-        trainable, slots = self._model.optimizer.stateless_apply(slots, gradients, trainable)
+        others = _updated(scope, self._own.others, others)
+        trainable, slots = self._own.model.optimizer.stateless_apply(slots, gradients, trainable)
         size = tf.shape(y)[0] if counts is None else tf.reduce_sum(counts)
         return (list(trainable), others, list(slots)), tf.cast(loss, "float32") * tf.cast(size, "float32")
 
@@ -122,14 +118,13 @@ class Program:
     def _run_answers(self, weights, x):
         def answer(weights):
             with keras.StatelessScope(self._bind(*weights)):
-                return tf.cast(self._model(x, **{name: False for name in self._options}), "float32")
+                return tf.cast(self._own.answers(x, training=False), "float32")
 
         return self._map(answer, weights)
 
     def _bind(self, trainable, others):
-        model = self._model
-        pairs = zip(model.trainable_variables, trainable, strict=True)
-        return [*pairs, *zip(model.non_trainable_variables, others, strict=True)]
+        pairs = zip(self._own.trainable, trainable, strict=True)
+        return [*pairs, *zip(self._own.others, others, strict=True)]
 
 
 def _updated(scope, variables, values):

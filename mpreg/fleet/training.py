@@ -7,9 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from mpreg.fleet.checks import check_replica
+from mpreg.fleet.controls import Controls
 from mpreg.fleet.job import values
 from mpreg.fleet.optimizer import make_stateless
 from mpreg.fleet.program import Program
+from mpreg.fleet.step import step_of
 from mpreg.fleet.vectorize import CannotVectorize
 from mpreg.fleet.waves import replica_bytes, stack_sizes
 
@@ -23,7 +25,7 @@ class Trained:
     """Holds the weights and losses trained so far.
 
     Attributes:
-        weights: a model's trainable and other variables, each array with an axis in front for the replica.
+        weights: a `Step`'s trainable and other variables, each array with an axis in front for the replica.
         losses: mean loss of each replica in each epoch, (replicas, epochs).
         done: which replicas are done, bool (replicas,).
         how: how they were trained.
@@ -35,13 +37,13 @@ class Trained:
     how: str = ""
 
     @classmethod
-    def empty(cls, model, replicas, epochs):
-        """Returns the state before training of a number of replicas of a model."""
+    def empty(cls, step, replicas, epochs):
+        """Returns the state before training of a number of replicas of a model with this `Step`."""
 
         def room(variables):
             return [np.zeros((replicas, *variable.shape), variable.dtype) for variable in variables]
 
-        weights = room(model.trainable_variables), room(model.non_trainable_variables)
+        weights = room(step.trainable), room(step.others)
         return cls(weights, np.zeros((replicas, epochs), np.float32), np.zeros(replicas, bool))
 
     def put(self, replicas, other):
@@ -78,54 +80,55 @@ def train(job, trained, *, threads, advance, wave=None, keep=None):
         keep: function called after every epoch with the wave and a function that gives its state, and with
             nothing after every wave; or None.
     """
-    model = job.model(0)
-    make_stateless(model.optimizer)
-    model.optimizer.build(model.trainable_variables)
+    step = step_of(job.model(0))
+    for optimizer in (step.model.optimizer, *step.optimizers):
+        make_stateless(optimizer)
+    step.model.optimizer.build(step.trainable)
     data = tf.nest.map_structure(tf.convert_to_tensor, (job.x, job.y))
     left = [int(replica) for replica in np.flatnonzero(~trained.done)]
-    program, size, stacks, trained.how = _plan(job, model, data, max(1, len(left)), threads)
+    program, size, stacks, trained.how = _plan(job, step, data, max(1, len(left)), threads)
     with ThreadPoolExecutor(stacks) as pool:
         while left:
             if wave is None:
                 members = left[: size * stacks]
-                wave = Wave(members, 0, _initial_state(job, members, model))
+                wave = Wave(members, 0, _initial_state(job, members, step))
             else:
-                wave.state = tf.nest.pack_sequence_as(_variables(model), wave.state)
+                wave.state = tf.nest.pack_sequence_as(_variables(step), wave.state)
             left = [replica for replica in left if replica not in wave.replicas]
-            _train_wave(job, program, pool, wave, trained, size, data, advance, keep)
+            _train_wave(job, step, program, pool, wave, trained, size, data, advance, keep)
             wave = None
 
 
-def _plan(job, model, data, replicas, threads):
+def _plan(job, step, data, replicas, threads):
     """The program, replicas in a stack, stacks in a wave, and how that is called."""
-    capacity = int(job.memory // replica_bytes(model, job.schedule.batch))
+    capacity = int(job.memory // replica_bytes(step, job.schedule.batch))
     try:
         size, stacks = stack_sizes(replicas, capacity, threads)
         program = Program(
-            model, schedule=job.schedule, together=True, jit=_work(job, model) > WORTH_COMPILING
+            step, schedule=job.schedule, together=True, jit=_work(job, step) > WORTH_COMPILING
         )
-        program.trace(*_specs(model, job.schedule, size, data))
+        program.trace(*_specs(step, job.schedule, size, data))
         how = f"one program, waves of {min(size * stacks, replicas)}"
     except CannotVectorize as error:
         size, stacks = 1, max(1, min(threads, replicas, capacity))
-        program = Program(model, schedule=job.schedule, together=False)
-        program.trace(*_specs(model, job.schedule, size, data))
+        program = Program(step, schedule=job.schedule, together=False)
+        program.trace(*_specs(step, job.schedule, size, data))
         how = f"one by one: {error}"
     return program, size, stacks, how
 
 
-def _work(job, model):
+def _work(job, step):
     """Multiplications that training takes where each weight meets each record once: three a weight, about."""
-    return 3 * model.count_params() * sum(map(len, job.rows)) * job.epochs
+    return 3 * step.target.count_params() * sum(map(len, job.rows)) * job.epochs
 
 
-def _specs(model, schedule, size, data):
+def _specs(step, schedule, size, data):
     """The types of what `Program.epoch` takes."""
 
     def stacked(variables):
         return [tf.TensorSpec((size, *variable.shape), variable.dtype) for variable in variables]
 
-    state = tuple(stacked(variables) for variables in _variables(model))
+    state = tuple(stacked(variables) for variables in _variables(step))
     ends = (schedule.ends, size, schedule.last)
     batches = (
         tf.TensorSpec((schedule.whole, size, schedule.batch), "int32"),
@@ -135,34 +138,37 @@ def _specs(model, schedule, size, data):
     return state, tf.nest.map_structure(tf.TensorSpec.from_tensor, data), batches
 
 
-def _variables(model):
+def _variables(step):
     """The three kinds of variables of a state."""
-    return model.trainable_variables, model.non_trainable_variables, model.optimizer.variables
+    return step.trainable, step.others, step.model.optimizer.variables
 
 
-def _initial_state(job, replicas, model):
+def _initial_state(job, replicas, step):
     """What replicas start from: arrays, stacked."""
     columns, fresh = [], None
     for replica in replicas:
-        last, fresh = fresh, job.model(replica)
-        check_replica(fresh, last, model)
-        columns.append((values(fresh.trainable_variables), values(fresh.non_trainable_variables)))
+        last, fresh = fresh, step_of(job.model(replica))
+        check_replica(fresh, last, step)
+        columns.append((values(fresh.trainable), values(fresh.others)))
     trainable, others = tf.nest.map_structure(lambda *column: np.stack(column), *columns)
-    slots = [np.stack([value] * len(replicas)) for value in values(model.optimizer.variables)]
+    slots = [np.stack([value] * len(replicas)) for value in values(step.model.optimizer.variables)]
     return trainable, others, slots
 
 
-def _train_wave(job, program, pool, wave, trained, size, data, advance, keep):
+def _train_wave(job, step, program, pool, wave, trained, size, data, advance, keep):
     """The epochs that a wave has left."""
     count = len(wave.replicas)
     # All stacks are of one size: the last is filled up with its last replica, trained twice.
     places = [
         [min(place, count - 1) for place in range(start, start + size)] for start in range(0, count, size)
     ]
-    states = [
-        tf.nest.map_structure(lambda value, at=at: tf.convert_to_tensor(value[at]), wave.state)
-        for at in places
-    ]
+    controls = Controls(job, step, wave.replicas)
+
+    def spread(state):
+        return [
+            tf.nest.map_structure(lambda value, at=at: tf.convert_to_tensor(value[at]), state)
+            for at in places
+        ]
 
     def run(at):
         own = [wave.replicas[place] for place in places[at]]
@@ -175,14 +181,25 @@ def _train_wave(job, program, pool, wave, trained, size, data, advance, keep):
             lambda *parts: np.concatenate([part.numpy() for part in parts])[:count], *states
         )
 
+    def control(state, *events):
+        if controls:
+            controls.run(state, *events)
+        return state
+
+    start = control(wave.state, ("on_train_begin",), ("on_epoch_begin", wave.epoch))
+    states = spread(start)
     while wave.epoch < job.epochs:
         losses = np.concatenate(list(pool.map(run, range(len(places)))))[:count]
         trained.losses[wave.replicas, wave.epoch] = losses
         wave.epoch += 1
         advance(f"loss {losses.mean():.3f}", count)
-        if keep is not None and wave.epoch < job.epochs:
+        if controls and wave.epoch < job.epochs:
+            ended, begun = ("on_epoch_end", wave.epoch - 1), ("on_epoch_begin", wave.epoch)
+            states = spread(control(gather(), ended, begun))
+        # What callbacks remember is not kept, so that a wave with some begins anew.
+        if keep is not None and wave.epoch < job.epochs and not controls:
             keep(wave, gather)
-    trainable, others, _ = gather()
+    trainable, others, _ = control(gather(), ("on_epoch_end", wave.epoch - 1), ("on_train_end",))
     trained.put(wave.replicas, Trained((trainable, others), trained.losses[wave.replicas], None, trained.how))
     if keep is not None:
         keep()

@@ -32,13 +32,13 @@ class CannotVectorize(Exception):
     """Is raised for operations that cannot be vectorized over stacked weights, or not usefully."""
 
 
-def refuse_loops(model):
+def refuse_loops(layers):
     """Raises `CannotVectorize` for layers that TensorFlow would loop over, or fail at after minutes.
 
     It loops over the gradients of convolution kernels, which takes longer than replicas one by one; and does not
     find out for minutes that it cannot loop over steps in time.
     """
-    for layer in model._flatten_layers():
+    for layer in layers:
         if isinstance(layer, keras.layers.RNN):
             raise CannotVectorize(f"{type(layer).__name__} cannot be vectorized")
         if isinstance(layer, CONVOLUTIONS):

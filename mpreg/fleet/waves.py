@@ -28,13 +28,18 @@ def stack_sizes(replicas, capacity, threads):
     return math.ceil(resident / stacks), stacks
 
 
-def replica_bytes(model, records):
-    """Estimates the memory to train a replica in bytes: its variables and its layers' outputs for `records`."""
+def replica_bytes(step, records):
+    """Estimates the memory to train a replica in bytes: its variables and its layers' outputs for `records`.
+
+    Args:
+        step: the replica's `Step`.
+        records: records at a time.
+    """
     state = sum(
         math.prod(variable.shape) * np.dtype("float32").itemsize
-        for variable in [*model.variables, *model.trainable_variables, *model.optimizer.variables]
+        for variable in [*step.trainable, *step.trainable, *step.others, *step.model.optimizer.variables]
     )
-    answers = sum(_width(layer) for layer in model.layers) * records * np.dtype("float32").itemsize
+    answers = sum(_width(layer) for layer in step.target.layers) * records * np.dtype("float32").itemsize
     return COPIES_OF_STATE * state + COPIES_OF_ANSWERS * answers
 
 
