@@ -34,5 +34,8 @@ class CallWithoutSideEffects(keras.layers.Layer):
 
 def predict_without_side_effects(target, x, *, training):
     """Returns the target's predictions without changing moving averages, seeds or added losses."""
-    with keras.StatelessScope():
+    with keras.StatelessScope() as scope:
+        outer = scope.original_scope
+        if outer is not None:  # variables have the values of the scope around it
+            scope.state_mapping.update(outer.state_mapping)
         return CallWithoutSideEffects(autocast=False)(x, target=target, mode=training)

@@ -39,7 +39,7 @@ class Controls:
                 variable.assign(values[at])
             for name, *arguments in events:
                 for control in controls:
-                    getattr(control, name)(*arguments)
+                    getattr(control, name)(*arguments, None)  # no logs
             for variable, values in places:
                 values[at] = np.asarray(variable)
 

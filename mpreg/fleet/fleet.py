@@ -36,9 +36,9 @@ class Fleet:
     the same replica that count 0 in the loss: only what is taken over a batch, as in `BatchNormalization`, sees them.
 
     Args:
-        build_fn: function without arguments that builds and compiles a Keras classifier: anew at each call, in a
-            process whose Python, NumPy and Keras random seeds have just been set. An initializer with a seed of its
-            own draws the same weights for all replicas.
+        build_fn: function without arguments that builds and compiles a Keras classifier, or a training defence around
+            one: anew at each call, in a process whose Python, NumPy and Keras random seeds have just been set. An
+            initializer with a seed of its own draws the same weights for all replicas.
         n: number of replicas.
         seed: non-negative integer. The same seed gives the same fleet.
         memory: bytes that training may take, about. Replicas beyond it wait for a later wave.
@@ -90,8 +90,8 @@ class Fleet:
         Raises:
             TypeError: `build_fn` returns something other than a Keras model.
             ValueError: a replica without records, NaN or text features, labels out of the model's range, a model that
-                is not compiled or not the same each time, an optimizer that cannot be run for each replica, or a
-                checkpoint of another fleet.
+                is not compiled or not the same each time, an optimizer that cannot be run for each replica, a training
+                step that is not Keras' own or a defence's (`DPSGD` has one), or a checkpoint of another fleet.
         """
         check_count("epochs", epochs, 1)
         check_count("batch_size", batch_size, 1)

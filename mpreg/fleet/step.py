@@ -69,10 +69,10 @@ class Step:
         return []
 
 
-def refuse_own_steps(model):
-    """Raises a `ValueError` for a model with a training step of its own, which a fleet would leave out."""
+def refuse_own_steps(model, base=keras.Model):
+    """Raises a `ValueError` for a model with a training step of its own, not of `base`: a fleet would leave it out."""
     for name in ("train_step", "compute_loss"):
-        if getattr(type(model), name) is not getattr(keras.Model, name):
+        if getattr(type(model), name) is not getattr(base, name):
             raise ValueError(
                 f"a fleet cannot train a {type(model).__name__}, which has a {name} of its own. Train its replicas "
                 "one by one, as mpreg.ShadowTraining does"

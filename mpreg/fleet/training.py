@@ -84,6 +84,7 @@ def train(job, trained, *, threads, advance, wave=None, keep=None):
     for optimizer in (step.model.optimizer, *step.optimizers):
         make_stateless(optimizer)
     step.model.optimizer.build(step.trainable)
+    slots = values(step.model.optimizer.variables)  # callbacks change them
     data = tf.nest.map_structure(tf.convert_to_tensor, (job.x, job.y))
     left = [int(replica) for replica in np.flatnonzero(~trained.done)]
     program, size, stacks, trained.how = _plan(job, step, data, max(1, len(left)), threads)
@@ -91,7 +92,7 @@ def train(job, trained, *, threads, advance, wave=None, keep=None):
         while left:
             if wave is None:
                 members = left[: size * stacks]
-                wave = Wave(members, 0, _initial_state(job, members, step))
+                wave = Wave(members, 0, _initial_state(job, members, step, slots))
             else:
                 wave.state = tf.nest.pack_sequence_as(_variables(step), wave.state)
             left = [replica for replica in left if replica not in wave.replicas]
@@ -104,9 +105,7 @@ def _plan(job, step, data, replicas, threads):
     capacity = int(job.memory // replica_bytes(step, job.schedule.batch))
     try:
         size, stacks = stack_sizes(replicas, capacity, threads)
-        program = Program(
-            step, schedule=job.schedule, together=True, jit=_work(job, step) > WORTH_COMPILING
-        )
+        program = Program(step, schedule=job.schedule, together=True, jit=_work(job, step) > WORTH_COMPILING)
         program.trace(*_specs(step, job.schedule, size, data))
         how = f"one program, waves of {min(size * stacks, replicas)}"
     except CannotVectorize as error:
@@ -143,7 +142,7 @@ def _variables(step):
     return step.trainable, step.others, step.model.optimizer.variables
 
 
-def _initial_state(job, replicas, step):
+def _initial_state(job, replicas, step, slots):
     """What replicas start from: arrays, stacked."""
     columns, fresh = [], None
     for replica in replicas:
@@ -151,7 +150,7 @@ def _initial_state(job, replicas, step):
         check_replica(fresh, last, step)
         columns.append((values(fresh.trainable), values(fresh.others)))
     trainable, others = tf.nest.map_structure(lambda *column: np.stack(column), *columns)
-    slots = [np.stack([value] * len(replicas)) for value in values(step.model.optimizer.variables)]
+    slots = [np.stack([value] * len(replicas)) for value in slots]
     return trainable, others, slots
 
 

@@ -68,6 +68,25 @@ def _operation(message):
     return next(filter(None, named.groups())) if named else message.strip().splitlines()[0]
 
 
-for name in DRAWS:
+def _bitcast(inputs):
+    """Bits read as another type, which Keras' `argmax` needs; the axis in front is not touched."""
+    return pfor.wrap(tf.bitcast(inputs.stacked_input(0), inputs.get_attr("type")), True)
+
+
+def _scatter(inputs):
+    """Values put in places, as the gradient of `top_k` does: the replica's number goes ahead of each place."""
+    inputs.stack_inputs([0, 1])
+    places, given, shape = inputs.stacked_input(0), inputs.stacked_input(1), inputs.unstacked_input(2)
+    count = tf.shape(places)[:1]
+    replica = tf.reshape(
+        tf.range(count[0], dtype=places.dtype), tf.concat([count, tf.ones_like(tf.shape(places)[1:])], 0)
+    )
+    replica = tf.broadcast_to(replica, tf.concat([tf.shape(places)[:-1], [1]], 0))
+    shape = tf.concat([tf.cast(count, shape.dtype), shape], 0)
+    return pfor.wrap(tf.scatter_nd(tf.concat([replica, places], -1), given, shape), True)
+
+
+LACKING = {"Bitcast": _bitcast, "ScatterNd": _scatter, **dict.fromkeys(DRAWS, pfor._fallback_converter)}
+for name, convert in LACKING.items():
     if name not in pfor._pfor_converter_registry:
-        pfor.RegisterPFor(name)(pfor._fallback_converter)
+        pfor.RegisterPFor(name)(convert)

@@ -21,7 +21,8 @@ class ShadowFleet:
     """Trains shadow models as replicas of one Keras model, in one program (`mpreg.Fleet`).
 
     Args:
-        build_fn: function without arguments that returns a fresh compiled classifier, trained like the target.
+        build_fn: function without arguments that returns a fresh compiled classifier, trained like the target: in its
+            training defence, if it has one.
         count: number of shadow models, at least 2; 16 is where likelihood-ratio attacks begin to be strong.
         epochs, batch_size: of their training; use the target's.
 

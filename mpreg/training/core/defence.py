@@ -11,9 +11,11 @@ from mpreg.classifiers.calling import call_target
 from mpreg.classifiers.kind import refuse_several_labels
 from mpreg.classifiers.tensors import count_classes
 from mpreg.data import map_arrays, refuse_sparse, text_as_tensor
+from mpreg.fleet.step import refuse_own_steps
 from mpreg.training.core.batch import Batch, finite_weights
 from mpreg.training.core.distribution_loss import distribution_loss
 from mpreg.training.core.fitting import Members, fit_with
+from mpreg.training.core.fleet_step import DefenceStep
 from mpreg.training.core.part import MIX, UNPACK
 from mpreg.training.core.wrapping import Wrapper
 
@@ -131,6 +133,21 @@ class TrainingDefence(Wrapper):
                 "loss_weights have no meaning for a single loss: use sample_weight, or leave them out"
             )
         return distribution_loss(batch, batch.labels, batch.weights)
+
+    def batch_loss(self, x, y, weights) -> Any:
+        """Returns the loss of a batch as a training step has it, with what the parts do to the batch."""
+        batch = self._open(x, y, weights)
+        answers = self(batch.inputs, training=True)
+        return self.compute_loss(x=batch.inputs, y=batch, y_pred=answers, sample_weight=batch.weights)
+
+    def fleet_step(self) -> Any:
+        """Returns how replicas of it are trained in one program, as `mpreg.Fleet` asks.
+
+        Raises:
+            ValueError: a part that cannot be, or a subclass with a training step of its own.
+        """
+        refuse_own_steps(self, TrainingDefence)
+        return DefenceStep(self)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         y = y.judged if isinstance(y, Batch) else self.true_labels(y, y_pred)

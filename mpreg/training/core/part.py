@@ -20,6 +20,9 @@ class DefencePart(keras.layers.Layer):
         decides: what it decides that no other part may: of `LABELS`, `MIXTURES`.
         consumes_reference: whether it learns from reference records, which then leak too.
         private_reason: why it cannot be trained with differential privacy for each record, as the end of a sentence.
+        fleet_reason: why replicas cannot be trained in one program, as the end of a sentence; empty if they can.
+        steers_target: whether its control reads or changes the target or its optimizer.
+        draws: the `Seed` of its random draws, or None.
         strength: variable of how strongly it acts, which may change during training; None where nothing can be turned.
         strongest: strength that is not to be passed without being asked to.
     """
@@ -28,6 +31,9 @@ class DefencePart(keras.layers.Layer):
     decides: frozenset[str] = frozenset()
     consumes_reference = False
     private_reason = "acts in a training step of its own, which DPSGD would replace"
+    fleet_reason = ""
+    steers_target = False
+    draws = None
     strength = None
     strongest = math.inf
 
@@ -87,6 +93,19 @@ class DefencePart(keras.layers.Layer):
                     f"{type(self).__name__} and {type(other).__name__} cannot be combined, as both decide "
                     f"{' and '.join(sorted(both))}: leave out one of the wrappers"
                 )
+
+    @property
+    def optimizers(self):
+        """Keras optimizers of networks of its own."""
+        return ()
+
+    @property
+    def replica_variables(self):
+        """What a step or the control changes, and the seed: all variables but those of trackers."""
+        logged = {id(variable) for tracker in self.trackers for variable in tracker.variables}
+        own = [variable for variable in self.variables if id(variable) not in logged]
+        seeds = [] if self.draws is None else [self.draws.variable]
+        return [*own, *seeds, *(slot for optimizer in self.optimizers for slot in optimizer.variables)]
 
     @property
     def trackers(self):

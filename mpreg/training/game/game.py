@@ -21,6 +21,7 @@ from mpreg.training.core.batch import add_penalty, mean_present
 from mpreg.training.core.part import DefencePart
 from mpreg.training.core.reference import ArrayReference, DatasetReference, open_reference
 from mpreg.training.core.replicas import replicas
+from mpreg.training.core.seed import Seed
 from mpreg.training.game import collapse, watchdog
 from mpreg.training.game.balance import Balance
 from mpreg.training.game.control import GameControl
@@ -37,6 +38,7 @@ class MembershipGame(DefencePart):
     """
 
     consumes_reference = True
+    steers_target = True
     private_reason = "trains its inference network on the members' answers as they are"
 
     def __init__(self, options, *, classes, **kwargs):
@@ -51,6 +53,7 @@ class MembershipGame(DefencePart):
         # 0 in warm-up: the network learns, the target pays nothing.
         self.charging = self.state("charging", 1.0)
         self.step = self.state("step", 0, dtype="int64")
+        self.draws = Seed(options.seed)
         self.evidence = watchdog.BatchEvidence(self.state)
         # Files of before end here, and are read in this order.
         self.balance = Balance(self.state)
@@ -119,6 +122,14 @@ class MembershipGame(DefencePart):
         self.strength.assign(strength)
 
     @property
+    def optimizers(self):
+        return (self.attack_optimizer,)
+
+    @property
+    def fleet_reason(self):
+        return "streams its reference records" if isinstance(self._reference, DatasetReference) else ""
+
+    @property
     def trackers(self):
         return (self.inference_accuracy, self.inference_loss, self.membership_gain)
 
@@ -154,7 +165,7 @@ class MembershipGame(DefencePart):
         Training mode, because otherwise the network would learn to spot dropout and batch statistics; no trace,
         because moving averages, seeds and added losses belong to members alone.
         """
-        x, y = self.reference.batch(self.step, self.options.seed)
+        x, y = self.reference.batch(self.step.value, self.draws.value)
         self.step.assign_add(1)
         answers = predict_without_side_effects(batch.target, x, training=True)
         return [
@@ -165,7 +176,10 @@ class MembershipGame(DefencePart):
     def _learn(self, members, present, reference):
         """One step of the inner maximization: descends the cross-entropy of member against reference."""
         size = tf.shape(present)[0]
+        weights = self.inference_network.trainable_variables
+        values = [weight.value for weight in weights]  # in a fleet these are no variables
         with tf.GradientTape() as tape:
+            tape.watch(values)
             logits = self._membership_logits(_joined(members, reference), training=True)
             member_logits, reference_logits = logits[:size], logits[size:]
             loss = -0.5 * (
@@ -175,9 +189,8 @@ class MembershipGame(DefencePart):
             penalties = [tf.cast(each, loss.dtype) for each in self.inference_network.losses]
             total = tf.add_n([loss, *penalties]) / replicas()
             total = self.attack_optimizer.scale_loss(total)
-        weights = self.inference_network.trainable_variables
         if weights:  # a network may come trained and frozen
-            self.attack_optimizer.apply(tape.gradient(total, weights), weights)
+            self.attack_optimizer.apply(tape.gradient(total, values), weights)
         called = mean_present(tf.cast(member_logits > 0, tf.float32), present)
         cleared = tf.reduce_mean(tf.cast(reference_logits <= 0, tf.float32))
         self.inference_loss.update_state(loss)

@@ -53,12 +53,12 @@ def first_vectors(network):
 
 def rewarm(game):
     """Restarts the inference network and its optimizer with new Glorot weights and an epoch of warm-up."""
-    vectors = iter(game.first_vectors)
+    vectors, seed = iter(game.first_vectors), int(game.draws.value)
     for index, weight in enumerate(game.inference_network.trainable_variables):
         if len(weight.shape) < 2:
             weight.assign(next(vectors))
         else:
-            weight.assign(keras.initializers.GlorotUniform(seed=game.options.seed + index)(weight.shape))
+            weight.assign(keras.initializers.GlorotUniform(seed=seed + index)(weight.shape))
     restart(game.attack_optimizer, game.inference_network.trainable_variables)
     game.warmup_left.assign(1.0)
 

@@ -4,6 +4,7 @@ import keras
 
 from mpreg._validate import check_count, check_number
 from mpreg.training.core.part import DefencePart
+from mpreg.training.core.seed import Seed
 from mpreg.training.mmd.matched import MatchedReference
 from mpreg.training.mmd.matching_pass import MatchingPass
 from mpreg.training.mmd.matching_step import MatchingStep
@@ -17,6 +18,7 @@ class Discrepancy(DefencePart):
     """
 
     consumes_reference = True
+    steers_target = True
     private_reason = "takes steps of its own between two epochs, on whole batches"
 
     def __init__(self, *, classes, weight, gap=0.03, bandwidths=(1.0,), seed=0, **kwargs):
@@ -31,6 +33,7 @@ class Discrepancy(DefencePart):
         self.classes, self.gap = classes, float(gap)
         self.bandwidths, self.seed = tuple(float(each) for each in bandwidths), int(seed)
         self.step = self.state("step", 0, dtype="int64")
+        self.draws = Seed(seed)
         self.charging = self.state("charging", 0.0)  # 1 where the next epoch begins with a pass
         self.strength = self.state("strength", weight)  # behind what files of before hold
         self.discrepancy = keras.metrics.Mean(name="mmd")

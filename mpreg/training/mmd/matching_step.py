@@ -54,7 +54,7 @@ class MatchingStep:
 
     def _step(self, x, classes, present):
         part = self._part
-        others, known = part.reference.match(classes, part.step.value, part.seed)
+        others, known = part.reference.match(classes, part.step.value, part.draws.value)
         part.step.assign_add(1)
         expected = tf.stop_gradient(self._probabilities(others))
         with tf.GradientTape() as tape:

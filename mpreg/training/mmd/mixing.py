@@ -8,6 +8,7 @@ from scipy import special
 from mpreg._validate import check_count, check_number
 from mpreg.training.core.batch import weight_row
 from mpreg.training.core.part import MIX, MIXTURES, DefencePart
+from mpreg.training.core.seed import Seed
 
 QUANTILES = 1 << 14  # XLA has no Beta distribution: its quantiles are drawn from, at steps of 1/16384
 
@@ -32,6 +33,7 @@ class Mixing(DefencePart):
         check_count("seed", seed, 0)
         self.alpha, self.seed = float(alpha), int(seed)
         self.step = self.state("step", 0, dtype="int64")
+        self.draws = Seed(seed)
         middles = (np.arange(QUANTILES) + 0.5) / QUANTILES
         self._quantiles = np.float32(special.betaincinv(self.alpha, self.alpha, middles))
 
@@ -57,13 +59,15 @@ class Mixing(DefencePart):
     def _draw(self, present):
         """One share of the batch, and for each record the number of another to blend it with."""
         size = tf.shape(present)[0]
-        drawn = tf.random.stateless_uniform((size + 1,), seed=[self.seed, tf.cast(self.step.value, tf.int32)])
+        drawn = tf.random.stateless_uniform(
+            (size + 1,), seed=[self.draws.value, tf.cast(self.step.value, tf.int32)]
+        )
         self.step.assign_add(1)
         share = tf.gather(self._quantiles, tf.cast(drawn[0] * QUANTILES, tf.int32))
         # Those present come first, in their order and in a random one: the first takes the place of the second.
         order = tf.argsort(1.0 - present, stable=True)
         shuffled = tf.argsort(drawn[1:] + 2.0 * (1.0 - present))
-        return share, tf.scatter_nd(order[:, None], shuffled, [size])
+        return share, tf.gather(shuffled, tf.argsort(order))
 
     def get_config(self):
         return {**super().get_config(), "alpha": self.alpha, "seed": self.seed}
