@@ -6,7 +6,8 @@ from scipy import special
 from mpreg import signals
 from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
 from mpreg.attacks.likelihood_ratio import Normals
-from mpreg.attacks.shadow.coverage import check_coverage, clip_saturated, shadow_values
+from mpreg.attacks.shadow.coverage import check_coverage, shadow_values
+from mpreg.signals.saturated import clip_saturated
 
 PRIOR = 8.0  # degrees of freedom that the variance within records is worth beside a record's own
 

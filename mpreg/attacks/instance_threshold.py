@@ -4,7 +4,8 @@ import numpy as np
 
 from mpreg import signals
 from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
-from mpreg.attacks.shadow.coverage import check_coverage, clip_saturated, shadow_values
+from mpreg.attacks.shadow.coverage import check_coverage, shadow_values
+from mpreg.signals.saturated import clip_saturated
 
 
 class InstanceThresholdAttack(PreparedAttack):

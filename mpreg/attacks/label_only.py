@@ -4,7 +4,7 @@ import numpy as np
 
 from mpreg import signals
 from mpreg.attacks.regression import RegressionAttack
-from mpreg.data.augmentations import altered, check_augment, default_augmentation
+from mpreg.data.augmentations import altered, check_augment
 
 
 class LabelOnlyAttack(RegressionAttack):
@@ -53,8 +53,8 @@ class LabelOnlyAttack(RegressionAttack):
 
     def prepare(self, access):
         """Returns whether each record, and each of its copies, is classified correctly, float (n, 1 + copies)."""
-        augment = self.augment or default_augmentation(access.records, seed=access.seed)
-        columns = [signals.correctness(access.answers)]
-        for copies in altered(augment, access.records):
-            columns.append(signals.correctness(access.query(copies, access.labels)))
-        return np.column_stack(columns)
+        own = signals.correctness(access.answers)
+        if self.augment is None:
+            return np.column_stack([own, access.altered_copies[0]])
+        queried = (access.query(copies, access.labels) for copies in altered(self.augment, access.records))
+        return np.column_stack([own, *map(signals.correctness, queried)])

@@ -4,8 +4,9 @@ import numpy as np
 
 from mpreg import signals
 from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
-from mpreg.attacks.shadow.coverage import check_coverage, clip_saturated, shadow_values
+from mpreg.attacks.shadow.coverage import check_coverage, shadow_values
 from mpreg.data.augmentations import altered, check_augment
+from mpreg.signals.saturated import clip_saturated
 
 FEW = 64  # shadow models, below which one variance serves all records
 MIN_STD = 1e-3  # of a fitted normal: shadow models that agree exactly do not make a record a certainty

@@ -7,8 +7,8 @@ from threadpoolctl import threadpool_limits
 
 from mpreg import metrics, signals
 from mpreg.attacks.base import Attack
-from mpreg.attacks.shadow.coverage import clip_saturated
 from mpreg.signals.imitators import table_of
+from mpreg.signals.saturated import clip_saturated
 from mpreg.signals.trees import MAX_CATEGORIES
 
 MOST_COLUMNS = 40  # of a record; wider ones are read by as many principal components

@@ -5,7 +5,14 @@ import pytest
 from scipy import special, stats
 
 from mpreg import metrics, signals
-from mpreg.attacks import CombinedAttack, LikelihoodRatioAttack, RelativeAttack, cross_fit, suite
+from mpreg.attacks import (
+    CombinedAttack,
+    LabelOnlyAttack,
+    LikelihoodRatioAttack,
+    RelativeAttack,
+    cross_fit,
+    suite,
+)
 from mpreg.attacks.access import Access
 from mpreg.attacks.bayesian_ratio import BayesianRatioAttack
 from mpreg.attacks.likelihood_ratio import Normals
@@ -164,3 +171,36 @@ def test_the_strong_suite_has_it_and_coverage_is_checked():
     access.shadows.membership[:, 3] = False
     with pytest.raises(ValueError, match="trained on by none"):
         CombinedAttack().prepare(access)
+
+
+def hidden(seed=0):
+    """Answers that give away the class alone: what is left is how often altered copies are answered rightly."""
+    labels = np.arange(RECORDS) % CLASSES
+    robust = np.where(np.arange(RECORDS) < MEMBERS, 0.8, 0.6)
+    rng = np.random.default_rng(seed)
+
+    def query(x):
+        right = rng.random(len(x)) < robust  # all records, in their order
+        return np.eye(CLASSES)[np.where(right, labels, (labels + 1) % CLASSES)]
+
+    x = rng.normal(size=(RECORDS, 2))
+    membership = np.array([rng.permutation(RECORDS) < RECORDS // 2 for _ in range(MODELS)])
+    membership[0], membership[1] = np.arange(RECORDS) % 2 == 0, np.arange(RECORDS) % 2 == 1
+    shadows = ShadowModels(membership, np.stack([query(x) for _ in range(MODELS)]), labels)
+    sides = [slice(MEMBERS), slice(MEMBERS, None)]
+    answers = [read_answers(np.eye(CLASSES)[labels[rows]], labels[rows]) for rows in sides]
+    return Access(*answers, inputs=tuple(x[rows] for rows in sides), query=query, shadows=shadows, seed=0)
+
+
+def test_where_answers_are_hidden_altered_copies_tell():
+    access = hidden()
+    single, _ = judged(LabelOnlyAttack(), access)
+    asked = access.queries
+    combined, _ = judged(CombinedAttack(), access)
+    assert access.queries == asked > 0  # both read the same copies
+    assert single > 0.75 and combined > single - 0.02
+    rows = CombinedAttack().prepare(access)
+    correct, confidence = access.altered_copies
+    assert any(np.allclose(column, correct.mean(axis=1)) for column in rows.T)
+    assert any(np.allclose(column, confidence, atol=1e-4) for column in rows.T)
+    assert np.isfinite(rows).all()

@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-SATURATED = 700.0  # beyond this a logit is that of a probability of exactly 0 or 1, as coarse answers hold
 AT_ONCE = 2  # models whose answers are held as numbers of full width
 
 
@@ -29,10 +28,3 @@ def shadow_values(access, *signals):
 
     with ThreadPoolExecutor(AT_ONCE) as pool:  # NumPy lets others run while it computes
         return np.stack(list(pool.map(of, range(len(access.shadows)))), axis=1)
-
-
-def clip_saturated(*values):
-    """Returns the values with saturated ones clipped to one unit beyond the others."""
-    usual = np.concatenate([array[np.abs(array) < SATURATED] for array in values])
-    low, high = (usual.min(), usual.max()) if len(usual) else (0.0, 0.0)
-    return [np.clip(array, low - 1.0, high + 1.0) for array in values]
