@@ -36,10 +36,10 @@ class CombinedAttack(WeighingAttack):
     On location30 (split 0, 16 shadow models), AUC / TPR at 1 %, beside the same without imitators and the best single
     attack with shadow models: undefended .987 / .74 (.986 / .71; .982 / .69), the published game .954 / .53
     (.937 / .37; .893 / .28), split distillation .794 / .12 (.776 / .10; .712 / .04), the game at penalty 30 .758 / .07
-    (.751 / .06; .740 / .06), DP-SGD at epsilon 8 .715 / .05 (.712 / .06; .714 / .05). Altered copies matter where answers
-    are hidden (8 shadow models, AUC, beside the best single attack): the predicted class alone .949 (.876), HAMP .979
-    (.928); on the others it changes nothing. Of 150 records a side it may lie
-    below the best single attack, which learns from none: .721 beside .727 on the game at penalty 30 (four draws).
+    (.751 / .06; .740 / .06), DP-SGD at epsilon 8 .715 / .05 (.712 / .06; .714 / .05). Altered copies matter where
+    answers are hidden (8 shadow models, AUC, beside the best single attack): the predicted class alone .949 (.876),
+    HAMP .979 (.928). Of 150 records a side it may lie below the best single attack, which learns from none: .721 beside
+    .727 on the game at penalty 30 (four draws).
 
     Source: the scores of Carlini et al., S&P 2022 (LiRA), Zarifzadeh, Liu and Shokri, ICML 2024 (RMIA) and Brännvall,
     arXiv:2603.11799 (BaVarIA), learned from together as Shokri et al., S&P 2017, learn from answers.
