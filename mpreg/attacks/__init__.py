@@ -25,8 +25,6 @@ from mpreg.attacks.shadow.attack import ShadowAttack as ShadowAttack
 from mpreg.attacks.shadow.bundles import AttackModelBundle as AttackModelBundle
 from mpreg.attacks.shadow.bundles import ShadowModelBundle as ShadowModelBundle
 from mpreg.attacks.shadow.bundles import prepare_attack_data as prepare_attack_data
-from mpreg.attacks.shadow.data import Synthetic as Synthetic
-from mpreg.attacks.shadow.data import synthesize as synthesize
 from mpreg.attacks.shadow.models import ShadowModels as ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet as ShadowFleet
 from mpreg.attacks.shadow.training import ShadowTraining as ShadowTraining
@@ -46,5 +44,7 @@ from mpreg.data import GaussianNoise as GaussianNoise
 from mpreg.data import Randomize as Randomize
 from mpreg.data import ShiftsAndFlips as ShiftsAndFlips
 from mpreg.data.noisy import noisy as noisy
+from mpreg.signals.synthesis import Synthetic as Synthetic
+from mpreg.signals.synthesis import synthesize as synthesize
 
 __getattr__ = renamed_members(__name__, Verdicts="AttackScores")

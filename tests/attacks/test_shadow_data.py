@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from mpreg.attacks.shadow.data import synthesize
 from mpreg.data import Randomize
 from mpreg.data.noisy import noisy
+from mpreg.signals.synthesis import synthesize
 
 CLASSES, BITS = 4, 12
 

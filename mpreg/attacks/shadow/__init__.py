@@ -5,10 +5,10 @@ from mpreg.attacks.shadow.attack import ShadowAttack as ShadowAttack
 from mpreg.attacks.shadow.bundles import AttackModelBundle as AttackModelBundle
 from mpreg.attacks.shadow.bundles import ShadowModelBundle as ShadowModelBundle
 from mpreg.attacks.shadow.bundles import prepare_attack_data as prepare_attack_data
-from mpreg.attacks.shadow.data import Synthetic as Synthetic
-from mpreg.attacks.shadow.data import synthesize as synthesize
 from mpreg.attacks.shadow.models import ShadowModels as ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet as ShadowFleet
 from mpreg.attacks.shadow.training import ShadowTraining as ShadowTraining
 from mpreg.attacks.shadow.training import draw_membership as draw_membership
 from mpreg.data.noisy import noisy as noisy
+from mpreg.signals.synthesis import Synthetic as Synthetic
+from mpreg.signals.synthesis import synthesize as synthesize

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mpreg import signals
 from mpreg._validate import check_count, check_number
 from mpreg.data import check_labels, label_indices
+from mpreg.signals.reading import are_logits, read_answers
 
 
 class Synthetic(NamedTuple):
@@ -71,9 +71,9 @@ def synthesize(
         x = search.candidates
         predictions = np.asarray(query(x))
         if from_logits is None:  # decided by the first answers, which are those to random records
-            from_logits = signals.are_logits([predictions])
+            from_logits = are_logits([predictions])
         queries += len(x)
-        search.step(signals.read_answers(predictions, labels[search.going], from_logits=from_logits))
+        search.step(read_answers(predictions, labels[search.going], from_logits=from_logits))
     return search.result(queries)
 
 
