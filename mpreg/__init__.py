@@ -71,8 +71,8 @@ _EXPORTS = {
     "preset": "mpreg.training",
     "protect": "mpreg.protection",
     "screen": "mpreg.data",
-    "with_dropout": "mpreg.training.rebuild",
-    "with_l2": "mpreg.training.rebuild",
+    "with_dropout": "mpreg.classifiers.rebuild",
+    "with_l2": "mpreg.classifiers.rebuild",
 }
 _MODULES = (
     "attacks",

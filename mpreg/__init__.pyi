@@ -25,6 +25,8 @@ from mpreg import training as training
 from mpreg.attacks.shadow.models import ShadowModels as ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet as ShadowFleet
 from mpreg.attacks.shadow.training import ShadowTraining as ShadowTraining
+from mpreg.classifiers.rebuild import with_dropout as with_dropout
+from mpreg.classifiers.rebuild import with_l2 as with_l2
 from mpreg.data import MembershipSplit as MembershipSplit
 from mpreg.data import PublicScreening as PublicScreening
 from mpreg.data import Screening as Screening
@@ -62,8 +64,6 @@ from mpreg.training import LabelSmoothing as LabelSmoothing
 from mpreg.training import MixUpMMD as MixUpMMD
 from mpreg.training import RelaxLoss as RelaxLoss
 from mpreg.training import preset as preset
-from mpreg.training.rebuild import with_dropout as with_dropout
-from mpreg.training.rebuild import with_l2 as with_l2
 
 __version__: str
 __all__: list[str]

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from mpreg._validate import check_number, short_repr
-from mpreg.training.rebuild.copying import Copier
+from mpreg.classifiers.rebuild.copying import Copier
 
 # All that a layer multiplies its inputs by. An embedding is a kernel of one-hot inputs.
 KERNELS = (

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from mpreg._validate import check_count, check_number
-from mpreg.training.rebuild.copying import Copier
+from mpreg.classifiers.rebuild.copying import Copier
 
 FULLY_CONNECTED = (keras.layers.Dense, keras.layers.EinsumDense)
 # A Dropout in front of these is one for the layer behind them: a second would drop twice.

@@ -1,4 +1,0 @@
-"""Defences that rebuild a Keras model with the same layers and weights, and a regularizer added."""
-
-from mpreg.training.rebuild.dropout import with_dropout as with_dropout
-from mpreg.training.rebuild.weights import with_l2 as with_l2
