@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 from pathlib import Path
 
@@ -31,6 +32,28 @@ def write_all(folder, contents):
         for part in waiting.values():
             part.unlink(missing_ok=True)
     return list(waiting)
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """A path beside `path`, of the same suffix, whose file replaces it when the block ends, and is deleted if it fails.
+
+    A reader never meets half a file, and of two processes that write the same file either may win.
+
+    Args:
+        path: of the file to write; folders above it are made.
+
+    Yields:
+        The path to write to.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.stem}.{secrets.token_hex(8)}{path.suffix}")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

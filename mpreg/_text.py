@@ -6,6 +6,7 @@ import shutil
 import textwrap
 import unicodedata
 
+MOST_NAMES = 100  # in one message
 DIRECTIONS = {
     "LRE",
     "RLE",
@@ -39,8 +40,10 @@ def visible_text(text):
 
 
 def listed(names, nothing="none"):
-    """Names one after the other, as `visible_text`; `nothing` where there are none."""
-    return ", ".join(map(visible_text, names)) or nothing
+    """Names one after the other, as `visible_text`, the first hundred; `nothing` where there are none."""
+    names = list(names)
+    further = f", and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+    return (", ".join(map(visible_text, names[:MOST_NAMES])) or nothing) + further
 
 
 def _steers(mark):

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 import mpreg
+from mpreg._files import write_all
 from mpreg._text import percent, percent_with_interval
 from mpreg.attacks import (
     InstanceThresholdAttack,
@@ -85,9 +86,7 @@ def run(dataset="location30", *, shadows=16, members=None, epochs=None, out=None
     )
     out.mkdir(parents=True, exist_ok=True)
     report.to_json(out / "report.json")
-    (out / "report.md").write_text(
-        f"# Carlini et al. 2022: {setting.name}\n\n{report.to_markdown()}", encoding="utf-8"
-    )
+    write_all(out, {"report.md": f"# Carlini et al. 2022: {setting.name}\n\n{report.to_markdown()}"})
     plot_attacks(report, out / "roc.png", attacks=list(report.attacks))
     spent = f"{report.cost['shadow_seconds']:,.0f} s for the shadow models ({report.cost['shadow_training']})"
     console.print(f"{split}; 95 % intervals; {spent}.\nReport and picture: {out}")

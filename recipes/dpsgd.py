@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 import mpreg
+from mpreg._files import write_all
 from mpreg._text import markdown_table, percent, percent_with_interval
 from mpreg.catalogue import setting_of
 from mpreg.catalogue.private import DELTA, PRIVATE, USUAL
@@ -120,7 +121,7 @@ def run(
     mpreg.compare({name: row.report for name, row in found.items()}).to_json(_made(out) / "report.json")
     text = f"# DP-SGD: {setting.name}\n\n{data.description} {split}\n\n{markdown_table(header, rows)}\n\n"
     audits = "\n".join(f"- {name}: {row.audit}" for name, row in found.items())
-    (out / "report.md").write_text(f"{text}## Audits\n\n{audits}\n", encoding="utf-8")
+    write_all(out, {"report.md": f"{text}## Audits\n\n{audits}\n"})
     console.print(f"{split}; 95 % intervals; guessing is 50 %.\nReports: {out}")
     return found
 

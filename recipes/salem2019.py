@@ -18,6 +18,7 @@ import numpy as np
 
 import mpreg
 from mpreg import catalogue, signals
+from mpreg._files import write_all
 from mpreg._text import markdown_table, percent, percent_with_interval
 from mpreg.attacks import RandomThresholdAttack, TransferAttack
 from mpreg.catalogue import Setting
@@ -153,7 +154,7 @@ def run(datasets=("digits", "location30", "purchase100-like"), *, epochs=None, o
         reports |= {f"{name}, {defence}": task.report for name, task in made.items()}
     mpreg.compare(reports).to_json(out / "report.json")
     sizes = "; ".join(f"{name}: {task.split}" for name, task in tasks.items())
-    (out / "report.md").write_text("\n\n".join([*parts, sizes]) + "\n", encoding="utf-8")
+    write_all(out, {"report.md": "\n\n".join([*parts, sizes]) + "\n"})
     console.print(f"{sizes}; 95 % intervals; guessing is 50 %.\nReports: {out}")
     return reports
 

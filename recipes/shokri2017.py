@@ -16,6 +16,7 @@ import keras
 
 import mpreg
 from mpreg import outputs
+from mpreg._files import write_all
 from mpreg._text import markdown_table, percent, percent_with_interval
 from mpreg.attacks import LabelOnlyAttack, ShadowAttack, draw_membership
 from mpreg.attacks.suites import standard
@@ -105,7 +106,7 @@ def run(dataset="location30", *, rows=tuple(ROWS), shadows=8, epochs=None, out=N
     out.mkdir(parents=True, exist_ok=True)
     comparison.to_json(out / "report.json")
     text = f"# Shokri et al. 2017: {setting.name}\n\n{data.description} {split}\n\n{markdown_table(header, figures)}\n"
-    (out / "report.md").write_text(text, encoding="utf-8")
+    write_all(out, {"report.md": text})
     console.print(f"{split}; 95 % intervals; guessing is 50 %.\nReports: {out}")
     return comparison
 

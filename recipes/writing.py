@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mpreg._files import write_all
 from mpreg._text import visible_text
 from mpreg.reports.figures import plot_histograms, plot_roc
 
@@ -22,7 +23,7 @@ def write_comparison(comparison, out, *, title, notes=()):
     parts = [f"# {title}", *notes, comparison.to_markdown()]
     parts += [f"## {name}\n\n{report.to_markdown()}" for name, report in comparison.reports.items()]
     parts += ["![ROC curves](roc.png)", "![Score histograms](histograms.png)"]
-    (out / "report.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    write_all(out, {"report.md": "\n\n".join(parts) + "\n"})
     plot_roc(comparison, out / "roc.png")
     plot_histograms(comparison, out / "histograms.png")
 

@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from mpreg import metrics, signals
+from mpreg._files import replacing
 from mpreg.attacks.access import Access
 from mpreg.attacks.whitebox.attack import WhiteBoxAttack
 from mpreg.data import label_indices
@@ -125,8 +126,9 @@ class initialize:
 
         folder = Path(folder)
         (folder / "plots").mkdir(parents=True, exist_ok=True)
-        np.save(folder / "member_probs.npy", self.member_probs)
-        np.save(folder / "nonmember_probs.npy", self.nonmember_probs)
+        for name in ("member_probs", "nonmember_probs"):
+            with replacing(folder / f"{name}.npy") as written:
+                np.save(written, getattr(self, name))
         labels = [label_indices(y) for _, y in (self.judged.members, self.judged.nonmembers)]
         path = folder / "plots" / "membership.png"
         plot_membership((self.member_probs, self.nonmember_probs), labels, path)

@@ -4,11 +4,13 @@ import csv
 import datetime
 import io
 import numbers
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from mpreg.data.frames import is_frame
+from mpreg.datasets.archives import most_bytes
 
 MISSING = {"", "na", "n/a", "#n/a", "nan", "null"}  # in a file of text, in lower case
 DELIMITERS = ",;\t|"
@@ -60,7 +62,7 @@ def _check_rows(path, names, rows):
         raise ValueError(
             f"{path}: every column needs a name in the first row. None: column {', '.join(unnamed)}"
         )
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(f"{path}: column names must differ. More than once: {', '.join(twice)}")
     for number, row in enumerate(rows[1:], 2):
@@ -100,8 +102,15 @@ def read_parquet(path):
             f"{path}: .parquet files take pyarrow ({error}): pip install 'mpreg[parquet]'"
         ) from error
     try:
+        parts = sorted(Path(path).rglob("*.parquet")) if Path(path).is_dir() else [path]
+        facts = [parquet.read_metadata(part) for part in parts]
+        size = sum(
+            8 * fact.num_rows * fact.num_columns for fact in facts
+        )  # a run of equal values takes no room
+        if size > most_bytes():
+            raise ValueError(f"it unpacks to {size:,} bytes, more than {most_bytes():,}")
         table = parquet.read_table(path)
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, ValueError) as error:
         raise ValueError(f"{path} cannot be read as .parquet: {error}") from error
     return checked(
         {name: np.array(table[name].to_pylist(), object) for name in table.column_names}, str(path)

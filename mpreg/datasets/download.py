@@ -5,9 +5,9 @@ import hashlib
 import http.client
 import os
 import sys
-import tempfile
 import urllib.request
-from pathlib import Path
+
+from mpreg._files import replacing
 
 _CHUNK = 1 << 20
 _TIMEOUT = 30  # seconds of silence
@@ -49,23 +49,6 @@ def checksum(path, algorithm):
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def replacing(path):
-    """Gives a temporary path beside `path`, which takes its name if the block succeeds and is deleted if not.
-
-    A reader never meets half a file, and of two processes that write the same file either may win.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        yield Path(part)
-        os.replace(part, path)
-    except BaseException:  # an interrupted download leaves nothing either
-        Path(part).unlink(missing_ok=True)
-        raise
 
 
 def _receive(source, part, *, name, max_bytes):

@@ -1,6 +1,7 @@
 """Encoding of a table's numeric and text columns as network inputs, kept as JSON beside the model."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from mpreg._files import write_json
 from mpreg._text import listed
+from mpreg._validate import short_repr
 from mpreg.datasets.columns import columns_of
 
 SCHEMA = "mpreg.encoding/1"
@@ -152,12 +154,39 @@ class Encoding:
             content = json.loads(Path(path).read_text("utf-8"))
             if content["schema"] != SCHEMA:
                 raise ValueError(f"schema={content['schema']!r}")
-            columns = tuple(
-                Column(**{**column, "values": tuple(column["values"])}) for column in content["columns"]
-            )
-            return cls(columns=columns, label=content["label"], classes=tuple(content["classes"]))
-        except (ValueError, LookupError, TypeError) as error:
+            columns = tuple(map(_read_column, content["columns"]))
+            if not columns:
+                raise ValueError("there is no column")
+            label = _of_kind(content["label"], str, "label")
+            classes = tuple(_of_kind(value, str | int, "classes") for value in content["classes"])
+            if len(set(classes)) < max(2, len(classes)):
+                raise ValueError(f"classes must be two at least, and differ. Received: {short_repr(classes)}")
+            return cls(columns=columns, label=label, classes=classes)
+        except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(f"{path} is no encoding as mpreg keeps it ({SCHEMA}): {error}") from error
+
+
+def _read_column(content):
+    """A `Column` from JSON."""
+    mean, scale = (float(_of_kind(content[name], int | float, name)) for name in ("mean", "scale"))
+    if not (math.isfinite(mean) and math.isfinite(scale) and scale > 0):
+        raise ValueError(f"mean and scale must be finite, and scale above 0. Received: {mean} and {scale}")
+    values = tuple(_of_kind(value, str, "values") for value in _of_kind(content["values"], list, "values"))
+    return Column(
+        **{
+            **content,
+            "name": _of_kind(content["name"], str, "name"),
+            "mean": mean,
+            "scale": scale,
+            "values": values,
+        }
+    )
+
+
+def _of_kind(value, kind, name):
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"{name} is of another type than it must be. Received: {short_repr(value)}")
+    return value
 
 
 def _among(table, names):
@@ -171,7 +200,13 @@ def _among(table, names):
 
 def _column(name, values):
     if values.dtype != object:
-        return Column(name=name, mean=float(values.mean()), scale=float(values.std()) or 1.0)
+        with np.errstate(over="ignore"):
+            mean, scale = float(values.mean()), float(values.std()) or 1.0
+        if not math.isfinite(mean) or not math.isfinite(scale):
+            raise ValueError(
+                f"column {name!r} holds numbers too large to compute with: up to {abs(values).max()}"
+            )
+        return Column(name=name, mean=mean, scale=scale)
     found = sorted(set(values))
     if len(found) > MAX_VALUES:
         raise ValueError(

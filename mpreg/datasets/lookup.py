@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from mpreg._files import replacing
 from mpreg.datasets.archives import DAMAGE, read_npz
 from mpreg.datasets.conform import conform
-from mpreg.datasets.download import fetch, replacing, verify
+from mpreg.datasets.download import fetch, verify
 from mpreg.datasets.images import prepared
 
 

@@ -17,6 +17,7 @@ from mpreg.datasets.dataset import described
 from mpreg.datasets.encoding import Encoding
 from mpreg.datasets.pictures import has_pictures, read_pictures
 
+MAX_CLASSES = 1_000_000  # a network has a unit for each, and figures a row, whether a record is of it or not
 TABLES = {".csv": read_csv, ".parquet": read_parquet}
 KINDS = (
     ".csv and .parquet with label=, .npz with x and y, .npy with label= the file of labels, a folder with a folder of "
@@ -167,18 +168,30 @@ def _arrays(features, labels, path):
             f"{path}: features must be one array of shape (records, ...). Received: "
             f"{features.shape if isinstance(features, np.ndarray) else 'several arrays'}"
         )
-    return conform(
+    features, labels = conform(
         features, label_indices(labels), path, shape=features.shape[1:], classes=None, values="any"
     )
+    if labels.max() >= MAX_CLASSES:
+        raise ValueError(
+            f"{path}: labels must be class indices 0, 1, 2, ..., below {MAX_CLASSES:,}. Received: {labels.max()}"
+        )
+    return features, labels
 
 
 def digest_of_file(path):
-    """Returns the SHA-256 of a file, or of the names and contents of all files in a folder."""
+    """Returns the SHA-256 of a file, or of the names and contents of all files in a folder.
+
+    Raises:
+        ValueError: what is neither file nor folder, such as a pipe or a device, which may have no end.
+        OSError: a file that cannot be read.
+    """
     path, digest = Path(path), hashlib.sha256()
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if path.is_dir():
             digest.update(str(file.relative_to(path)).encode("utf-8"))
         if not file.is_dir():
+            if file.exists() and not file.is_file():
+                raise ValueError(f"{file} is neither a file nor a folder: remove it from the data")
             with file.open("rb") as stream:
                 while block := stream.read(1 << 20):
                     digest.update(block)

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from mpreg._text import listed
+from mpreg.datasets.archives import most_bytes
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF")  # by content: of others, Pillow hands some to programs, as PostScript
 MAX_PIXELS = 1 << 26  # of one picture: a guard against those that unpack to any size
 
 
@@ -28,7 +30,8 @@ def read_pictures(folder, *, size=None):
         indices (pictures,); names of the classes.
 
     Raises:
-        ValueError: fewer than two classes, a file that is no picture, pictures of several sizes without `size`.
+        ValueError: fewer than two classes, a file that is no picture, pictures of several sizes without `size`, or more
+            than half of the memory holds.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -39,16 +42,19 @@ def read_pictures(folder, *, size=None):
             f"{folder} must hold a folder with pictures ({', '.join(SUFFIXES)}) for each of at least two classes. "
             f"Received: {listed(names)}"
         )
-    pictures = []
+    pictures, left = [], most_bytes()
     for path in files:
         try:
-            with Image.open(path) as picture:
+            with Image.open(path, formats=FORMATS) as picture:
                 if picture.width * picture.height > MAX_PIXELS:
                     raise ValueError(f"it has {picture.width} times {picture.height} pixels")
                 grey = picture.mode in ("1", "L")
                 picture = picture.convert("L" if grey else "RGB")
                 if size is not None:
                     picture = picture.resize((size, size))
+                left -= picture.width * picture.height * len(picture.getbands())
+                if left < 0:
+                    raise ValueError(f"with those before it, it unpacks to more than {most_bytes():,} bytes")
                 pictures.append(np.asarray(picture, np.uint8))
         except (
             UnidentifiedImageError,

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from mpreg._files import replacing
 from mpreg._validate import check_count, short_repr
 from mpreg.data import as_arrays, check_labels, check_pair, count_labels, join_groups, label_indices, take
 from mpreg.datasets.archives import DAMAGE, MADE_UP, check_size, most_bytes
@@ -166,7 +167,7 @@ class Stacking:
                 "seed": self._seed,
                 "parts": entries,
             }
-            with zipfile.ZipFile(path, "w") as file:
+            with replacing(path) as written, zipfile.ZipFile(written, "w") as file:
                 file.writestr(MANIFEST, json.dumps(manifest))
                 for at, part in enumerate(parts):
                     file.write(Path(folder) / f"{at}{part.suffix}", f"{at}{part.suffix}")

@@ -30,6 +30,25 @@ def workers():
     return joblib.effective_n_jobs(None), name
 
 
+def results_of(function, calls, *, n_jobs=None):
+    """Yields what a function returns for each tuple of arguments, in order, computed where joblib is configured to.
+
+    Results come as they are made; where a backend gives them at the end alone, as Ray's does, a call for each of its
+    workers at a time, so that what is made can be kept.
+
+    Args:
+        function, calls: what is called with each of the tuples.
+        n_jobs: calls at a time; None as joblib is configured.
+    """
+    (backend, configured), tasks = get_active_backend(), [joblib.delayed(function)(*call) for call in calls]
+    if backend.supports_return_generator:
+        yield from joblib.Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
+        return
+    count = joblib.effective_n_jobs(n_jobs or configured)
+    for first in range(0, len(tasks), count):
+        yield from joblib.Parallel(n_jobs=n_jobs)(tasks[first : first + count])
+
+
 def train_in_processes(job, trained, *, count, name, advance, keep=None):
     """Trains as `train` does, with the remaining replicas divided among `count` workers."""
     left = np.flatnonzero(~trained.done)
@@ -37,8 +56,7 @@ def train_in_processes(job, trained, *, count, name, advance, keep=None):
     parts = [part.tolist() for part in np.array_split(left, min(tasks, len(left)))] if len(left) else []
     # Dask's and Ray's workers may sit on other machines, whose cores are theirs.
     threads = max(1, cores() // count) if name == "loky" else None
-    parallel = joblib.Parallel(return_as="generator")
-    results = parallel(joblib.delayed(_train_part)(job, part, threads) for part in parts)
+    results = results_of(_train_part, [(job, part, threads) for part in parts])
     for part, result in zip(parts, results, strict=True):
         result.how = f"processes: {name}, {result.how}"
         trained.put(part, result)

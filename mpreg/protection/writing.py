@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import mpreg
-from mpreg._files import write_all, write_json
+from mpreg._files import replacing, write_all, write_json
 from mpreg._text import markdown_table, percent_with_interval
 from mpreg.catalogue import defence_of
 from mpreg.catalogue.stranger import write_beside
@@ -27,7 +27,8 @@ def write(found, job, *, rebuild, seconds):
     """
     out, points = found.out, [trial.point for trial in found.search.trials]
     out.mkdir(parents=True, exist_ok=True)
-    found.model.save(out / "classifier.keras")
+    with replacing(out / "classifier.keras") as written:
+        found.model.save(written)
     if rebuild:
         write_beside(out, job.setting, job.data, seed=job.seed)
     write_comparison(

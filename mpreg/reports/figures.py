@@ -1,10 +1,12 @@
 """Pictures of a comparison: ROC curves and histograms, as matplotlib figures and as PNG."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from mpreg._files import replacing
 from mpreg._text import figure_text
 from mpreg.reports.schema import CURVES, models_of, ranked, rates, read, strongest_of
 
@@ -102,8 +104,10 @@ def plot_histograms(subject, path=None):
     return saved(figure, path)
 
 
-def saved(figure, path=None):
+def saved(figure, path=None, *, dpi=120):
     """The figure, written as PNG to `path` unless that is None."""
     if path is not None:
-        figure.savefig(path, dpi=120)
+        path = Path(path)
+        with replacing(path if path.suffix else path.with_suffix(".png")) as written:
+            figure.savefig(written, dpi=dpi)
     return figure

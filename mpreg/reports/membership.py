@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mpreg import metrics
+from mpreg.reports.figures import saved
 
 BINS = np.linspace(0, 1, 21)
 
@@ -33,4 +34,4 @@ def plot_membership(probabilities, labels, path):
         classes.plot(found, [side[own == label].mean() for label in found], "o", label=name)
     classes.set(xlabel="class", ylabel="mean probability of membership", title="By class", ylim=(0, 1))
     classes.legend(fontsize="small")
-    figure.savefig(path, dpi=120)
+    saved(figure, path)

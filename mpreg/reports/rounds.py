@@ -2,6 +2,8 @@
 
 from matplotlib.figure import Figure
 
+from mpreg.reports.figures import saved
+
 
 def plot_rounds(rounds, curves, path, *, figure="mean loss", unit="round"):
     """Plots figures by round, and writes the picture to `path`.
@@ -19,4 +21,4 @@ def plot_rounds(rounds, curves, path, *, figure="mean loss", unit="round"):
         axes.plot(rounds, values, marker="o", markersize=3, label=name)
     axes.set(xlabel=unit, ylabel=figure)
     axes.legend(fontsize="small")
-    drawn.savefig(path, dpi=120)
+    saved(drawn, path)

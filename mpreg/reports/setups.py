@@ -2,6 +2,8 @@
 
 from matplotlib.figure import Figure
 
+from mpreg.reports.figures import saved
+
 
 def plot_estimates(estimates, path, *, figure, title=""):
     """Plots figures between 0 and 1 with their 95 % intervals, the first on top, and writes it to `path`.
@@ -34,4 +36,4 @@ def plot_estimates(estimates, path, *, figure, title=""):
     )
     axes.margins(y=0.2)
     axes.invert_yaxis()
-    drawn.savefig(path, dpi=120)
+    saved(drawn, path)

@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 
 import mpreg
+from mpreg._files import replacing
 from mpreg.attacks import suite as attacks_of
 from mpreg.catalogue import SETTINGS, chosen, setting_of
 from mpreg.catalogue.stranger import write_beside
@@ -74,7 +75,8 @@ def run(
             )
             reports[cell.defence] = found.report
             if isinstance(found.model, keras.Model):  # stacking also holds models that are none
-                found.model.save(out / f"{cell.defence}.keras")
+                with replacing(out / f"{cell.defence}.keras") as written:
+                    found.model.save(written)
             advance(cell.defence)
     write_beside(out, setting, data, seed=seed)
     comparison = mpreg.compare(reports)

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from mpreg.reports.figures import saved
 from mpreg.reports.labels import label_points
 
 SHOWN = 0.5  # of the best test accuracy: what lies below is of no use to anyone
@@ -47,7 +48,7 @@ def plot_table(rows, curve, path, *, title):
     axes.legend(loc="upper left")
     places = [(100 * row["test_accuracy"]["mean"], 100 * _attack(row)["mean"]) for row in shown]
     label_points(axes, [row["defence"] for row in shown], places)
-    figure.savefig(path, dpi=110)
+    saved(figure, path, dpi=110)
 
 
 def _attack(row):

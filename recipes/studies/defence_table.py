@@ -10,11 +10,12 @@ import os
 from pathlib import Path
 
 import click
-import joblib
 import numpy as np
 
+from mpreg._files import write_all
 from mpreg._text import markdown_table, percent
 from mpreg.catalogue import DEFENCES, SETTINGS, chosen, load_plugin, loaded_plugins, setting_of
+from mpreg.fleet.processes import results_of, workers
 from mpreg.progress import progress_bar
 from mpreg.recipes import options
 from mpreg.recipes.own_data import own_data
@@ -52,8 +53,9 @@ def run(
     records that stand out: `2 * (shadows + 1)` trainings a defence and split. A run that was stopped goes on with the
     shadow model that it was at.
 
-    A worker process loads the plugins that were loaded here by `mpreg.catalogue.load_plugin`, and knows by them what
-    they register.
+    Inside `joblib.parallel_config(backend)` the cells are dealt out to the workers of that backend, which write them
+    to the same folder. A worker loads the plugins that were loaded here by `mpreg.catalogue.load_plugin`, and knows by
+    them what they register.
 
     Args:
         datasets: names in `SETTINGS`.
@@ -65,7 +67,7 @@ def run(
             mislabelled, at most 500.
         attacks: keys of attacks beside those of the suite.
         seeds: trainings of each defence, each on a split of its own.
-        jobs: cells at a time, each in a process.
+        jobs: cells at a time, each in a process; 1 is as joblib is configured.
         epochs: of all trainings; None as in `SETTINGS`.
         out: folder for the cells and the tables; None is `mpreg-defence-table`.
 
@@ -99,9 +101,9 @@ def run(
         text += f"\n![Test accuracy and the strongest attack]({dataset}.png)\n"
         stops = stops_of(made, dataset, range(seeds), epochs, attacks, shadows=judges["shadows"])
         plot_table(tables[dataset], stops, out / f"{dataset}.png", title=f"{dataset}, {seeds} splits")
-        (out / f"{dataset}.md").write_text(text, encoding="utf-8")
+        write_all(out, {f"{dataset}.md": text})
         console.print(note)
-    (out / "table.json").write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
+    write_all(out, {"table.json": json.dumps(tables, indent=2) + "\n"})
     console.print(f"Cells and tables: {out}")
     return tables
 
@@ -151,16 +153,17 @@ def make_cells(cells, folder, jobs):
     missing = [cell for cell, figures in made.items() if figures is None]
     with progress_bar("cells", len(cells)) as advance:
         advance(steps=len(cells) - len(missing))
-        if jobs == 1:  # in this process, so that the bar tells what is done
+        if jobs == 1 and workers()[0] == 1:  # in this process, so that the bar tells what is done
 
             def said(cell):
                 return lambda words: advance(f"{cell.name}: {words}", 0)
 
             found = (cell.make_anew(folder, said=said(cell)) for cell in missing)
         else:
-            found = joblib.Parallel(n_jobs=jobs, return_as="generator")(
-                joblib.delayed(_make)(cell, str(folder), loaded_plugins()) for cell in missing
-            )
+            # A worker may have been started in another folder.
+            path = str(Path(folder).resolve())
+            calls = [(cell, path, loaded_plugins()) for cell in missing]
+            found = results_of(_make, calls, n_jobs=jobs if jobs > 1 else None)
         for cell, figures in zip(missing, found, strict=True):
             made[cell] = figures
             advance(cell.name)

@@ -9,7 +9,7 @@ import click
 import keras
 import numpy as np
 
-from mpreg._files import write_json
+from mpreg._files import write_all, write_json
 from mpreg._text import markdown_table, percent, percent_with_interval
 from mpreg._validate import check_count
 from mpreg.callbacks import PrivacyMeter
@@ -274,7 +274,7 @@ def write(points, out, *, title, notes, choice=None):
     write_json({"schema": SCHEMA, "title": title, "points": content, "choice": chosen}, out / "frontier.json")
     parts = [f"# Privacy and utility: {title}", *notes, markdown_table(*rows_of(points))]
     text = "\n\n".join([*parts, "![Frontier](frontier.png)"]) + "\n"
-    (out / "frontier.md").write_text(text, encoding="utf-8")
+    write_all(out, {"frontier.md": text})
     plot(points, out / "frontier.png", title=title)
 
 

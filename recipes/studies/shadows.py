@@ -11,7 +11,7 @@ import numpy as np
 
 import mpreg
 from mpreg import signals
-from mpreg._files import write_all
+from mpreg._files import replacing, write_all
 from mpreg._validate import check_count
 from mpreg.data import label_indices, take
 from mpreg.data.duplicates import digest_records
@@ -135,10 +135,8 @@ class KeptModels:
         if path.exists():
             return keras.saving.load_model(path, compile=False)
         model = task.trained_anew()
-        part = path.with_name(f".{path.stem}.{time.time_ns()}.keras")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        model.save(part)
-        part.replace(path)
+        with replacing(path) as written:
+            model.save(written)
         return model
 
 

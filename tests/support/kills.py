@@ -1,7 +1,8 @@
 """Run as a program: kills something with SIGKILL at random moments, starts it again, prints what came of it.
 
 `python kills.py CASE KILLS SEED FOLDER`. What it kills are forks of one process that has imported everything and run
-nothing, as imports take longer than what is killed.
+nothing, as imports take longer than what is killed. Every other kill falls at a random time of the run, the rest within
+milliseconds of a file's coming or going, where writes are under way.
 """
 
 import importlib
@@ -17,6 +18,8 @@ from pathlib import Path
 import h5py
 import keras
 import numpy as np
+import tensorflow as tf
+from PIL import Image
 
 import mpreg
 from mpreg.callbacks import Backup
@@ -82,6 +85,10 @@ def table(folder):
 
 
 def protect(folder):
+    """With as few shadow models as there may be, and eagerly, as tracing would take most of the time."""
+    tf.config.run_functions_eagerly(True)
+    for name in ("mpreg.protection.attacker", "mpreg.protection.protect"):
+        importlib.import_module(name).MAX_SHADOWS = 4
     rng = np.random.default_rng(0)
     x = rng.normal(size=(260, 16)).astype(np.float32)
     y = (x[:, 0] + rng.normal(size=260) > 0).astype(int)
@@ -92,7 +99,7 @@ def protect(folder):
             [keras.Input((16,)), keras.layers.Dense(32, "relu"), keras.layers.Dense(2, "softmax")]
         )
 
-    mpreg.protect(build, split, out=folder / "out", max_attack=0.70, budget=1e6, epochs=10, seed=0)
+    mpreg.protect(build, split, out=folder / "out", max_attack=0.70, budget=1e6, epochs=3, seed=0)
     (folder / "done").touch()
 
 
@@ -115,6 +122,11 @@ def half_written(folder):
             elif path.suffix == ".h5":
                 with h5py.File(path) as file:
                     file.visititems(lambda name, item: item[()] if isinstance(item, h5py.Dataset) else None)
+            elif path.suffix == ".png":
+                with Image.open(path) as picture:
+                    picture.load()
+            elif path.suffix in (".md", ".html", ".py"):
+                assert path.read_text("utf-8").endswith("\n")
         except Exception as error:
             found.append(f"{path.name}: {type(error).__name__}: {error}")
     return found
@@ -140,6 +152,20 @@ def start(case, folder):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def names(folder):
+    """What lies in a folder, hidden files too."""
+    return {os.path.join(at, name) for at, *held in os.walk(folder) for part in held for name in part}
+
+
+def wait_for_write(child, folder, draws):
+    """Until some files have come or gone, and a moment more, or the child has ended."""
+    left, seen = draws.randint(1, 20), names(folder)
+    while left and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        now = names(folder)
+        left, seen = left - (now != seen), now
+    time.sleep(draws.uniform(0.0, 0.002))
 
 
 def fate(child):
@@ -173,8 +199,10 @@ def figures(case, folder):
 
 
 def main(case, kills, seed, folder):
-    if case == "table":
-        importlib.import_module("mpreg.recipes.studies.defence_table")
+    if case in ("table", "protect"):
+        importlib.import_module(
+            f"mpreg.{'recipes.studies.defence_table' if case == 'table' else 'protection.protect'}"
+        )
     whole, broken = Path(folder) / "whole", Path(folder) / "broken"
     for each in (whole, broken):
         each.mkdir(parents=True)
@@ -183,16 +211,21 @@ def main(case, kills, seed, folder):
     took = time.perf_counter() - began
     if code:
         sys.exit(f"it does not run: {(whole / '.said').read_text('utf-8')[-3000:]}")
-    draws, fell, unreadable, finished = random.Random(seed), 0, [], 0
+    draws, fell, in_writes, unreadable, finished = random.Random(seed), 0, 0, [], 0
     while fell < kills:
+        lay = names(broken)
         child = start(case, broken)
         # The later ones mostly go on from near the end: then it begins anew.
-        time.sleep(draws.uniform(0.0, took))
+        if fell % 2:
+            wait_for_write(child, broken, draws)
+        else:
+            time.sleep(draws.uniform(0.0, took))
         os.kill(child, signal.SIGKILL)
         code = fate(child)
         if code > 0:
             sys.exit(f"after {fell} kills it does not go on: {(broken / '.said').read_text('utf-8')[-3000:]}")
         fell += code < 0
+        in_writes += code < 0 and any("/." in new.replace("/.said", "") for new in names(broken) - lay)
         unreadable += half_written(broken)
         print(f"{fell} kills, {len(unreadable)} files half written", file=sys.stderr, flush=True)
         if code == 0:
@@ -204,6 +237,7 @@ def main(case, kills, seed, folder):
         sys.exit(f"after {fell} kills it does not end: {(broken / '.said').read_text('utf-8')[-3000:]}")
     found = {
         "kills": fell,
+        "in_writes": in_writes,  # what was under way lies there under a name of its own
         "seconds": took,
         "half_written": unreadable,
         "same": not finished and figures(case, broken) == figures(case, whole),
