@@ -1,8 +1,9 @@
 """Run as a program: kills something with SIGKILL at random moments, starts it again, prints what came of it.
 
-`python kills.py CASE KILLS SEED FOLDER`. What it kills are forks of one process that has imported everything and run
-nothing, as imports take longer than what is killed. Every other kill falls at a random time of the run, the rest within
-milliseconds of a file's coming or going, where writes are under way.
+`python kills.py CASE KILLS SEED FOLDER [SECONDS]`: so many kills, or as many as begin within the seconds. What it kills
+are forks of one process that has imported everything and run nothing, as imports take longer than what is killed. Every
+other kill falls at a random time of the run, the rest within milliseconds of a file's coming or going, where writes are
+under way.
 """
 
 import importlib
@@ -22,6 +23,7 @@ import tensorflow as tf
 from PIL import Image
 
 import mpreg
+from mpreg.attacks import LikelihoodRatioAttack, suites
 from mpreg.callbacks import Backup
 
 LOSS = "sparse_categorical_crossentropy"
@@ -76,19 +78,29 @@ def private(folder):
     fit(model, records(400), folder, spent)
 
 
+def train_and_attack_by_little():
+    """It is not the attacks that are killed here; and tracing takes longer than trainings that are so small."""
+    tf.config.run_functions_eagerly(True)
+    fast = suites.SUITES["fast"]
+    suites.SUITES.update(standard=fast, strong=lambda: [*fast(), LikelihoodRatioAttack()])
+
+
 def table(folder):
     from mpreg.recipes.studies import defence_table
 
+    train_and_attack_by_little()
+    defence_table.CURVE = (("undefended", None), ("early-stopping", 0.4))
     asked = {"defences": "undefended,confidence-penalty", "suite": "standard", "seeds": 1, "epochs": 2}
     defence_table.run(("digits",), out=folder / "table", **asked)
     (folder / "done").touch()
 
 
 def protect(folder):
-    """With as few shadow models as there may be, and eagerly, as tracing would take most of the time."""
-    tf.config.run_functions_eagerly(True)
-    for name in ("mpreg.protection.attacker", "mpreg.protection.protect"):
-        importlib.import_module(name).MAX_SHADOWS = 4
+    """With as few shadow models as there may be."""
+    train_and_attack_by_little()
+    for name in ("attacker", "search", "protect"):
+        module = importlib.import_module(f"mpreg.protection.{name}")
+        module.MIN_SHADOWS = module.MAX_SHADOWS = 2
     rng = np.random.default_rng(0)
     x = rng.normal(size=(260, 16)).astype(np.float32)
     y = (x[:, 0] + rng.normal(size=260) > 0).astype(int)
@@ -198,7 +210,8 @@ def figures(case, folder):
     return {"steps": steps, "weights": weights}
 
 
-def main(case, kills, seed, folder):
+def main(case, kills, seed, folder, seconds=float("inf")):
+    end = time.monotonic() + seconds
     if case in ("table", "protect"):
         importlib.import_module(
             f"mpreg.{'recipes.studies.defence_table' if case == 'table' else 'protection.protect'}"
@@ -212,7 +225,7 @@ def main(case, kills, seed, folder):
     if code:
         sys.exit(f"it does not run: {(whole / '.said').read_text('utf-8')[-3000:]}")
     draws, fell, in_writes, unreadable, finished = random.Random(seed), 0, 0, [], 0
-    while fell < kills:
+    while fell < kills and time.monotonic() < end:
         lay = names(broken)
         child = start(case, broken)
         # The later ones mostly go on from near the end: then it begins anew.
@@ -251,4 +264,4 @@ def main(case, kills, seed, folder):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], *map(float, sys.argv[5:]))

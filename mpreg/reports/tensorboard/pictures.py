@@ -23,7 +23,7 @@ def _picture(rates, scale, lowest):
     figure = Figure(figsize=(4.2, 4.2))
     axes = figure.add_axes([0.17, 0.12, 0.8, 0.84])  # an automatic layout takes as long as the drawing
     for label, (fpr, tpr) in rates.items():
-        axes.plot(fpr, tpr, label=label.replace("$", r"\$"))  # an attack of your own may have any name
+        axes.plot(fpr, tpr, label=figure_text(label))  # an attack of your own may have any name
     guessing = np.geomspace(LOWEST_RATE / 10, 1, 50)
     axes.plot(guessing, guessing, color="gray", linestyle=":", label="guessing")
     axes.set(xscale=scale, yscale=scale, xlim=(lowest, 1), ylim=(lowest, 1))
