@@ -224,7 +224,7 @@ def main(case, kills, seed, folder, seconds=float("inf")):
     took = time.perf_counter() - began
     if code:
         sys.exit(f"it does not run: {(whole / '.said').read_text('utf-8')[-3000:]}")
-    draws, fell, in_writes, unreadable, finished = random.Random(seed), 0, 0, [], 0
+    draws, fell, in_writes, unreadable, ended = random.Random(seed), 0, 0, [], []
     while fell < kills and time.monotonic() < end:
         lay = names(broken)
         child = start(case, broken)
@@ -242,8 +242,7 @@ def main(case, kills, seed, folder, seconds=float("inf")):
         unreadable += half_written(broken)
         print(f"{fell} kills, {len(unreadable)} files half written", file=sys.stderr, flush=True)
         if code == 0:
-            finished += figures(case, broken) != figures(case, whole)
-            broken.rename(broken.with_name(f"finished{fell}"))
+            ended.append(broken.rename(broken.with_name(f"ended{len(ended)}")))
             broken.mkdir()
     code = fate(start(case, broken))
     if code:
@@ -253,12 +252,12 @@ def main(case, kills, seed, folder, seconds=float("inf")):
         "in_writes": in_writes,  # what was under way lies there under a name of its own
         "seconds": took,
         "half_written": unreadable,
-        "same": not finished and figures(case, broken) == figures(case, whole),
+        "same": all(figures(case, each) == figures(case, whole) for each in (*ended, broken)),
     }
     if case == "private":
         found["noted"] = [
             [json.loads(line) for line in (each / "noted.txt").read_text("utf-8").splitlines()]
-            for each in (whole, broken)
+            for each in (whole, *ended, broken)
         ]
     print(json.dumps(found))
 
