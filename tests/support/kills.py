@@ -138,7 +138,7 @@ def half_written(folder):
                 with Image.open(path) as picture:
                     picture.load()
             elif path.suffix in (".md", ".html", ".py"):
-                assert path.read_text("utf-8").endswith("\n")
+                assert path.read_text("utf-8").endswith("</html>" if path.suffix == ".html" else "\n")
         except Exception as error:
             found.append(f"{path.name}: {type(error).__name__}: {error}")
     return found
