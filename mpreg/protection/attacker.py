@@ -48,6 +48,19 @@ def _others(job, split, consumes, validation):
     return joined, 0 if validation else len(halves[0][1])
 
 
+def membership_of(records, size, count, *, seed):
+    """Which records each shadow model is trained on, bool (count, records); of more models, the first are the same.
+
+    Where few of the models, drawn among the most there may be, would leave a record in all or in none, as in a pool
+    that is mostly members or mostly others, these few are drawn for themselves.
+    """
+    drawn = draw_membership(MAX_SHADOWS, records, size, seed=seed)
+    turns = drawn[:MIN_SHADOWS].sum(axis=0)
+    if turns.min() == 0 or turns.max() == MIN_SHADOWS:
+        drawn[:MIN_SHADOWS] = draw_membership(MIN_SHADOWS, records, size, seed=seed)
+    return drawn[:count]
+
+
 def _train(job, defence, strength, split, others, count, is_choice, told):
     """`ShadowModels` of members and others; more of them later are these and more."""
     x, y = pool(split.members[0], others[0]), np.concatenate([split.members[1], others[1]])
@@ -59,7 +72,7 @@ def _train(job, defence, strength, split, others, count, is_choice, told):
     groups = join_groups(x)  # a model that leaves a record out leaves its copies out
     records = int(groups.max()) + 1
     size = max(1, round(len(split.members[1]) * records / len(y)))
-    membership = draw_membership(MAX_SHADOWS, records, size, seed=job.seed)[:count, groups]
+    membership = membership_of(records, size, count, seed=job.seed)[:, groups]
     kept = KeptShadows(
         train,
         job.file(defence, strength, ".shadows.choice" if is_choice else ".shadows"),

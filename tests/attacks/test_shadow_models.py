@@ -114,6 +114,12 @@ class TestDrawMembership:
         turns = draw_membership(count, pool, max(1, int(share * pool))).sum(axis=0)
         assert turns.min() >= 2 and (count - turns).min() >= (2 if pool % 2 == 0 else 1)
 
+    @pytest.mark.parametrize("count", [2, 3])
+    @pytest.mark.parametrize("pool", [2, 3, 10, 11, 1397])
+    def test_of_few_models_every_record_is_in_one_and_out_of_one(self, count, pool):
+        turns = draw_membership(count, pool, max(1, pool // 3)).sum(axis=0)
+        assert turns.min() >= 1 and turns.max() < count
+
     def test_it_follows_its_seed_and_not_the_order_of_the_pool(self):
         drawn = draw_membership(64, 200, 100, seed=3)
         np.testing.assert_array_equal(drawn, draw_membership(64, 200, 100, seed=3))

@@ -53,6 +53,15 @@ def trial(defence, strength, test, attack, *, seconds=1.0, reference=None):
     return Trial(defence, strength, point, seconds)
 
 
+@pytest.mark.parametrize("size", [10, 100, 240, 500, 760, 900])
+def test_few_shadow_models_too_are_trained_on_some_and_not_on_all_of_what_they_judge(size):
+    most = attacker.membership_of(1000, size, attacker.MAX_SHADOWS, seed=1)
+    for count in range(MIN_SHADOWS, attacker.MAX_SHADOWS + 1):
+        drawn = attacker.membership_of(1000, size, count, seed=1)
+        np.testing.assert_array_equal(drawn, most[:count])  # those that are there serve again
+        assert drawn.sum(axis=0).min() > 0 and drawn.sum(axis=0).max() < count
+
+
 @pytest.fixture
 def figures(monkeypatch):
     """Figures of trainings by name, in place of trainings; the names in the order in which they were asked for."""

@@ -178,4 +178,5 @@ def draw_membership(count: int, records: Any, members: Any, *, seed: int = 0) ->
             fresh = np.concatenate([fresh[~row[fresh]], fresh[row[fresh]]])  # no record twice in one model
             row[fresh[:missing]] = True
             waiting = fresh[missing:]
+    membership[-1, membership.all(axis=0)] = False  # two models cannot share an odd number of records evenly
     return membership
