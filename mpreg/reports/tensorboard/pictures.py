@@ -5,6 +5,7 @@ import io
 import numpy as np
 from matplotlib.figure import Figure
 
+from mpreg._text import figure_text
 from mpreg.metrics import auc, roc
 from mpreg.reports.figures import LOWEST_RATE
 
