@@ -14,16 +14,16 @@ class AtTheEnd(ThreadingBackend):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def backend():
+def registered():
     joblib.register_parallel_backend("at the end", AtTheEnd)
     yield
     joblib.parallel.BACKENDS.pop("at the end")
 
 
-@pytest.mark.parametrize("backend", ["threading", "at the end"])
+@pytest.mark.parametrize("name", ["threading", "at the end"])
 @pytest.mark.parametrize("calls", [0, 1, 5])
-def test_results_are_in_order(backend, calls):
-    with joblib.parallel_config(backend, n_jobs=2):
+def test_results_are_in_order(name, calls):
+    with joblib.parallel_config(name, n_jobs=2):
         assert list(results_of(pow, [(at, 2) for at in range(calls)])) == [at**2 for at in range(calls)]
 
 

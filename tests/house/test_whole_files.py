@@ -75,6 +75,8 @@ def test_stacked_models(replaced, tmp_path):
     pytest.importorskip("skops")
     from sklearn.linear_model import LogisticRegression
 
-    stacking = mpreg.Stacking([LogisticRegression()], LogisticRegression()).fit(*records(48))
+    stacking = mpreg.Stacking([LogisticRegression(), LogisticRegression(C=0.1)], LogisticRegression()).fit(
+        *records(48)
+    )
     stacking.save(tmp_path / "stacked.zip")
     assert files(tmp_path) == replaced
