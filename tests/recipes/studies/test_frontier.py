@@ -203,8 +203,13 @@ def test_a_broken_classifier_does_not_press_the_others_together(tmp_path):
     """One that guesses is left out of the picture, which says so."""
     points = [point(0.6, 0.9, defence="undefended", strength=None), point(0.5, 0.7), point(0.03, 0.5)]
     drawn = []
+
+    def keep(figure, path, **_):
+        drawn.append(figure)
+        path.touch()
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("matplotlib.figure.Figure.savefig", lambda figure, *_, **__: drawn.append(figure))
+        patch.setattr("matplotlib.figure.Figure.savefig", keep)
         frontier.plot(points, tmp_path / "frontier.png", title="digits")
         frontier.plot(points[:2], tmp_path / "frontier.png", title="digits")
     first, second = (figure.axes[0] for figure in drawn)
