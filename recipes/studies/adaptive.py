@@ -135,14 +135,15 @@ def check_room(cells):
 
 
 def standard_accuracy(report, attacks=()):
-    """The highest accuracy that the standard suite alone reaches in a report's document.
+    """The highest accuracy that the standard suite alone reaches in a report's document, with its interval.
 
     Args:
         report: a document of `docs/report-schema.md`.
         attacks: keys of attacks that count beside it.
     """
     names = {found.name for found in suite(["standard", *attacks])}
-    return max(found["accuracy"]["value"] for name, found in report["attacks"].items() if name in names)
+    found = (attack["accuracy"] for name, attack in report["attacks"].items() if name in names)
+    return max(found, key=lambda estimate: estimate["value"])
 
 
 def options_of(setting, *, attackers="adaptive", shadows=SHADOWS, canaries=None):

@@ -40,7 +40,7 @@ def plot_table(rows, curve, path, *, title):
         )
     left_out = len(rows) - len(shown)
     axes.set(
-        xlabel="test accuracy, % (bars: range over splits)",
+        xlabel="test accuracy, % (bars: brackets of the table)",
         ylabel="accuracy of the strongest attack, %",
         title=title + (f" ({left_out} of little use not shown)" if left_out else ""),
         xlim=(100 * SHOWN * best, 107 * best),  # room for names

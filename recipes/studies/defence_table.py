@@ -96,11 +96,12 @@ def run(
     for dataset, judges in judged.items():
         note = note_of(seeds, attacks, **judges)
         tables[dataset] = rank(made, dataset, wanted, range(seeds), epochs, attacks, **judges)
-        print_table(f"{dataset}, {seeds} splits: mean [range]", *as_text(tables[dataset]))
+        splits = f"{seeds} splits" if seeds > 1 else "1 split"
+        print_table(f"{dataset}, {splits}", *as_text(tables[dataset]))
         text = f"# {dataset}\n\n{markdown_table(*as_text(tables[dataset]))}\n\n{note}\n"
         text += f"\n![Test accuracy and the strongest attack]({dataset}.png)\n"
         stops = stops_of(made, dataset, range(seeds), epochs, attacks, shadows=judges["shadows"])
-        plot_table(tables[dataset], stops, out / f"{dataset}.png", title=f"{dataset}, {seeds} splits")
+        plot_table(tables[dataset], stops, out / f"{dataset}.png", title=f"{dataset}, {splits}")
         write_all(out, {f"{dataset}.md": text})
         console.print(note)
     write_all(out, {"table.json": json.dumps(tables, indent=2) + "\n"})
@@ -111,7 +112,9 @@ def run(
 def note_of(seeds, attacks=(), *, shadows=0, canaries=""):
     """What the columns are."""
     standard = " and ".join(["the standard suite", *attacks])
-    parts = [f"Means over {seeds} splits, lowest and highest in brackets. Guessing is right in 50 %."]
+    of_one = "One split, 95 % intervals in brackets."
+    of_several = f"Means over {seeds} splits, lowest and highest in brackets."
+    parts = [of_one if seeds == 1 else of_several, "Guessing is right in 50 %."]
     if shadows:
         parts.append(
             f"Standard: the strongest of {standard}. Adaptive: the strongest of all attacks, those of an attacker who "
@@ -213,13 +216,13 @@ def rank(made, dataset, defences, seeds, epochs, attacks=(), *, shadows=0, canar
                 ],
                 "tpr_at_1_percent": _range([_low_fpr(report) for report in reports]),
                 "canary_attack_accuracy": _spread(standing_out, "attack_accuracy") if canaries else None,
-                "canary_tpr_at_1_percent": _range(
-                    [found["tpr_at_fpr"]["0.01"]["value"] for found in standing_out]
-                )
+                "canary_tpr_at_1_percent": _range([found["tpr_at_fpr"]["0.01"] for found in standing_out])
                 if canaries
                 else None,
                 "reference_attack": _reference(reports),
-                "over_stopping_early": _range(excess),
+                "over_stopping_early": _range(
+                    [{"value": value, "low": value, "high": value} for value in excess]
+                ),
                 "cost": _multiple(found, plain, "training_seconds"),
                 "wall_cost": _multiple(found, plain, "training_wall_seconds"),
             }
@@ -259,7 +262,8 @@ def attack_of_stopping(test_accuracy, reports):
 
 def _low_fpr(report):
     """The highest TPR at 1 % FPR of any attack."""
-    return max(attack["tpr_at_fpr"]["0.01"]["value"] for attack in report["attacks"].values())
+    found = (attack["tpr_at_fpr"]["0.01"] for attack in report["attacks"].values())
+    return max(found, key=lambda estimate: estimate["value"])
 
 
 def _multiple(found, plain, seconds):
@@ -269,10 +273,6 @@ def _multiple(found, plain, seconds):
     return float(np.median([own[seconds] / other[seconds] for own, other in zip(found, plain, strict=True)]))
 
 
-def _canary_tpr(canaries):
-    return canaries["tpr_at_fpr"]["0.01"]["value"]
-
-
 def _reference(reports):
     if any(report["reference"] is None for report in reports):
         return None
@@ -280,11 +280,16 @@ def _reference(reports):
 
 
 def _spread(reports, figure):
-    return _range([report[figure]["value"] for report in reports])
+    return _range([report[figure] for report in reports])
 
 
-def _range(values):
-    return {"mean": float(np.mean(values)), "low": float(min(values)), "high": float(max(values))}
+def _range(estimates):
+    """Mean, lowest and highest of a figure over the splits; of one split its interval."""
+    values = [estimate["value"] for estimate in estimates]
+    low, high = (
+        (values, values) if len(values) > 1 else ([e[end] for e in estimates] for end in ("low", "high"))
+    )
+    return {"mean": float(np.mean(values)), "low": float(min(low)), "high": float(max(high))}
 
 
 def as_text(rows):
@@ -314,7 +319,8 @@ def _line(row, *, adaptive, planted):
         ),
         _with_range(row["tpr_at_1_percent"]),
         "-" if row["reference_attack"] is None else _with_range(row["reference_attack"]),
-        "{mean:+.1f} [{low:+.1f}, {high:+.1f}]".format(**worth),
+        f"{worth['mean']:+.1f}"
+        + " [{low:+.1f}, {high:+.1f}]".format(**worth) * (worth["low"] < worth["high"]),
         f"{row['cost']:.1f}x" + ("" if row["wall_cost"] is None else f" ({row['wall_cost']:.1f}x)"),
     ]
 

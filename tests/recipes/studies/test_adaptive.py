@@ -66,7 +66,7 @@ class TestACell:
         highest = max(found["accuracy"]["value"] for found in report["attacks"].values())
         assert report["attack_accuracy"]["value"] == highest
         assert "likelihood ratio (LiRA)" in report["attacks"] or len(report["attacks"]) == 10
-        standard = adaptive.standard_accuracy(report)
+        standard = adaptive.standard_accuracy(report)["value"]
         without = [found for found in report["attacks"].values() if found["key"] != "likelihood_ratio"]
         assert standard == max(found["accuracy"]["value"] for found in without) <= highest
         assert report["cost"]["shadow_models"] == SHADOWS

@@ -65,6 +65,14 @@ class TestStoppingEarly:
         header, lines = defence_table.as_text(rows)
         assert {len(line) for line in lines} == {len(header)}
 
+    def test_brackets_are_intervals_of_one_split_and_the_range_of_several(self):
+        one, other = ({"value": v, "low": v - 0.1, "high": v + 0.2} for v in (0.5, 0.6))
+        assert defence_table._range([one]) == {"mean": 0.5, "low": 0.4, "high": 0.7}
+        assert defence_table._range([one, other]) == {"mean": 0.55, "low": 0.5, "high": 0.6}
+        assert "95 % intervals" in defence_table.note_of(1) and "lowest and highest" in defence_table.note_of(
+            2
+        )
+
 
 class TestCells:
     def test_a_cell_that_is_there_is_not_made_again(self, tmp_path, monkeypatch):
