@@ -16,7 +16,7 @@ class Program:
         step: the `Step` of a compiled model. Its variables are never changed.
         schedule: the shapes of an epoch; None where it shall not be trained.
         together: whether the replicas of a stack go through each operation together. If not, stacks hold one replica.
-        jit: whether XLA compiles the epoch.
+        jit: whether XLA compiles what the optimizer does to the weights, which it fuses.
     """
 
     def __init__(self, step, *, schedule=None, together, jit=False):
@@ -25,7 +25,9 @@ class Program:
         self._together = together
         # Where Keras sums the losses of a batch rather than take their mean, records that do not count leave no gap.
         self._summed = getattr(step.model.loss, "reduction", None) == "sum"
-        self._epoch = tf.function(self._run_epoch, autograph=False, jit_compile=jit)
+        self._epoch = tf.function(self._run_epoch, autograph=False)
+        update = self._run_update
+        self._update = tf.function(update, autograph=False, jit_compile=True) if jit else update
         self._answers = tf.function(self._run_answers, autograph=False)
 
     def trace(self, state, data, batches):
@@ -58,20 +60,19 @@ class Program:
         whole, ends, counts = batches
         losses = tf.zeros(tf.shape(ends)[1])
         if self._schedule.whole:
-            state, losses = self._walk(self._step, state, losses, data, (whole,))
-        if self._schedule.ragged:
-            state, losses = self._walk(self._masked_step, state, losses, data, (ends, counts))
-        elif self._schedule.ends:
-            state, losses = self._walk(self._step, state, losses, data, (ends,))
+            state, losses = self._walk(state, losses, data, (whole,))
+        if self._schedule.ends:
+            last = (ends, counts) if self._schedule.ragged else (ends,)
+            state, losses = self._walk(state, losses, data, last)
         return state, losses
 
-    def _walk(self, step, state, losses, data, batches):
+    def _walk(self, state, losses, data, batches):
         """Takes the steps of some batches, one after the other."""
 
         def body(at, state, losses):
             rows, *counts = [part[at] for part in batches]
             records = tf.nest.map_structure(lambda values: tf.gather(values, rows), data)
-            state, loss = self._map(lambda arguments: step(*arguments), (state, records, *counts))
+            state, loss = self._step(state, records, *counts)
             return at + 1, state, losses + loss
 
         steps = batches[0].shape[0]
@@ -88,9 +89,17 @@ class Program:
         results = function(tf.nest.map_structure(lambda value: value[0], arguments))
         return tf.nest.map_structure(lambda value: value[None], results)
 
-    def _step(self, state, records, counts=None):
-        """One replica's step: its state afterwards, and the loss before, times the records that count."""
+    def _step(self, state, records, *counts):
+        """A step of a stack: its state afterwards, and the loss before, times the records that count."""
         trainable, others, slots = state
+        gradients, others, loss, *moves = self._map(
+            lambda arguments: self._slopes(*arguments), (trainable, others, records, *counts)
+        )
+        trainable, slots = self._update(trainable, slots, gradients, *moves)
+        return (trainable, others, slots), loss
+
+    def _slopes(self, trainable, others, records, counts=None):
+        """One replica's gradients, other variables afterwards and loss; and whether any record counts."""
         x, y = records
         weight = counts
         if counts is not None and not self._summed:
@@ -103,17 +112,24 @@ class Program:
             tf.zeros_like(value) if gradient is None else tf.convert_to_tensor(gradient)
             for value, gradient in zip(trainable, tape.gradient(loss, trainable), strict=True)
         ]
-        others = _updated(scope, self._own.others, others)
-        trainable, slots = self._own.model.optimizer.stateless_apply(slots, gradients, trainable)
+        after = _updated(scope, self._own.others, others)
         size = tf.shape(y)[0] if counts is None else tf.reduce_sum(counts)
-        return (list(trainable), others, list(slots)), tf.cast(loss, "float32") * tf.cast(size, "float32")
-
-    def _masked_step(self, state, records, counts):
-        """As `_step`, where some records do not count: a replica with none that do stays as it is."""
-        after, loss = self._step(state, records, counts)
+        loss = tf.cast(loss, "float32") * tf.cast(size, "float32")
+        if counts is None:
+            return gradients, after, loss
         moves = tf.reduce_any(counts > 0)
-        state = tf.nest.map_structure(lambda new, old: tf.where(moves, new, old), after, state)
-        return state, tf.where(moves, loss, 0.0)
+        return gradients, _where(moves, after, others), tf.where(moves, loss, 0.0), moves
+
+    def _run_update(self, trainable, slots, gradients, *moves):
+        """Weights and slots of a stack after the optimizer's step; those of a replica that does not move stay."""
+
+        def update(arguments):
+            trainable, slots, gradients, *moves = arguments
+            after = self._own.model.optimizer.stateless_apply(slots, gradients, trainable)
+            after = [list(part) for part in after]
+            return _where(*moves, after, [trainable, slots]) if moves else after
+
+        return self._map(update, (trainable, slots, gradients, *moves))
 
     def _run_answers(self, weights, x):
         def answer(weights):
@@ -125,6 +141,10 @@ class Program:
     def _bind(self, trainable, others):
         pairs = zip(self._own.trainable, trainable, strict=True)
         return [*pairs, *zip(self._own.others, others, strict=True)]
+
+
+def _where(condition, new, old):
+    return tf.nest.map_structure(lambda one, other: tf.where(condition, one, other), new, old)
 
 
 def _updated(scope, variables, values):

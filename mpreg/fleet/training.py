@@ -15,9 +15,8 @@ from mpreg.fleet.step import step_of
 from mpreg.fleet.vectorize import CannotVectorize
 from mpreg.fleet.waves import replica_bytes, stack_sizes
 
-# Multiplications above which XLA repays the seconds that it takes to compile: it fuses what an optimizer does to each
-# weight, about a quarter of the time. It is slow at convolutions, but those do not vectorize.
-WORTH_COMPILING = 1e12
+# Weights times steps above which XLA repays the second that it takes to compile the optimizer: fused, it takes half.
+WORTH_COMPILING = 1e9
 
 
 @dataclasses.dataclass
@@ -102,23 +101,24 @@ def train(job, trained, *, threads, advance, wave=None, keep=None):
 
 def _plan(job, step, data, replicas, threads):
     """The program, replicas in a stack, stacks in a wave, and how that is called."""
+    jit = _updates(job, step) > WORTH_COMPILING
     capacity = int(job.memory // replica_bytes(step, job.schedule.batch))
     try:
         size, stacks = stack_sizes(replicas, capacity, threads)
-        program = Program(step, schedule=job.schedule, together=True, jit=_work(job, step) > WORTH_COMPILING)
+        program = Program(step, schedule=job.schedule, together=True, jit=jit)
         program.trace(*_specs(step, job.schedule, size, data))
         how = f"one program, waves of {min(size * stacks, replicas)}"
     except CannotVectorize as error:
         size, stacks = 1, max(1, min(threads, replicas, capacity))
-        program = Program(step, schedule=job.schedule, together=False)
+        program = Program(step, schedule=job.schedule, together=False, jit=jit)
         program.trace(*_specs(step, job.schedule, size, data))
         how = f"one by one: {error}"
     return program, size, stacks, how
 
 
-def _work(job, step):
-    """Multiplications that training takes where each weight meets each record once: three a weight, about."""
-    return 3 * step.target.count_params() * sum(map(len, job.rows)) * job.epochs
+def _updates(job, step):
+    """How often a weight is changed in a training, summed over the weights of all replicas."""
+    return step.target.count_params() * job.schedule.steps * len(job.rows) * job.epochs
 
 
 def _specs(step, schedule, size, data):
