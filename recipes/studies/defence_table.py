@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 import click
+import joblib
 import numpy as np
 
 from mpreg._files import write_all
@@ -177,7 +178,8 @@ def _make(cell, folder, plugins):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # a worker is a process of its own
     for plugin in plugins:
         load_plugin(plugin)
-    return cell.make_anew(folder)
+    with joblib.parallel_config("sequential"):  # the fleets of a cell stay in its worker
+        return cell.make_anew(folder)
 
 
 def rank(made, dataset, defences, seeds, epochs, attacks=(), *, shadows=0, canaries=""):

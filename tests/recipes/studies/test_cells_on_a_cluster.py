@@ -13,7 +13,7 @@ from mpreg.recipes.studies import defence_table
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.slow
 
-ASKED = {"defences": "undefended", "shadows": 2, "canaries": "none", "seeds": 1, "epochs": 1}
+ASKED = {"defences": "confidence-penalty", "shadows": 2, "canaries": "none", "seeds": 1, "epochs": 1}
 
 
 @pytest.fixture
