@@ -1,7 +1,5 @@
 """The clipping plan, checks and traced programs of a private step, renewed when the model changes."""
 
-import concurrent.futures
-
 import keras
 import tensorflow as tf
 
@@ -11,6 +9,7 @@ from mpreg.gradients.plan import make_plan
 from mpreg.private import guards, losses
 from mpreg.private.augmentations import try_augment
 from mpreg.private.loss_check import LossCheck
+from mpreg.training.core.eager import eagerly
 
 
 class Preparation:
@@ -70,7 +69,7 @@ class Preparation:
         """
         self.follow(model)
         if self.plan is None:
-            plan = _eagerly(make_plan, model.target_model, _batch_spec(model.target_model, x))
+            plan = eagerly(make_plan, model.target_model, _batch_spec(model.target_model, x))
             # The plan may have built the target. That is no change to what is being traced.
             traces = dict(self._traces)
             self.follow(model)
@@ -88,10 +87,10 @@ class Preparation:
         # Labels of another shape may be broadcast, and so mix records under the same loss.
         tried = model.loss, [(part.dtype, part.shape[1:]) for part in keras.tree.flatten(y)]
         if self._checked is None or self._checked[0] is not tried[0] or self._checked[1] != tried[1]:
-            _eagerly(losses.check_loss, model, y, answer_specs(model.target_model, x, 3))
+            eagerly(losses.check_loss, model, y, answer_specs(model.target_model, x, 3))
             self.loss_check.check_again()
             if model.augment is not None:
-                _eagerly(try_augment, model.augment, _batch_spec(model.target_model, x))
+                eagerly(try_augment, model.augment, _batch_spec(model.target_model, x))
             self._checked = tried
         return plan
 
@@ -123,9 +122,3 @@ def _batch_spec(target, x):
     return keras.tree.map_structure(
         lambda part: tf.TensorSpec((None, *part.shape[1:]), tf.as_dtype(part.dtype)), x
     )
-
-
-def _eagerly(function, *args):
-    """`function(*args)`, in a thread of its own: a step that is being traced has put eager execution aside."""
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        return pool.submit(function, *args).result()

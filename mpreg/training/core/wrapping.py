@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from mpreg.classifiers.calling import call_target, takes_training_argument
+from mpreg.training.core.eager import eagerly
 from mpreg.training.core.replicas import check_strategy
 
 
@@ -59,6 +60,14 @@ class Wrapper(keras.Model):
             optimizer.build(self.trainable_variables)
         return super().make_train_function(force=force)
 
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """As `keras.Model` has it; the compiled metrics have their variables ahead too."""
+        alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
+        for metric in self.metrics if alone and tf.inside_function() else ():
+            if not getattr(metric, "built", True):
+                eagerly(metric.build, *keras.tree.map_structure(_spec, (y, y_pred)))
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
     def data_loss(self, x, y, answers, weights=None):
         """Returns the compiled loss of some records, without regularizers."""
         self._only_data = True
@@ -66,3 +75,7 @@ class Wrapper(keras.Model):
             return keras.Model.compute_loss(self, x, y, answers, weights, training=True)
         finally:
             self._only_data = False
+
+
+def _spec(tensor):
+    return keras.KerasTensor(tensor.shape, keras.backend.standardize_dtype(tensor.dtype))
