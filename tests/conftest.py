@@ -5,6 +5,9 @@ import gc
 import pytest
 
 
+gc.set_threshold(50_000, 20, 20)  # a trace makes many objects, few of them garbage
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _left_behind():
     """Lets the collector look at what a file left behind once, not again after every later file.

@@ -249,6 +249,25 @@ def test_the_step_is_traced_as_often_as_a_plain_one():
     assert counts[0][1] == 2 * counts[0][0]  # each trace scores members once and reference records once
 
 
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_metrics_and_optimizer_have_their_variables_ahead_of_the_trace(one_hot):
+    seen, (x, y) = [], records()
+    target = keras.Sequential([keras.Input((FEATURES,)), Spy(seen), layers.Dense(CLASSES, "softmax")])
+    model = wrap(
+        target,
+        optimizer=keras.optimizers.Adam(0.0),
+        loss="categorical_crossentropy" if one_hot else LOSS,
+        compiled={"metrics": ["accuracy"], "weighted_metrics": ["accuracy"]},
+    )
+    del seen[:]
+    labels, weights = np.eye(CLASSES)[y] if one_hot else y, np.linspace(0, 1, len(y))
+    history = history_of(model, x, labels, sample_weight=weights, epochs=2, batch_size=20)
+    assert len(seen) == 2  # members once, reference records once
+    right = target.predict(x, verbose=0).argmax(axis=1) == y
+    assert history["accuracy"] == pytest.approx([right.mean()] * 2)
+    assert history["weighted_accuracy"] == pytest.approx([np.average(right, weights=weights)] * 2)
+
+
 # Outputs, labels, weights.
 
 
