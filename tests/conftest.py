@@ -4,7 +4,6 @@ import gc
 
 import pytest
 
-
 gc.set_threshold(50_000, 20, 20)  # a trace makes many objects, few of them garbage
 
 
