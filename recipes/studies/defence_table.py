@@ -10,7 +10,6 @@ import os
 from pathlib import Path
 
 import click
-import joblib
 import numpy as np
 
 from mpreg._files import write_all
@@ -178,8 +177,7 @@ def _make(cell, folder, plugins):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # a worker is a process of its own
     for plugin in plugins:
         load_plugin(plugin)
-    with joblib.parallel_config("sequential"):  # the fleets of a cell stay in its worker
-        return cell.make_anew(folder)
+    return cell.make_anew(folder)
 
 
 def rank(made, dataset, defences, seeds, epochs, attacks=(), *, shadows=0, canaries=""):

@@ -86,22 +86,18 @@ class KeptShadows:
 
     def _trained(self, x, y, membership, seed, missing):
         """The missing models with the seconds of their training, one after the other."""
-        if self._together is not None and missing:
-            # All of them, as what a fleet makes of one depends on its place: after a stop it must come out the same.
-            count = len(membership)
-            self._said(f"{count} shadow models together")
+        if self._together is not None and len(missing) > 1:
+            self._said(f"{len(missing)} shadow models together")
             keras.backend.clear_session()  # graphs of the models before
             began = time.perf_counter()
-            models = self._together(x, y, membership, [seed + index for index in range(count)])
+            models = self._together(x, y, membership[missing], [seed + index for index in missing])
             try:
                 first = next(models)
             except CannotTrainTogether:
                 pass
             else:
-                seconds = (time.perf_counter() - began) / count
-                for index, model in enumerate(itertools.chain([first], models)):
-                    if index in missing:
-                        yield model, seconds
+                seconds = (time.perf_counter() - began) / len(missing)
+                yield from ((model, seconds) for model in itertools.chain([first], models))
                 return
         for index in missing:
             self._said(f"shadow model {index + 1} of {self.count}")
