@@ -17,7 +17,6 @@ from mpreg.evaluation.evaluate import train_shadows
 from mpreg.evaluation.report import PrivacyReport
 from mpreg.recipes.studies.kept import stamp_of
 from mpreg.recipes.studies.shadows import KeptModels, KeptShadows
-from mpreg.recipes.studies.together import DefendedFleet
 
 SUITES = ("adaptive", "standard")
 SHADOWS = 16
@@ -189,18 +188,16 @@ def read_canaries(text):
 
 
 def shadows_of(cell, data, split, folder, *, said=lambda words: None):
-    """The `ShadowModels` of a cell, trained as its target on other records; kept in the folder."""
+    """The `ShadowModels` of a cell, trained as its target on other records; kept in the folder, one by one."""
     defence, setting = defence_of(cell.defence), cell.setting
     undefended = dataclasses.replace(cell, defence="undefended", strength=None)
     plain = stamp_of(defence_of("undefended"), setting)
     models = KeptModels(folder / undefended.shadows_name / "models", str(plain))
 
-    def split_of(x, y):
-        return mpreg.MembershipSplit((x, y), split.reference, split.nonmembers, duplicates="allow")
-
     def train(x, y, seed):
+        known = mpreg.MembershipSplit((x, y), split.reference, split.nonmembers, duplicates="allow")
         return defence.train(
-            setting, data, split_of(x, y), seed=FIRST_SEED + seed, strength=cell.strength, undefended=models
+            setting, data, known, seed=FIRST_SEED + seed, strength=cell.strength, undefended=models
         )
 
     shadows = KeptShadows(
@@ -210,8 +207,5 @@ def shadows_of(cell, data, split, folder, *, said=lambda words: None):
         stamp=str(stamp_of(defence, setting, strength=cell.strength)),
         others=None if split.reference is None else split.reference[0],
         said=said,
-        together=DefendedFleet(
-            defence, setting, data, split_of, first_seed=FIRST_SEED, strength=cell.strength
-        ),
     )
     return train_shadows(shadows, split, seed=cell.seed)

@@ -1,8 +1,7 @@
-"""Shadow models whose answers are kept, each in a file: a run that was stopped loses one training, or one fleet."""
+"""Shadow models trained one by one, the answers of each kept in a file: a run that was stopped loses one training."""
 
 import hashlib
 import io
-import itertools
 import time
 import zipfile
 from pathlib import Path
@@ -17,7 +16,6 @@ from mpreg._validate import check_count
 from mpreg.data import label_indices, take
 from mpreg.data.duplicates import digest_records
 from mpreg.outputs import is_coarse
-from mpreg.recipes.studies.together import CannotTrainTogether
 
 
 class KeptShadows:
@@ -34,8 +32,6 @@ class KeptShadows:
         stamp: text that tells what is trained, such as a digest; files of another are made anew.
         others: further inputs that they answer to, such as reference records; None for none.
         said: function that is told, in a few words, which one is trained.
-        together: function `(x, y, membership, seeds)` that yields the models of several rows at once, such as a
-            `DefendedFleet`; where it raises `CannotTrainTogether`, and where None, they are trained one by one.
 
     Raises:
         ValueError: `count` below 2.
@@ -47,29 +43,29 @@ class KeptShadows:
     ```
     """
 
-    def __init__(
-        self, train, folder, *, count=16, stamp="", others=None, said=lambda words: None, together=None
-    ):
+    def __init__(self, train, folder, *, count=16, stamp="", others=None, said=lambda words: None):
         check_count("count", count, 2)
         self._train, self.folder, self.count = train, Path(folder), count
-        self._stamp, self._others, self._said, self._together = stamp, others, said, together
+        self._stamp, self._others, self._said = stamp, others, said
 
     def train(self, x, y, *, membership, seed=0):
         """`ShadowModels` of the records `x`, `y`, model i trained on those where `membership[i]` is True."""
         inputs = [x] if self._others is None else [x, self._others]
         digests = [digest_records(part) for part in inputs]
         of = b"".join(part.tobytes() for part in (*digests, np.asarray(y)))
-        marks = [
-            hashlib.sha256(f"{self._stamp} {seed + index} ".encode() + of + chosen.tobytes()).hexdigest()
-            for index, chosen in enumerate(membership)
-        ]
-        kept = [_read(self._path(index), mark) for index, mark in enumerate(marks)]
-        missing = [index for index, found in enumerate(kept) if found is None]
-        trained = self._trained(x, y, membership, seed, missing)
-        for index, (model, seconds) in zip(missing, trained, strict=True):
-            answered = self._answers(model, inputs, classes=1 + int(label_indices(y).max()))
-            kept[index] = {"mark": np.array(marks[index]), **answered, "seconds": np.array(seconds)}
-            _write(self._path(index), kept[index])
+        kept = []
+        for index, chosen in enumerate(membership):
+            path = self.folder / f"{index:03}.npz"
+            mark = hashlib.sha256(
+                f"{self._stamp} {seed + index} ".encode() + of + chosen.tobytes()
+            ).hexdigest()
+            found = _read(path, mark)
+            if found is None:
+                self._said(f"shadow model {index + 1} of {self.count}")
+                found = self._one(
+                    path, mark, inputs, *take((x, y), chosen), seed + index, label_indices(y).max()
+                )
+            kept.append(found)
         answers = np.stack([found["answers"] for found in kept])
         return mpreg.ShadowModels(
             membership,
@@ -78,39 +74,25 @@ class KeptShadows:
             query=_Remembered(np.concatenate(digests), answers),
             coarse=any(bool(found["coarse"]) for found in kept),
             seconds=sum(float(found["seconds"]) for found in kept),
-            how="with the same defence",
+            how="one by one, with the same defence",
         )
 
-    def _path(self, index):
-        return self.folder / f"{index:03}.npz"
-
-    def _trained(self, x, y, membership, seed, missing):
-        """The missing models with the seconds of their training, one after the other."""
-        if self._together is not None and len(missing) > 1:
-            self._said(f"{len(missing)} shadow models together")
-            keras.backend.clear_session()  # graphs of the models before
-            began = time.perf_counter()
-            models = self._together(x, y, membership[missing], [seed + index for index in missing])
-            try:
-                first = next(models)
-            except CannotTrainTogether:
-                pass
-            else:
-                seconds = (time.perf_counter() - began) / len(missing)
-                yield from ((model, seconds) for model in itertools.chain([first], models))
-                return
-        for index in missing:
-            self._said(f"shadow model {index + 1} of {self.count}")
-            keras.backend.clear_session()
-            began = time.perf_counter()
-            model = self._train(*take((x, y), membership[index]), seed + index)
-            yield model, time.perf_counter() - began
-
-    @staticmethod
-    def _answers(model, inputs, *, classes):
-        answers = [np.asarray(signals.predict(model, part, classes=classes)) for part in inputs]
-        coarse = hasattr(model, "predict_on_batch") and is_coarse(model)
-        return {"answers": np.concatenate(answers).astype(np.float32), "coarse": np.array(coarse)}
+    def _one(self, path, mark, inputs, x, y, seed, highest):
+        began = time.perf_counter()
+        keras.backend.clear_session()  # graphs of the models before
+        model = self._train(x, y, seed)
+        seconds = time.perf_counter() - began
+        answers = [np.asarray(signals.predict(model, part, classes=1 + int(highest))) for part in inputs]
+        found = {
+            "mark": np.array(mark),
+            "answers": np.concatenate(answers).astype(np.float32),
+            "coarse": np.array(hasattr(model, "predict_on_batch") and is_coarse(model)),
+            "seconds": np.array(seconds),
+        }
+        content = io.BytesIO()
+        np.savez(content, **found)
+        write_all(path.parent, {path.name: content.getvalue()})
+        return found
 
 
 class _Remembered:
@@ -156,12 +138,6 @@ class KeptModels:
         with replacing(path) as written:
             model.save(written)
         return model
-
-
-def _write(path, found):
-    content = io.BytesIO()
-    np.savez(content, **found)
-    write_all(path.parent, {path.name: content.getvalue()})
 
 
 def _read(path, mark):

@@ -70,7 +70,7 @@ class TestACell:
         without = [found for found in report["attacks"].values() if found["key"] != "likelihood_ratio"]
         assert standard == max(found["accuracy"]["value"] for found in without) <= highest
         assert report["cost"]["shadow_models"] == SHADOWS
-        assert report["cost"]["shadow_training"] == "with the same defence"
+        assert report["cost"]["shadow_training"] == "one by one, with the same defence"
 
     def test_shadow_models_are_trained_as_the_target_on_other_records(self, tmp_path):
         Cell("digits", "memory", 3, shadows=SHADOWS).make(tmp_path)
