@@ -22,8 +22,9 @@ in 60.3, 67.5 and 55.0 %. The price is that of the public records: they are told
 """
 
 from mpreg.catalogue import game, private
+from mpreg.catalogue.defence import Defence
 
-FAMILY = tuple(
+FAMILY: tuple[Defence, ...] = tuple(
     defence.screened()
     for defence in (*game.FAMILY, *private.FAMILY)
     if defence.name in ("advreg", "dpsgd-head")
