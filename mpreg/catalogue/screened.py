@@ -21,11 +21,9 @@ twins and out-of-distribution ones, no TPR at 1 % above 2 %, at 1.7 times the pr
 in 60.3, 67.5 and 55.0 %. The price is that of the public records: they are told in 87 % of cases.
 """
 
-from mpreg.catalogue import game, private
-from mpreg.catalogue.defence import Defence
+from mpreg.catalogue.game import FAMILY as GAMES
+from mpreg.catalogue.private import FAMILY as PRIVATE
 
-FAMILY: tuple[Defence, ...] = tuple(
-    defence.screened()
-    for defence in (*game.FAMILY, *private.FAMILY)
-    if defence.name in ("advreg", "dpsgd-head")
+FAMILY = tuple(
+    defence.screened() for defence in (*GAMES, *PRIVATE) if defence.name in ("advreg", "dpsgd-head")
 )
