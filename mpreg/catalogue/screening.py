@@ -11,6 +11,7 @@ taught leaves out 63 % of wrong labels and 18 % of the others at half the probab
 """
 
 import dataclasses
+import functools
 import types
 
 import numpy as np
@@ -87,7 +88,7 @@ class PublicScreeningOptions:
         return mpreg.PublicScreening(
             task.split.reference,
             least_probability=self.least_probability or least,
-            scorer=self._taught(task).predict if image else None,
+            scorer=functools.partial(self._taught(task).predict, verbose=0) if image else None,
         )
 
     def _taught(self, task):

@@ -113,10 +113,11 @@ def test_a_defence_with_a_guarantee_is_screened_by_reference_records_alone():
         defence.train(setting, data, mpreg.MembershipSplit(split.members, None, split.nonmembers), seed=5)
 
 
-def test_images_of_a_defence_with_a_guarantee_are_screened_by_a_network_of_the_reference_records():
+def test_images_of_a_defence_with_a_guarantee_are_screened_by_a_network_of_the_reference_records(capsys):
     setting, data, split = scene(images=True)
     defence = Defence(name="none", build=nothing, source="us", guarantee=True)
     kept, _ = defence.screened(epochs=1.0).train(setting, data, split, seed=5)
+    assert capsys.readouterr().out == ""
     model = setting.compile(setting.build_model(data, 5))
     keras.utils.set_random_seed(5)
     model.fit(*split.reference, epochs=3, batch_size=40, verbose=0)
