@@ -10,12 +10,7 @@ import numpy as np
 import mpreg
 from mpreg._deprecated import RenamedAttribute
 from mpreg.catalogue.registries import DEFENCES
-from mpreg.catalogue.screening import (
-    PublicScreeningOptions,
-    ScreeningOptions,
-    train_on_kept,
-    train_on_plausible,
-)
+from mpreg.catalogue.screening import PublicScreeningOptions, ScreeningOptions, train_on_kept
 from mpreg.data import map_arrays
 
 ANY = "*"
@@ -150,15 +145,11 @@ class Defence:
         mpreg.catalogue.register(mpreg.catalogue.defence_of("relaxloss").screened(share=0.1))
         ```
         """
-        train, how = (
-            (train_on_plausible, PublicScreeningOptions(**options))
-            if self.guarantee
-            else (train_on_kept, ScreeningOptions(**options))
-        )
+        how = PublicScreeningOptions(**options) if self.guarantee else ScreeningOptions(**options)
         return dataclasses.replace(
             self,
             name=f"{SCREENED}{self.name}",
-            build=functools.partial(train, self.build, how),
+            build=functools.partial(train_on_kept, self.build, how),
             source=f"{self.source}, after screening",
             consumes_reference=self.consumes_reference or self.guarantee,
         )

@@ -61,6 +61,12 @@ class ScreeningOptions:
             seed=task.seed,
         )
 
+    def screened_split(self, task):
+        """What is kept of the members and of the reference records of a `Task`, each screened by themselves."""
+        split = task.split
+        kept = {role: _kept(self.screening(task), getattr(split, role)) for role in ("members", "reference")}
+        return types.SimpleNamespace(**kept, nonmembers=split.nonmembers)
+
     def _network(self, task):
         epochs = max(1, round(self.epochs * task.setting.epochs))
         return mpreg.FleetScorer(
@@ -84,15 +90,18 @@ class PublicScreeningOptions:
     def screening(self, task):
         """The `PublicScreening` of a `Task`."""
         image = _is_image(task)
-        least = _times_chance(task, TIMES_CHANCE_OF_IMAGES if image else TIMES_CHANCE)
-        return mpreg.PublicScreening(
-            task.split.reference,
-            least_probability=self.least_probability or least,
-            scorer=functools.partial(self._taught(task).predict, verbose=0) if image else None,
-        )
+        least, scorer = self.least_probability, None
+        if least is None:
+            least = _times_chance(task, TIMES_CHANCE_OF_IMAGES if image else TIMES_CHANCE)
+        if image:
+            scorer = functools.partial(taught_by_reference(task, epochs=self.epochs).predict, verbose=0)
+        return mpreg.PublicScreening(task.split.reference, least_probability=least, scorer=scorer)
 
-    def _taught(self, task):
-        return taught_by_reference(task, epochs=self.epochs)
+    def screened_split(self, task):
+        """What is kept of the members of a `Task`, beside all its reference records."""
+        split = task.split
+        members = take(split.members, self.screening(task).fit(*split.members))
+        return types.SimpleNamespace(members=members, reference=split.reference, nonmembers=split.nonmembers)
 
 
 def taught_by_reference(task, *, epochs):
@@ -104,19 +113,8 @@ def taught_by_reference(task, *, epochs):
 
 
 def train_on_kept(build, how, task, strength):
-    """What `build` makes of a task whose members and reference records are screened first."""
-    kept = {role: _kept(how.screening(task), getattr(task.split, role)) for role in ("members", "reference")}
-    split = types.SimpleNamespace(**kept, nonmembers=task.split.nonmembers)
-    return build(dataclasses.replace(task, split=split), strength)
-
-
-def train_on_plausible(build, how, task, strength):
-    """What `build` makes of a task whose members are screened by its reference records first, and these are not."""
-    members = take(task.split.members, how.screening(task).fit(*task.split.members))
-    split = types.SimpleNamespace(
-        members=members, reference=task.split.reference, nonmembers=task.split.nonmembers
-    )
-    return build(dataclasses.replace(task, split=split), strength)
+    """What `build` makes of a task whose records are screened first; `how` are the options of either screening."""
+    return build(dataclasses.replace(task, split=how.screened_split(task)), strength)
 
 
 def screened_rows(screening, pair, *, left_out=False):

@@ -13,7 +13,13 @@ HALF = 0.5  # of a class: losing more is never passed over in silence
 
 
 class LeftOut:
-    """Base of screenings: keeps the outcome of a `fit` and reports it."""
+    """Base of screenings: keeps the outcome of a `fit` and reports it.
+
+    Attributes:
+        remedy: what to do where a class loses too much, for the warning.
+    """
+
+    remedy = "leave out fewer"
 
     def _settle(self, labels, left_out, capped=()):
         """Takes the outcome, which records are left out, bool (n,); returns the rows that are kept."""
@@ -22,7 +28,7 @@ class LeftOut:
         self.share_of_class_ = {
             int(label): float(left_out[labels == label].mean()) for label in np.unique(labels)
         }
-        _warn_of_lost_classes(self.share_of_class_)
+        _warn_of_lost_classes(self.share_of_class_, self.remedy)
         return self.kept_
 
     def report(
@@ -52,12 +58,12 @@ class LeftOut:
         )
 
 
-def _warn_of_lost_classes(shares):
+def _warn_of_lost_classes(shares, remedy):
     lost = [label for label, share in shares.items() if share > HALF]
     if lost:
         warnings.warn(
             f"screening leaves out more than half of {len(lost)} classes, such as class {lost[0]}: see report(), "
-            "and leave out fewer, or bound what a class may lose by most_of_a_class",
+            f"and {remedy}",
             stacklevel=4,
         )
 

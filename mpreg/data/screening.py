@@ -68,6 +68,8 @@ class Screening(LeftOut):
     ```
     """
 
+    remedy = "leave out fewer, or bound what a class may lose by most_of_a_class"
+
     def __init__(
         self,
         *,

@@ -109,6 +109,11 @@ def test_a_defence_with_a_guarantee_is_screened_by_reference_records_alone():
     assert 0 < len(screening.left_out_) < 20
     np.testing.assert_array_equal(kept.reference[0], split.reference[0])
     assert (defence.guarantee, defence.consumes_reference) == (True, True)
+    nothing_left_out = Defence(name="none", build=nothing, source="us", guarantee=True).screened(
+        least_probability=0
+    )
+    with pytest.raises(ValueError, match="strictly between 0 and 1. Received: least_probability=0"):
+        nothing_left_out.train(setting, data, split, seed=5)
     with pytest.raises(ValueError, match="learns from reference records, and the split has none"):
         defence.train(setting, data, mpreg.MembershipSplit(split.members, None, split.nonmembers), seed=5)
 
