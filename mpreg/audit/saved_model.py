@@ -30,6 +30,14 @@ def load_model(path, *, compiled=False):
     _check_parts(path)
     import keras
 
+    from mpreg.classifiers.declared import check_declared
+
+    try:
+        check_declared(path, most_bytes())
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is refused: {error}. Save the model again, with model.save('model.keras')"
+        ) from error
     try:
         return keras.models.load_model(path, compile=compiled, safe_mode=True)
     except Exception as error:  # a stranger's file can make Keras and HDF5 raise anything

@@ -7,8 +7,10 @@ from sklearn.base import BaseEstimator, clone, is_classifier
 from mpreg import signals
 from mpreg._validate import short_repr
 from mpreg.classifiers.arrays import class_probabilities
+from mpreg.classifiers.declared import check_declared
 from mpreg.classifiers.kind import trains_on_logits
 from mpreg.data import flatten, label_indices
+from mpreg.datasets.archives import most_bytes
 from mpreg.fleet.job import build
 
 # Types of scikit-learn that skops does not trust unasked. All are made of numbers; none runs what it is given.
@@ -66,6 +68,7 @@ class KerasPart:
 
     @classmethod
     def read(cls, path, *, from_logits):
+        check_declared(path, most_bytes())
         return cls(keras.saving.load_model(path), from_logits=from_logits)
 
 
