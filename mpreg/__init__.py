@@ -3,9 +3,8 @@
 Public names load on first use, so `import mpreg` and `mpreg --help` do not import TensorFlow.
 """
 
-import importlib
-
 from mpreg import _checkout, _registration
+from mpreg._on_use import load_on_use
 
 __version__ = "0.1.0"
 
@@ -100,22 +99,7 @@ _MODULES = (
 )
 
 __all__ = sorted([*_EXPORTS, *_MODULES])
-
-
-def __getattr__(name):
-    if name in _EXPORTS:
-        value = getattr(importlib.import_module(_EXPORTS[name]), name)
-    elif name in _MODULES:
-        value = importlib.import_module(f"mpreg.{name}")
-    else:
-        raise AttributeError(f"module 'mpreg' has no attribute {name!r}. Public names: {', '.join(__all__)}")
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted([*globals(), *__all__])
-
+__getattr__, __dir__ = load_on_use(__name__, {**_EXPORTS, **{name: f"mpreg.{name}" for name in _MODULES}})
 
 _checkout.map_folders()
 _registration.when_keras_is_there({**_SAVED, **_SAVED_INSIDE})

@@ -1,7 +1,9 @@
 """Attacks: each has `fit` and `score`; a higher score means a more likely member."""
 
+from typing import TYPE_CHECKING
+
 from mpreg._deprecated import renamed_members
-from mpreg.attacks import meminf as meminf
+from mpreg._on_use import load_on_use
 from mpreg.attacks.access import NEEDS as NEEDS
 from mpreg.attacks.access import Access as Access
 from mpreg.attacks.base import Attack as Attack
@@ -20,11 +22,7 @@ from mpreg.attacks.moved_queries import MovedQueriesAttack as MovedQueriesAttack
 from mpreg.attacks.quantile import QuantileAttack as QuantileAttack
 from mpreg.attacks.random_threshold import RandomThresholdAttack as RandomThresholdAttack
 from mpreg.attacks.relative import RelativeAttack as RelativeAttack
-from mpreg.attacks.shadow.attack import NetworkClassifier as NetworkClassifier
 from mpreg.attacks.shadow.attack import ShadowAttack as ShadowAttack
-from mpreg.attacks.shadow.bundles import AttackModelBundle as AttackModelBundle
-from mpreg.attacks.shadow.bundles import ShadowModelBundle as ShadowModelBundle
-from mpreg.attacks.shadow.bundles import prepare_attack_data as prepare_attack_data
 from mpreg.attacks.shadow.models import ShadowModels as ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet as ShadowFleet
 from mpreg.attacks.shadow.training import ShadowTraining as ShadowTraining
@@ -47,4 +45,22 @@ from mpreg.data.noisy import noisy as noisy
 from mpreg.signals.synthesis import Synthetic as Synthetic
 from mpreg.signals.synthesis import synthesize as synthesize
 
-__getattr__ = renamed_members(__name__, Verdicts="AttackScores")
+if TYPE_CHECKING:
+    from mpreg.attacks import meminf as meminf
+    from mpreg.attacks.shadow.bundles import AttackModelBundle as AttackModelBundle
+    from mpreg.attacks.shadow.bundles import ShadowModelBundle as ShadowModelBundle
+    from mpreg.attacks.shadow.bundles import prepare_attack_data as prepare_attack_data
+    from mpreg.attacks.shadow.network import NetworkClassifier as NetworkClassifier
+
+# What builds on classes of scikit-learn, which take longer to import than all the rest, and what needs data sets.
+__getattr__, __dir__ = load_on_use(
+    __name__,
+    {
+        "AttackModelBundle": "mpreg.attacks.shadow.bundles",
+        "NetworkClassifier": "mpreg.attacks.shadow.network",
+        "ShadowModelBundle": "mpreg.attacks.shadow.bundles",
+        "meminf": "mpreg.attacks.meminf",
+        "prepare_attack_data": "mpreg.attacks.shadow.bundles",
+    },
+    otherwise=renamed_members(__name__, Verdicts="AttackScores"),
+)

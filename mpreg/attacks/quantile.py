@@ -1,8 +1,6 @@
 """The quantile attack: how sure the model is of a record, against how sure it is of non-members like it."""
 
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 from mpreg import metrics, signals
@@ -54,6 +52,8 @@ class QuantileAttack(Attack):
         return np.column_stack([table, access.labels, confidence])
 
     def fit(self, members, nonmembers, *, seed=0):
+        from sklearn.ensemble import HistGradientBoostingRegressor  # slow to import, and thresholds need none
+
         rng = np.random.default_rng(seed)
         known = nonmembers[rng.permutation(len(nonmembers))[:ENOUGH]]
         label = known.shape[1] - 2
@@ -88,6 +88,8 @@ class QuantileAttack(Attack):
 def _narrowed(table, seed):
     if table.shape[1] <= MOST_COLUMNS:
         return table
+    from sklearn.decomposition import PCA  # as above
+
     rng = np.random.default_rng(seed)
     seen = table[rng.permutation(len(table))[:ENOUGH]]
     with threadpool_limits(1):

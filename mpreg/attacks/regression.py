@@ -1,9 +1,6 @@
 """Attacks that fit a logistic regression to prepared features."""
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from mpreg.attacks.base import Attack
@@ -23,6 +20,10 @@ class RegressionAttack(Attack):
     scaled = True
 
     def fit(self, members, nonmembers, *, seed=0):
+        from sklearn.linear_model import LogisticRegression  # slow to import, and thresholds need none
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
         membership = np.repeat([1, 0], [len(members), len(nonmembers)])
         regression = LogisticRegression(
             C=self.strength, max_iter=1000, class_weight="balanced", random_state=seed

@@ -1,10 +1,6 @@
 """Attacks that weigh many signals of a record together: a logistic regression and boosted trees, added."""
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from mpreg.attacks.base import Attack
@@ -22,6 +18,12 @@ class WeighingAttack(Attack):
     """
 
     def fit(self, members, nonmembers, *, seed=0):
+        # Slow to import, and thresholds need none of it.
+        from sklearn.ensemble import HistGradientBoostingClassifier
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
         rng = np.random.default_rng(seed)
         members, nonmembers = (_some(side, rng) for side in (members, nonmembers))
         rows = np.concatenate([members, nonmembers])

@@ -81,7 +81,7 @@ def calibrate(member_scores, nonmember_scores, *, groups=None, folds=FOLDS, seed
     for fold in range(folds):
         own = part == fold
         known = first & ~own
-        risk[own] = _curve(ranks[known], membership[known]).predict(ranks[own])
+        risk[own] = np.interp(ranks[own], *_curve(ranks[known], membership[known]))
     return risk[: len(sides[0])], risk[len(sides[0]) :]
 
 
@@ -94,14 +94,15 @@ def member_risk(result, *, seed=0):
 
 
 def _curve(ranks, membership):
-    from sklearn.isotonic import IsotonicRegression  # slow to import, and the files are often read without it
+    """The isotonic curve of membership, as ranks and probabilities to interpolate between."""
+    from scipy.optimize import isotonic_regression  # slow to import, and the files are often read without it
 
     each = 0.5 / np.array([np.sum(membership == 0), np.sum(membership == 1)])
     weights = each[membership.astype(int)]
     ends = np.array([ranks.min() - 1, ranks.max() + 1])
-    curve = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
-    return curve.fit(
-        np.concatenate([ranks, ends]),
-        np.concatenate([membership, [1.0, 0.0]]),
-        sample_weight=np.concatenate([weights, each[::-1]]),
-    )
+    ranks, weights = np.concatenate([ranks, ends]), np.concatenate([weights, each[::-1]])
+    membership = np.concatenate([membership, [1.0, 0.0]])
+    places, of = np.unique(ranks, return_inverse=True)
+    heavy = np.bincount(of, weights)
+    means = np.bincount(of, weights * membership) / heavy
+    return places, isotonic_regression(means, weights=heavy).x

@@ -4,8 +4,6 @@ import warnings
 
 import numpy as np
 from scipy import special
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier, MLPRegressor
 from threadpoolctl import threadpool_limits
 
 from mpreg.data.table import as_table, scaled
@@ -46,6 +44,9 @@ def imitate(table, answers, *, seed=0):
         target's less that, the same difference of softened log-probabilities, the mean of those with it (IN), the
         target's less that, and IN less OUT.
     """
+    from sklearn.exceptions import ConvergenceWarning  # slow to import, and most attacks need none of it
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
     confidence, softened = logit_confidence(answers), SOFTENED(answers)
     taught = np.maximum(answers.log_probabilities, LOWEST_TAUGHT)
     taught = taught - taught.mean(axis=1, keepdims=True)

@@ -1,7 +1,5 @@
 """Boosted trees that tell members from others by columns of signals, with the options that attacks agreed on."""
 
-from sklearn.ensemble import HistGradientBoostingClassifier
-
 MAX_CATEGORIES = 255  # what scikit-learn's histogram trees can hold; more classes are given as a number
 
 
@@ -15,6 +13,8 @@ def membership_trees(records, *, categories=None, seed=0):
         categories: columns that hold a class, at most `MAX_CATEGORIES` of them; None for none.
         seed: non-negative integer.
     """
+    from sklearn.ensemble import HistGradientBoostingClassifier  # slow to import, and thresholds need none
+
     return HistGradientBoostingClassifier(
         max_iter=80,
         max_depth=3,

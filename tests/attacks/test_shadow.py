@@ -14,7 +14,8 @@ from threadpoolctl import threadpool_limits
 from mpreg import metrics
 from mpreg.attacks import Access, ShadowModels, ShadowTraining, cross_fit, draw_membership
 from mpreg.attacks.shadow import attack as shadow
-from mpreg.attacks.shadow.attack import NetworkClassifier, ShadowAttack, member_probability
+from mpreg.attacks.shadow.attack import ShadowAttack
+from mpreg.attacks.shadow.network import NetworkClassifier, member_probability
 from mpreg.data import Randomize
 from mpreg.signals import read_both
 from mpreg.signals.synthesis import synthesize

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from support import CLASSES, FEATURES, mlp, records
 
@@ -182,6 +183,32 @@ class TestCalibration:
                 for pair in ((members, others), found)
             )
             assert (np.diff(risk[np.argsort(scores, kind="stable")]) >= 0).all()
+
+    @pytest.mark.parametrize("levels", [1, 5, 1000])
+    def test_of_two_parts_each_is_read_from_the_isotonic_curve_of_the_other(self, levels):
+        """By scikit-learn's, on the scores themselves, with a record of the other kind beyond either end."""
+        rng = np.random.default_rng(levels)
+        sides = rng.integers(0, levels, 80) + 0.0, rng.integers(0, levels, 50) - 0.2 * (levels > 5)
+        found = calibrate(*sides, folds=2, seed=4)
+        rng = np.random.default_rng(4)  # the parts as they are drawn
+        parts = [rng.permutation(len(side)) % 2 for side in sides]
+        for fold in range(2):
+            known = [side[part != fold] for side, part in zip(sides, parts, strict=True)]
+            both = np.unique(np.concatenate(sides))
+            curve = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(
+                np.searchsorted(both, np.concatenate([*known, [both[0], both[-1]]]))
+                + np.r_[[0] * sum(map(len, known)), -len(both), len(both)],
+                np.r_[np.repeat([1, 0], list(map(len, known))), 1, 0],
+                np.r_[
+                    np.repeat([1 / len(side) for side in known], list(map(len, known))),
+                    1 / len(known[0]),
+                    1 / len(known[1]),
+                ],
+            )
+            for side, part, risk in zip(sides, parts, found, strict=True):
+                np.testing.assert_allclose(
+                    risk[part == fold], curve.predict(np.searchsorted(both, side[part == fold])), atol=1e-12
+                )
 
     def test_a_record_does_not_teach_the_curve_it_is_read_from(self):
         """On noise, a curve fitted on the same records would raise the members by some .04."""

@@ -1,5 +1,6 @@
 """The package: names that load on first use, modules that import only from rows above their own, and their size."""
 
+import ast
 import importlib
 import importlib.resources
 import importlib.util
@@ -18,11 +19,22 @@ from support.graph import ROOT, circles, graph, imports_of, modules, room_of
 
 import mpreg
 
-HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "matplotlib", "pandas", "numpy")
+HEAVY = (
+    "tensorflow",
+    "keras",
+    "sklearn",
+    "scipy",
+    "scipy.stats",
+    "scipy.optimize",
+    "matplotlib",
+    "pandas",
+    "numpy",
+)
 ROWS = {
     "_checkout": 0,
     "_registration": 0,
     "_files": 0,
+    "_on_use": 0,
     "_registry": 0,
     "_text": 0,
     "_deprecated": 0,
@@ -66,6 +78,10 @@ def loaded_after(statement):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+PLAIN_NAMES = (
+    "AttackResult Comparison MembershipSplit PrivacyReport ShadowFleet ShadowModels ShadowTraining compare evaluate "
+    "evaluate_predictions plant_canaries"
+)
 MODULES = modules()
 GRAPH = graph()
 
@@ -85,8 +101,18 @@ def test_rooms_without_models_load_without_keras():
         "attacks",
         "evaluation",
     )
-    loaded = loaded_after("; ".join(f"import mpreg.{room}" for room in rooms) + "; mpreg.evaluate")
-    assert not {"tensorflow", "keras"} & set(loaded)
+    loaded = loaded_after(
+        "; ".join(f"import mpreg.{room}" for room in rooms)
+        + "".join(f"; mpreg.{name}" for name in PLAIN_NAMES.split())
+    )
+    assert set(loaded) == {"numpy", "scipy"}
+
+
+def test_thresholds_and_their_report_are_had_without_scikit_learn():
+    answers = "np.eye(2)[[0, 1, 0, 1]], [0, 1, 0, 1], np.eye(2)[[0, 1, 0, 1]], [0, 1, 1, 0]"
+    code = f"import numpy as np, mpreg; report = mpreg.evaluate_predictions({answers}, attacks='fast')"
+    shown = "report.to_json(); report.to_markdown(); print(mpreg.compare({'one': report}))"
+    assert set(loaded_after(f"{code}; {shown}")) == {"numpy", "scipy", "scipy.optimize"}
 
 
 @pytest.mark.parametrize("name", mpreg.__all__)
@@ -99,6 +125,19 @@ def test_every_public_name_resolves(name):
 def test_an_unknown_name_is_an_attribute_error_that_lists_the_names():
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'. Public names: .*evaluate"):
         mpreg.nonsense  # noqa: B018
+
+
+def test_attacks_that_load_on_first_use_are_those_that_type_checkers_are_told_of():
+    source = ast.parse((ROOT / "mpreg" / "attacks" / "__init__.py").read_text("utf-8"))
+    (checked,) = (node for node in source.body if isinstance(node, ast.If))
+    told = {alias.name: node.module for node in checked.body for alias in node.names}
+    assert "NetworkClassifier" in told
+    for name, module in told.items():
+        value = getattr(mpreg.attacks, name)
+        assert getattr(importlib.import_module(module), name) is value
+        assert name in dir(mpreg.attacks)
+    with pytest.raises(AttributeError, match="'mpreg.attacks' has no attribute 'nonsense'"):
+        mpreg.attacks.nonsense  # noqa: B018
 
 
 def test_submodules_of_the_top_level_folders_import_as_mpreg():

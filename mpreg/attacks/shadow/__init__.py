@@ -1,10 +1,6 @@
 """Shadow models: their training, their predictions, and the attack of Shokri et al. that learns from them."""
 
-from mpreg.attacks.shadow.attack import NetworkClassifier as NetworkClassifier
 from mpreg.attacks.shadow.attack import ShadowAttack as ShadowAttack
-from mpreg.attacks.shadow.bundles import AttackModelBundle as AttackModelBundle
-from mpreg.attacks.shadow.bundles import ShadowModelBundle as ShadowModelBundle
-from mpreg.attacks.shadow.bundles import prepare_attack_data as prepare_attack_data
 from mpreg.attacks.shadow.models import ShadowModels as ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet as ShadowFleet
 from mpreg.attacks.shadow.training import ShadowTraining as ShadowTraining

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mpreg import signals
 from mpreg._validate import check_count, short_repr
-from mpreg.attacks.shadow.attack import member_probability
+from mpreg.attacks.shadow.network import member_probability
 from mpreg.data import check_labels, count_labels, label_indices, map_arrays
 
 

@@ -1,8 +1,6 @@
 """The white-box attack of somebody who knows no member: an autoencoder, and two clusters of its codes."""
 
 import numpy as np
-from sklearn.cluster import SpectralClustering
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from mpreg import signals
@@ -51,6 +49,8 @@ class UnsupervisedWhiteBoxAttack(PreparedAttack):
         self.epochs, self.code = check_count("epochs", epochs, 1), check_count("code", code, 1)
 
     def score_all(self, access):
+        from sklearn.linear_model import LogisticRegression  # slow to import, and thresholds need none
+
         from mpreg.internals.classifier import codes  # it imports Keras
 
         read = read_signals(access.model, access.records, access.labels, self.choice, classes=access.classes)
@@ -71,6 +71,8 @@ class UnsupervisedWhiteBoxAttack(PreparedAttack):
 
 def _two_parts(codes, *, seed):
     """0 or 1 for each code, by spectral clustering."""
+    from sklearn.cluster import SpectralClustering  # as above
+
     neighbours = min(NEIGHBOURS, len(codes) - 1)
     clustering = SpectralClustering(
         2, affinity="nearest_neighbors", n_neighbors=neighbours, assign_labels="kmeans", random_state=seed
