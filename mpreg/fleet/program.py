@@ -17,10 +17,12 @@ class Program:
         schedule: the shapes of an epoch; None where it shall not be trained.
         together: whether the replicas of a stack go through each operation together. If not, stacks hold one replica.
         jit: whether XLA compiles what the optimizer does to the weights, which it fuses.
+        fused: a `FusedAdam` that takes the optimizer's steps in place of it; None for none.
     """
 
-    def __init__(self, step, *, schedule=None, together, jit=False):
+    def __init__(self, step, *, schedule=None, together, jit=False, fused=None):
         self._own = step
+        self._fused = fused
         self._schedule = schedule
         self._together = together
         # Where Keras sums the losses of a batch rather than take their mean, records that do not count leave no gap.
@@ -30,12 +32,22 @@ class Program:
         self._update = tf.function(update, autograph=False, jit_compile=True) if jit else update
         self._answers = tf.function(self._run_answers, autograph=False)
 
+    def hold(self, state):
+        """Returns the state of a stack as `epoch` takes it, given arrays."""
+        if self._fused is None:
+            return tf.nest.map_structure(tf.convert_to_tensor, state)
+        return self._fused.hold(*state)
+
     def trace(self, state, data, batches):
         """Traces an epoch, so that threads do not.
+
+        Args:
+            state, data, batches: `tf.TensorSpec`s of what `epoch` takes.
 
         Raises:
             CannotVectorize: an operation of the model has no form for stacked weights.
         """
+        state = state if self._fused is None else self._fused.specs(*state)
         self._epoch.get_concrete_function(state, data, batches)
 
     def trace_answers(self, weights, x):
@@ -46,11 +58,19 @@ class Program:
         """Returns the state after an epoch, and each replica's sum of losses over the records.
 
         Args:
-            state: three lists of tensors, stacked.
+            state: as `hold` or an epoch before returns it; not to be used again.
             data: `(x, y)`, tensors of all records.
             batches: as `schedule.lay_out` gives them.
         """
-        return self._epoch(state, data, batches)
+        handles = tf.nest.map_structure(
+            lambda value: value.handle if isinstance(value, tf.Variable) else value, state
+        )
+        after, losses = self._epoch(handles, data, batches)
+        # A variable is what it was: only what it holds has changed.
+        after = tf.nest.map_structure(
+            lambda old, new: old if isinstance(old, tf.Variable) else new, state, after
+        )
+        return after, losses
 
     def answers(self, weights, x):
         """Returns the predictions of each replica of a stack for a batch, (n, records, outputs)."""
@@ -92,9 +112,12 @@ class Program:
     def _step(self, state, records, *counts):
         """A step of a stack: its state afterwards, and the loss before, times the records that count."""
         trainable, others, slots = state
+        weights = trainable if self._fused is None else self._fused.read(trainable, records[1].shape[0])
         gradients, others, loss, *moves = self._map(
-            lambda arguments: self._slopes(*arguments), (trainable, others, records, *counts)
+            lambda arguments: self._slopes(*arguments), (weights, others, records, *counts)
         )
+        if self._fused is not None:
+            return (trainable, others, self._fused.step(trainable, slots, gradients)), loss
         trainable, slots = self._update(trainable, slots, gradients, *moves)
         return (trainable, others, slots), loss
 

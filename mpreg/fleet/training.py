@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import tensorflow as tf
 
+from mpreg.fleet.adam import FusedAdam, can_fuse
 from mpreg.fleet.checks import check_replica
 from mpreg.fleet.controls import Controls
 from mpreg.fleet.job import values
@@ -80,13 +81,17 @@ def train(job, trained, *, threads, advance, wave=None, keep=None):
             nothing after every wave; or None.
     """
     step = step_of(job.model(0))
+    fuse = can_fuse(step.model.optimizer, step.trainable)
     for optimizer in (step.model.optimizer, *step.optimizers):
         make_stateless(optimizer)
     step.model.optimizer.build(step.trainable)
+    # Replicas that take unequally many steps, and callbacks that may change one's optimizer, need Keras' own step.
+    fuse = fuse and not job.schedule.ragged and not step.steers_target
+    fused = FusedAdam(step.model.optimizer, step.trainable) if fuse else None
     slots = values(step.model.optimizer.variables)  # callbacks change them
     data = tf.nest.map_structure(tf.convert_to_tensor, (job.x, job.y))
     left = [int(replica) for replica in np.flatnonzero(~trained.done)]
-    program, size, stacks, trained.how = _plan(job, step, data, max(1, len(left)), threads)
+    program, size, stacks, trained.how = _plan(job, step, data, max(1, len(left)), threads, fused)
     with ThreadPoolExecutor(stacks) as pool:
         while left:
             if wave is None:
@@ -99,18 +104,18 @@ def train(job, trained, *, threads, advance, wave=None, keep=None):
             wave = None
 
 
-def _plan(job, step, data, replicas, threads):
+def _plan(job, step, data, replicas, threads, fused):
     """The program, replicas in a stack, stacks in a wave, and how that is called."""
-    jit = _updates(job, step) > WORTH_COMPILING
+    options = {"schedule": job.schedule, "jit": _updates(job, step) > WORTH_COMPILING, "fused": fused}
     capacity = int(job.memory // replica_bytes(step, job.schedule.batch))
     try:
         size, stacks = stack_sizes(replicas, capacity, threads)
-        program = Program(step, schedule=job.schedule, together=True, jit=jit)
+        program = Program(step, together=True, **options)
         program.trace(*_specs(step, job.schedule, size, data))
         how = f"one program, waves of {min(size * stacks, replicas)}"
     except CannotVectorize as error:
         size, stacks = 1, max(1, min(threads, replicas, capacity))
-        program = Program(step, schedule=job.schedule, together=False, jit=jit)
+        program = Program(step, together=False, **options)
         program.trace(*_specs(step, job.schedule, size, data))
         how = f"one by one: {error}"
     return program, size, stacks, how
@@ -165,8 +170,7 @@ def _train_wave(job, step, program, pool, wave, trained, size, data, advance, ke
 
     def spread(state):
         return [
-            tf.nest.map_structure(lambda value, at=at: tf.convert_to_tensor(value[at]), state)
-            for at in places
+            program.hold(tf.nest.map_structure(lambda value, at=at: value[at], state)) for at in places
         ]
 
     def run(at):
