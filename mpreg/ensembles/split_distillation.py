@@ -188,9 +188,11 @@ def answers_of_others(fleet, x, membership, *, at_once=ANSWERS_AT_ONCE):
     means = []
     for start in range(0, records, size):
         part = slice(start, start + size)
-        predictions = fleet.predict(map_arrays(lambda array, at=part: array[at], x))
-        others = ~membership[:, part, None]
-        answers = (read_answers(model, one).probabilities for one in predictions)
-        total = sum(answer * other for answer, other in zip(answers, others, strict=True))
-        means.append(total / others.sum(axis=0))
+        others = ~membership[:, part]
+        predictions = fleet.predict(map_arrays(lambda array, at=part: array[at], x), asked=others)
+        total = np.zeros((others.shape[1], max(2, model.output_shape[-1])))
+        for prediction, other in zip(predictions, others, strict=True):
+            if other.any():
+                total[other] += read_answers(model, prediction[other]).probabilities
+        means.append(total / others.sum(axis=0)[:, None])
     return np.concatenate(means)

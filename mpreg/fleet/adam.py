@@ -51,7 +51,8 @@ class FusedAdam:
         """Returns the weights of a number of replicas behind handles."""
         reads = [tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32) for handle in trainable]
         return [
-            tf.ensure_shape(value, (replicas, *shape)) for value, shape in zip(reads, self._shapes, strict=True)
+            tf.ensure_shape(value, (replicas, *shape))
+            for value, shape in zip(reads, self._shapes, strict=True)
         ]
 
     def step(self, trainable, slots, gradients):
@@ -77,7 +78,6 @@ class FusedAdam:
                     grad=gradient,
                 )
         return [value + 1 if at == self._steps else value for at, value in enumerate(slots)]
-
 
     def _corrected(self, rate, count):
         """The learning rate that makes up for squares that rise by the decay rate in float32 from 1, not in float64."""

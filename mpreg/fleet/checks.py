@@ -54,6 +54,17 @@ def check_membership(membership, n, records):
     return membership
 
 
+def check_asked(asked, n, records):
+    """Checks and returns which replica answers to which records, bool (n, records)."""
+    asked = np.asarray(asked)
+    if asked.shape != (n, records) or asked.dtype != bool:
+        raise ValueError(
+            "asked must tell for each replica and each record whether it answers to it: a bool array of shape "
+            f"{(n, records)}. Received: shape {asked.shape}, type {asked.dtype}"
+        )
+    return asked
+
+
 def check_model(model, y):
     """Checks a model returned by `build_fn` against the labels it will be trained on; returns its `Step`."""
     if not isinstance(model, keras.Model):

@@ -9,9 +9,10 @@ import numpy as np
 
 from mpreg._deprecated import renamed_arguments
 from mpreg._validate import check_count
+from mpreg.data import flatten
 from mpreg.fleet.answers import answer_all
 from mpreg.fleet.checkpoint import Checkpoint, facts_of
-from mpreg.fleet.checks import check_features, check_membership, check_model, check_records
+from mpreg.fleet.checks import check_asked, check_features, check_membership, check_model, check_records
 from mpreg.fleet.job import Job, build
 from mpreg.fleet.processes import train_in_processes, workers
 from mpreg.fleet.schedule import Schedule
@@ -125,18 +126,25 @@ class Fleet:
         """Mean loss of each replica in each epoch over its records, as in Keras' `History`, (n, epochs)."""
         return self._require().losses.copy()
 
-    def predict(self, x: Any, *, batch_size: int = 512) -> np.ndarray:
+    def predict(self, x: Any, *, asked: Any = None, batch_size: int = 512) -> np.ndarray:
         """Returns each replica's predictions for all records, float32 (n, records, outputs).
 
         Args:
             x: records, as `fit` takes them.
+            asked: bool (n, records), which replica answers to which records, such as those that it was not trained
+                on; all other answers are 0, and take no time. None asks all replicas about all records.
             batch_size: records at a time.
+
+        Raises:
+            ValueError: an `asked` of another shape or type.
         """
         trained = self._require()
         check_count("batch_size", batch_size, 1)
-        return answer_all(
-            self._step, trained.weights, check_features(x), batch_size=batch_size, memory=self._memory
-        )
+        x = check_features(x)
+        if asked is not None:
+            asked = check_asked(asked, self._n, len(flatten(x)[0]))
+        options = {"asked": asked, "batch_size": batch_size, "memory": self._memory}
+        return answer_all(self._step, trained.weights, x, **options)
 
     def model(self, i: int):
         """Returns replica `i` as a separate Keras model, compiled as `build_fn` compiles it.

@@ -50,9 +50,9 @@ class Program:
         state = state if self._fused is None else self._fused.specs(*state)
         self._epoch.get_concrete_function(state, data, batches)
 
-    def trace_answers(self, weights, x):
+    def trace_answers(self, weights, x, own):
         """Traces predictions, as `trace` does."""
-        self._answers.get_concrete_function(weights, x)
+        self._answers.get_concrete_function(weights, x, own)
 
     def epoch(self, state, data, batches):
         """Returns the state after an epoch, and each replica's sum of losses over the records.
@@ -72,9 +72,14 @@ class Program:
         )
         return after, losses
 
-    def answers(self, weights, x):
-        """Returns the predictions of each replica of a stack for a batch, (n, records, outputs)."""
-        return self._answers(weights, x)
+    def answers(self, weights, x, own):
+        """Returns the predictions of each replica of a stack, (n, records, outputs).
+
+        Args:
+            weights: trainable and other variables, stacked.
+            x: a batch for all replicas, or stacked batches where each has its `own`.
+        """
+        return self._answers(weights, x, own)
 
     def _run_epoch(self, state, data, batches):
         whole, ends, counts = batches
@@ -154,12 +159,13 @@ class Program:
 
         return self._map(update, (trainable, slots, gradients, *moves))
 
-    def _run_answers(self, weights, x):
-        def answer(weights):
+    def _run_answers(self, weights, x, own):
+        def answer(arguments):
+            weights, records = arguments if own else (arguments, x)
             with keras.StatelessScope(self._bind(*weights)):
-                return tf.cast(self._own.answers(x, training=False), "float32")
+                return tf.cast(self._own.answers(records, training=False), "float32")
 
-        return self._map(answer, weights)
+        return self._map(answer, (weights, x) if own else weights)
 
     def _bind(self, trainable, others):
         pairs = zip(self._own.trainable, trainable, strict=True)

@@ -47,6 +47,6 @@ class FleetScorer:
         fleet = self._fleet(len(membership)).fit(x, y, membership=membership, **self._options)
         model, labels = fleet.model(0), label_indices(y)
         logits = trains_on_logits(model, model.loss)
-        answers = fleet.predict(x)[(~membership).argmax(axis=0), np.arange(len(labels))]
+        answers = fleet.predict(x, asked=~membership)[(~membership).argmax(axis=0), np.arange(len(labels))]
         read = signals.read_answers(answers, labels, from_logits=logits)
         return read.probabilities[np.arange(len(labels)), labels]

@@ -149,14 +149,23 @@ def _variables(step):
 
 def _initial_state(job, replicas, step, slots):
     """What replicas start from: arrays, stacked."""
-    columns, fresh = [], None
-    for replica in replicas:
+    count, fresh, arrays = len(replicas), None, None
+    for at, replica in enumerate(replicas):
         last, fresh = fresh, step_of(job.model(replica))
         check_replica(fresh, last, step)
-        columns.append((values(fresh.trainable), values(fresh.others)))
-    trainable, others = tf.nest.map_structure(lambda *column: np.stack(column), *columns)
-    slots = [np.stack([value] * len(replicas)) for value in slots]
-    return trainable, others, slots
+        variables = [*fresh.trainable, *fresh.others]
+        if arrays is None:
+            arrays = [np.empty((count, *variable.shape), variable.dtype) for variable in variables]
+        for array, variable in zip(arrays, variables, strict=True):
+            array[at] = variable
+    trainable, others = arrays[: len(step.trainable)], arrays[len(step.trainable) :]
+    return trainable, others, [_repeated(value, count) for value in slots]
+
+
+def _repeated(value, count):
+    """A value for each of `count` replicas; zeros, as moments start from, take no memory before they are changed."""
+    shape = (count, *value.shape)
+    return np.full(shape, value, value.dtype) if value.any() else np.zeros(shape, value.dtype)
 
 
 def _train_wave(job, step, program, pool, wave, trained, size, data, advance, keep):
@@ -164,24 +173,26 @@ def _train_wave(job, step, program, pool, wave, trained, size, data, advance, ke
     count = len(wave.replicas)
     # All stacks are of one size: the last is filled up with its last replica, trained twice.
     places = [
-        [min(place, count - 1) for place in range(start, start + size)] for start in range(0, count, size)
+        slice(start, start + size)
+        if start + size <= count
+        else np.minimum(np.arange(start, start + size), count - 1)
+        for start in range(0, count, size)
     ]
     controls = Controls(job, step, wave.replicas)
 
     def spread(state):
-        return [
-            program.hold(tf.nest.map_structure(lambda value, at=at: value[at], state)) for at in places
-        ]
+        return [program.hold(tf.nest.map_structure(lambda value, at=at: value[at], state)) for at in places]
 
     def run(at):
-        own = [wave.replicas[place] for place in places[at]]
+        own = np.array(wave.replicas)[places[at]].tolist()
         batches = tuple(map(tf.convert_to_tensor, job.batches(own, wave.epoch)))
         states[at], losses = program.epoch(states[at], data, batches)
         return losses.numpy() / [len(job.rows[replica]) for replica in own]
 
-    def gather():
+    def gather(kinds=3):
         return tf.nest.map_structure(
-            lambda *parts: np.concatenate([part.numpy() for part in parts])[:count], *states
+            lambda *parts: np.concatenate([part.numpy() for part in parts])[:count],
+            *(state[:kinds] for state in states),
         )
 
     def control(state, *events):
@@ -202,7 +213,9 @@ def _train_wave(job, step, program, pool, wave, trained, size, data, advance, ke
         # What callbacks remember is not kept, so that a wave with some begins anew.
         if keep is not None and wave.epoch < job.epochs and not controls:
             keep(wave, gather)
-    trainable, others, _ = control(gather(), ("on_epoch_end", wave.epoch - 1), ("on_train_end",))
+    # Only callbacks read what the optimizer remembers.
+    state = control(gather(3 if controls else 2), ("on_epoch_end", wave.epoch - 1), ("on_train_end",))
+    trainable, others, *_ = state
     trained.put(wave.replicas, Trained((trainable, others), trained.losses[wave.replicas], None, trained.how))
     if keep is not None:
         keep()

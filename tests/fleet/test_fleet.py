@@ -8,6 +8,7 @@ from keras import layers
 from support import CLASSES, FEATURES, assert_same_weights, records
 
 from mpreg.fleet import Fleet, checkpoint, training
+from mpreg.fleet.adam import can_fuse
 from mpreg.fleet.schedule import Schedule, epoch_order, lay_out
 from mpreg.fleet.waves import stack_sizes
 
@@ -80,6 +81,55 @@ def fitted_alone(build, own, replica, *, seed=0):
         history = model.fit(x[order], y[order], batch_size=BATCH, shuffle=False, verbose=0)
         losses += history.history["loss"]
     return model, losses
+
+
+def adam(rate=0.05, **options):
+    return lambda: build_fn(optimizer=keras.optimizers.Adam(rate, **options), extra=[layers.Dropout(0.4)])
+
+
+@pytest.mark.parametrize(
+    ("build", "sizes", "in_place"),
+    [
+        (adam(), (21, 21), True),
+        (adam(beta_1=0.8, beta_2=0.99, epsilon=1e-3), (16, 16), True),
+        (adam(), (5, 21), False),
+    ],
+    ids=["usual", "other rates", "unequal sizes"],
+)
+def test_adams_steps_are_taken_in_place_where_all_take_as_many(build, sizes, in_place, monkeypatch):
+    monkeypatch.setattr("mpreg.fleet.fleet.cores", lambda: 1)  # one stack of both
+    taken, step = [], training.FusedAdam.step
+    monkeypatch.setattr(training.FusedAdam, "step", lambda *given: taken.append(step(*given)) or taken[-1])
+    membership = draw(*sizes)
+    fleet = trained(build, membership)
+    assert bool(taken) == in_place
+    for replica, own in enumerate(membership):
+        alone, losses = fitted_alone(build, own, replica)
+        assert_same_weights(fleet.model(replica), alone, atol=6e-7)
+        np.testing.assert_allclose(fleet.losses[replica], losses, atol=1e-6)
+
+
+def constrained():
+    return build_fn(optimizer="adam", kernel_constraint="non_neg")
+
+
+OTHER_STEPS = {
+    "other squares": adam(amsgrad=True),
+    "decay": adam(weight_decay=0.1),
+    "clipping": adam(clipnorm=0.1),
+    "scaling": adam(loss_scale_factor=2.0),
+    "schedule": adam(keras.optimizers.schedules.ExponentialDecay(0.02, 2, 0.8)),
+    "1 minus a rate that float32 does not hold": adam(beta_2=0.99999),
+    "subclass": lambda: build_fn(optimizer=keras.optimizers.AdamW()),
+    "constraint": constrained,
+}
+
+
+@pytest.mark.parametrize("name", OTHER_STEPS)
+def test_steps_that_are_more_than_adams_are_left_to_keras(name):
+    plain, other = adam()(), OTHER_STEPS[name]()
+    assert can_fuse(plain.optimizer, plain.trainable_variables)
+    assert not can_fuse(other.optimizer, other.trainable_variables)
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +238,19 @@ def test_one_output_and_several_inputs():
     answers = fleet.predict(both, batch_size=7)
     assert answers.shape == (2, 48, 1) and answers.dtype == np.float32
     np.testing.assert_allclose(answers[1], fleet.model(1)(both), atol=1e-6)
+
+
+def test_replicas_answer_only_to_what_they_are_asked(plain):
+    """Whatever the number of records that each is asked about, in batches that do not fit, and in waves."""
+    fleet, membership = plain
+    (x, _), asked = records(), ~membership
+    asked[1] = False
+    answers = fleet.predict(x, asked=asked, batch_size=10)
+    np.testing.assert_allclose(answers[asked], fleet.predict(x)[asked], atol=1e-6)
+    assert not answers[~asked].any() and not fleet.predict(x, asked=asked & False).any()
+    for wrong in (asked[:2], asked.astype(int)):
+        with pytest.raises(ValueError, match=r"asked must tell .* shape \(3, 48\). Received: shape"):
+            fleet.predict(x, asked=wrong)
 
 
 class Stop(Exception):
