@@ -2,24 +2,22 @@
 
     python benchmarks/dpsgd.py
     python benchmarks/dpsgd.py --quick --json dpsgd.json
-    python benchmarks/dpsgd.py --peer /opt/opacus/bin/python --peer /opt/keras2/bin/python
+    python benchmarks/dpsgd.py --peer opacus=/opt/opacus/bin/python --peer tensorflow-privacy=/opt/keras2/bin/python
 
 Two models on random records: the tanh network 600-1024-512-256-128-100 of Purchase100, and a small convolutional
 network on 32 x 32 x 3; batch 256, SGD. All ways of training take short turns, each is set against the plain turn of the
 same round, and the median over the rounds counts, so that other work on the machine falls on all alike. "vectorized"
 is `tf.vectorized_map` over the whole model, what there was before ghost norms. Tracing is left out.
 
-Each `--peer` is an interpreter that has Opacus, or tensorflow-privacy on Keras 2 (TensorFlow 2.15, Python 3.11): they
-cannot share one with Keras 3. Its process (`dpsgd_peers.py`) takes turns with this one and waits meanwhile; every
-process has as many threads as there are cores. Peers are set against plain training of their own kind, and `DPSGD`
-against each of them.
+Each `--peer` has an interpreter of its own: `opacus`, `jax-privacy`, and `tensorflow-privacy` on Keras 2 (TensorFlow
+2.15, Python 3.11). Its process (`dpsgd_peers.py`) takes turns with this one and waits meanwhile; every process has as
+many threads as there are cores. Peers are set against plain training of their own kind, and `DPSGD` against each of
+them.
 """
 
 import contextlib
 import dataclasses
-import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -28,6 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reads it when i
 import keras
 import numpy as np
 from fits import Size, time_fit
+from peers import Peer, add_option, print_peers
 from rounds import (
     asked_size,
     machine,
@@ -66,9 +65,11 @@ def main(argv=None):
     }
     for name in MODELS:
         with contextlib.ExitStack() as stack:
-            peers = [stack.enter_context(Peer(python, name, size.batches)) for python in options.peer]
+            peers = [
+                stack.enter_context(Peer(asked, PEERS, name, BATCH, size.batches)) for asked in options.peer
+            ]
             result["seconds_per_batch"][name] = measure(name, size, peers)
-            result["peers"].update({peer.python: peer.versions for peer in peers})
+            result["peers"].update({peer.name: peer.facts for peer in peers})
     print_result(result)
     write_json(options.json, result)
     return 0
@@ -99,49 +100,13 @@ def small_cnn():
 MODELS = {"tanh network": purchase, "small CNN": small_cnn}
 
 
-class Peer:
-    """An interpreter that trains in ways of its own: `ways`, `versions`, and `turn` to have it take one.
-
-    Args:
-        python: path of the interpreter.
-        model: a name in `MODELS`.
-        batches: of a turn.
-    """
-
-    def __init__(self, python, model, batches):
-        self.python = python
-        command = [python, str(PEERS), model, str(BATCH), str(batches)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self._process = subprocess.Popen(command, text=True, **pipes)
-        opened = self._read()
-        self.ways, self.versions = opened["ways"], opened["versions"]
-
-    def turn(self, name):
-        """Seconds per batch of one of its ways, by clock."""
-        print(name, file=self._process.stdin, flush=True)
-        return self._read()
-
-    def _read(self):
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self.python} {PEERS} ended early; run it alone to see why")
-        return json.loads(line)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self._process.stdin.close()
-        self._process.wait()
-
-
 def measure(name, size, peers=()):
     """Seconds per batch: by way of training and by clock, a list with a value a round."""
 
     def open_all():
         ways = open_ways(MODELS[name], size.batches)
         for peer in peers:
-            ways.update({way: lambda peer=peer, way=way: peer.turn(way) for way in peer.ways})
+            ways.update(peer.turns())
         return ways
 
     return take_turns(open_all, size.rounds)
@@ -205,11 +170,7 @@ def print_result(result):
                 f"{speeds(seconds, GHOST, to=name)[0]:.2f} x",
             )
         console.print(table)
-    for python, versions in result["peers"].items():
-        found = ", ".join(f"{name} {version}" for name, version in versions.items())
-        console.print(
-            f"{python}: {found or 'neither Opacus nor tensorflow-privacy on Keras 2 is installed'}."
-        )
+    print_peers(console, result["peers"])
     size = result["size"]
     print_setting(
         console,
@@ -220,9 +181,7 @@ def print_result(result):
 
 def _parser():
     parser = open_parser(__doc__, quick="3 short rounds, for a first impression", rounds=15)
-    parser.add_argument(
-        "--peer", metavar="PYTHON", action="append", default=[], help="interpreter that has a peer installed"
-    )
+    add_option(parser)
     return parser
 
 

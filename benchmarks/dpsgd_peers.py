@@ -1,38 +1,21 @@
-"""Peers of `benchmarks/dpsgd.py`, in an interpreter of their own: Opacus, and tensorflow-privacy on Keras 2.
+"""Peers of `benchmarks/dpsgd.py`, each in an interpreter of its own: Opacus, jax-privacy, tensorflow-privacy on Keras 2.
 
-`benchmarks/dpsgd.py --peer PYTHON` starts it and asks for one turn at a time. It needs nothing of mpreg. First it
-writes a line of JSON with what it can time, then, for each name on standard input, one with seconds per batch.
+`benchmarks/dpsgd.py --peer NAME=PYTHON` starts it; `serving.py` says how they talk. Ways that compute each record's
+gradient take one batch a turn, for it may last ten seconds.
 """
 
+import importlib.metadata
 import itertools
-import json
 import os
 import sys
-import time
 
 os.environ["OMP_WAIT_POLICY"] = "passive"  # threads that wait must not take time from whose turn it is
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from serving import serve, timed
 
 OPTIONS = {"noise_multiplier": 1.0}
-
-
-def main(model, batch, batches):
-    """Opens what is installed and takes a turn whenever it is asked to."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not get among the answers
-    ways, versions = {}, {}
-    for open_peer in (open_opacus, open_tensorflow_privacy):
-        try:
-            version, more = open_peer(model, int(batch), int(batches))
-        except ImportError:
-            continue
-        versions.update(version)
-        ways.update(more)
-    print(json.dumps({"ways": list(ways), "versions": versions}), file=answers, flush=True)
-    for line in sys.stdin:
-        print(json.dumps(ways[line.strip()]()), file=answers, flush=True)
 
 
 def open_opacus(model, batch, batches):
@@ -40,12 +23,14 @@ def open_opacus(model, batch, batches):
     import opacus
     import torch
 
+    batch, batches = int(batch), int(batches)
     torch.set_num_threads(os.cpu_count())
     x, y = map(torch.from_numpy, records(model, batch * batches))
     x = x.permute(0, 3, 1, 2).contiguous() if x.ndim == 4 else x
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=batch)
 
     def open_way(mode):
+        steps = 1 if mode == "hooks" else batches
         network = torch_network(model, torch.nn)
         optimizer, criterion = torch.optim.SGD(network.parameters(), 0.1), torch.nn.CrossEntropyLoss()
         if mode:
@@ -69,14 +54,14 @@ def open_opacus(model, batch, batches):
             optimizer.step()
 
         def turn():
-            return timed(lambda: [train(at) for at in range(batches)], batches)
+            return timed(lambda: [train(at) for at in range(steps)], steps)
 
         turn()
         return turn
 
     modes = {"plain PyTorch": None, "Opacus, ghost": "ghost", "Opacus, hooks": "hooks"}
     versions = {"PyTorch": torch.__version__, "Opacus": opacus.__version__}
-    return versions, {name: open_way(mode) for name, mode in modes.items()}
+    return versions, {name: open_way(mode) for name, mode in modes.items()}, {}
 
 
 def torch_network(model, nn):
@@ -96,10 +81,82 @@ def torch_network(model, nn):
     return nn.Sequential(*hidden, nn.Linear(128, 100))
 
 
+def open_jax_privacy(model, batch, batches):
+    """Versions, and plain JAX and jax-privacy's clipping of each record's gradient, compiled steps."""
+    import jax
+    import jax_privacy
+    import optax
+
+    batch, batches = int(batch), int(batches)
+    x, y = map(jax.numpy.asarray, records(model, batch * batches))
+    optimizer = optax.sgd(0.1)
+
+    def loss(parameters, x, y):
+        logits = jax_network(model, jax, parameters, x)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+
+    def open_way(gradient, noise, steps):
+        @jax.jit
+        def step(state, x, y):
+            parameters, noise_state = state
+            change, noise_state = noise.update(gradient(parameters, x, y), noise_state)
+            updates, _ = optimizer.update(change, optimizer.init(parameters))
+            return optax.apply_updates(parameters, updates), noise_state
+
+        parameters = jax_parameters(model)
+
+        def train():
+            state = parameters, noise.init(parameters)
+            for at in range(steps):
+                rows = slice(at * batch, (at + 1) * batch)
+                state = step(state, x[rows], y[rows])
+            jax.block_until_ready(state)
+
+        train()
+        return lambda: timed(train, steps)
+
+    options = {"l2_clip_norm": 1.0, "batch_argnums": (1, 2), "normalize_by": float(batch)}
+    privatizer = jax_privacy.noise_addition.gaussian_privatizer(
+        stddev=OPTIONS["noise_multiplier"] / batch, prng_key=jax.random.key(0)
+    )
+    ways = {
+        "plain JAX": open_way(jax.grad(loss), optax.identity(), batches),
+        "jax-privacy": open_way(jax_privacy.clipped_grad(loss, **options), privatizer, 1),
+    }
+    return {"jax": jax.__version__, "jax-privacy": importlib.metadata.version("jax-privacy")}, ways, {}
+
+
+def jax_parameters(model):
+    """Kernels and biases of the network of `benchmarks/dpsgd.py`."""
+    rng = np.random.default_rng(0)
+    if model == "small CNN":
+        shapes = [(3, 3, *pair) for pair in itertools.pairwise((3, 16, 32, 64))] + [(1024, 10)]
+    else:
+        shapes = list(itertools.pairwise((600, 1024, 512, 256, 128, 100)))
+    return [
+        (rng.normal(scale=0.05, size=shape).astype("float32"), np.zeros(shape[-1], "float32"))
+        for shape in shapes
+    ]
+
+
+def jax_network(model, jax, parameters, x):
+    """The network of `benchmarks/dpsgd.py`, before its softmax."""
+    *hidden, (kernel, bias) = parameters
+    for each, shift in hidden:
+        if model == "small CNN":
+            kinds = ("NHWC", "HWIO", "NHWC")
+            x = jax.lax.conv_general_dilated(x, each, (2, 2), "SAME", dimension_numbers=kinds)
+            x = jax.nn.relu(x + shift)
+        else:
+            x = jax.numpy.tanh(x @ each + shift)
+    return x.reshape(len(x), -1) @ kernel + bias
+
+
 def open_tensorflow_privacy(model, batch, batches):
     """Versions, and plain Keras 2 and tensorflow-privacy's two ways of clipping: each record apart, or by norms."""
     import tensorflow as tf
 
+    batch, batches = int(batch), int(batches)
     if [*map(int, tf.__version__.split(".")[:2])] > [2, 15]:
         raise ImportError("tensorflow-privacy's models need Keras 2, which TensorFlow has up to 2.15")
     import tensorflow_privacy as privacy
@@ -131,7 +188,7 @@ def open_tensorflow_privacy(model, batch, batches):
         return turn
 
     versions = {"tensorflow-privacy": privacy.__version__, "its TensorFlow": tf.__version__}
-    return versions, {name: open_way(make) for name, make in makers.items()}
+    return versions, {name: open_way(make) for name, make in makers.items()}, {}
 
 
 def keras_2_layers(model, keras):
@@ -154,15 +211,11 @@ def records(model, count):
     return rng.normal(size=(count, *shape)).astype("float32"), rng.integers(0, classes, count)
 
 
-def timed(work, batches):
-    """Seconds per batch, by the clocks of `rounds.py`."""
-    wall, processor = time.perf_counter(), time.process_time()
-    work()
-    return {
-        "wall": (time.perf_counter() - wall) / batches,
-        "processor": (time.process_time() - processor) / batches,
-    }
-
+PEERS = {
+    "opacus": open_opacus,
+    "tensorflow-privacy": open_tensorflow_privacy,
+    "jax-privacy": open_jax_privacy,
+}
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    serve(PEERS, *sys.argv[1:])

@@ -7,8 +7,8 @@ import numpy as np
 import tomllib
 
 FOLDER = Path(__file__).resolve().parent
-CONFIG, RESULTS, TEXT, CHART = (
-    FOLDER / name for name in ("config.toml", "results.json", "RESULTS.md", "results.png")
+CONFIG, RESULTS, TEXT, CHART, GROWTH = (
+    FOLDER / name for name in ("config.toml", "results.json", "RESULTS.md", "results.png", "growth.png")
 )
 EVERY = "*"
 
@@ -58,7 +58,7 @@ def read_config(path=CONFIG):
 
 
 def figures_of(benchmark, result):
-    """The `Figure`s of a benchmark's JSON.
+    """The `Figure`s of a benchmark's JSON; one of a peer that was not timed is left out.
 
     Raises:
         ValueError: something that the configuration names is not in it.
@@ -70,6 +70,8 @@ def figures_of(benchmark, result):
             for key in asked["table"]:
                 table = table[key]
             ways = [way for way in table if way != asked.get("to")] if asked["of"] == EVERY else [asked["of"]]
+            if asked.get("peer") and not {asked["of"], asked["to"]} <= set(table):
+                continue
             for way in ways:
                 found.append(_figure(benchmark["name"], asked, table, way))
         except KeyError as error:

@@ -1,8 +1,8 @@
-"""Time to start: `import mpreg` and the command, beside an interpreter that does nothing.
+"""Time to start: `import mpreg`, the command and an evaluation, beside an interpreter that does nothing.
 
     python benchmarks/starts.py --rounds 9 --json starts.json
 
-Each turn is a process of its own.
+Each turn is a process of its own. The evaluation is of 200 + 200 records of 10 classes, whose predictions are there.
 """
 
 import subprocess
@@ -21,11 +21,19 @@ from rounds import (
 )
 
 EMPTY = "empty interpreter"
+EVALUATE = """
+import numpy, mpreg
+predictions, labels = numpy.random.default_rng(0).dirichlet([1] * 10, 400), numpy.arange(400) % 10
+half = predictions[:200], labels[:200], predictions[200:], labels[200:]
+mpreg.evaluate_predictions(*half, attacks="{}")
+"""
 WAYS = {
     EMPTY: ["-c", "pass"],
     "import mpreg": ["-c", "import mpreg"],
     "mpreg --help": ["-m", "mpreg", "--help"],
     "mpreg audit --help": ["-m", "mpreg", "audit", "--help"],
+    "evaluate_predictions, fast suite": ["-c", EVALUATE.format("fast")],
+    "evaluate_predictions, standard suite": ["-c", EVALUATE.format("standard")],
 }
 
 

@@ -1,16 +1,19 @@
-"""`RESULTS.md` and its chart, from published figures."""
+"""`RESULTS.md` and its charts, from published figures."""
 
+import math
+
+import numpy as np
 from matplotlib.figure import Figure as Picture
 
 from benchmarks.figures import Figure
 
 
-def write_results(published, text, chart):
-    """Writes the page and the chart.
+def write_results(published, text, chart, growth):
+    """Writes the page and the charts.
 
     Args:
-        published: by benchmark, a dict with `machine`, `commit`, `date` and `figures`.
-        text, chart: the paths.
+        published: by benchmark, a dict with `machine`, `commit`, `date`, `peers`, `curves` and `figures`.
+        text, chart, growth: the paths.
     """
     lines = [
         "# Benchmarks",
@@ -20,7 +23,12 @@ def write_results(published, text, chart):
     ]
     for name, one in published.items():
         machine = one["machine"]
-        facts = [f"{machine['cores']} cores ({machine['processor']})", f"load {machine['load_average']:.1f}"]
+        others = ", ".join(
+            f"{machine[f'others_{when}']:.0%} {when}"
+            for when in ("before", "meanwhile")
+            if machine[f"others_{when}"] is not None
+        )
+        facts = [f"{machine['cores']} cores ({machine['processor']}), of which other work took {others}"]
         facts += [
             f"{key} {machine[key]}" for key in ("python", "tensorflow", "keras", "numpy") if key in machine
         ]
@@ -31,7 +39,12 @@ def write_results(published, text, chart):
             lines.append(
                 f"| {each.title} | {each.value:.3g} | {interval} | {each.unit} | {each.clock} | {each.bar} |"
             )
-    lines += ["", f"![All ratios]({chart.name})", ""]
+        if one["peers"]:
+            lines += ["", *(f"- {peer}: {said}" for peer, said in one["peers"].items())]
+        if one["curves"]:
+            lines += ["", f"![Seconds by size]({growth.name})"]
+            _draw_growth(one["curves"], growth)
+    lines += ["", "## All ratios", "", f"![All ratios]({chart.name})", ""]
     text.write_text("\n".join(lines), encoding="utf-8")
     _draw(published, chart)
 
@@ -39,7 +52,7 @@ def write_results(published, text, chart):
 def _draw(published, path):
     """A bar for each ratio, on a logarithmic axis, with its interval and its bar as a mark."""
     shown = [Figure(**fields) for one in published.values() for fields in one["figures"]]
-    shown = [each for each in shown if each.unit != "seconds"][::-1]
+    shown = [each for each in shown if each.unit.startswith(("times", "of "))][::-1]
     picture = Picture(figsize=(9, 0.8 + 0.32 * len(shown)), layout="constrained")
     axes = picture.subplots()
     places = range(len(shown))
@@ -52,4 +65,23 @@ def _draw(published, path):
     axes.axvline(1.0, color="gray", linewidth=0.8)
     axes.set(xscale="log", xlabel="ratio (red: its bar)")
     axes.set_yticks(list(places), [each.title for each in shown], fontsize="small")
+    picture.savefig(path, dpi=120)
+
+
+def _draw_growth(curves, path):
+    """A panel for each thing that grows, both axes logarithmic, with the exponent beside each curve's name."""
+    grown = list(dict.fromkeys(curve["by"] for curve in curves))
+    picture = Picture(figsize=(10, 4 * math.ceil(len(grown) / 2)), layout="constrained")
+    panels = picture.subplots(math.ceil(len(grown) / 2), 2, squeeze=False).ravel()
+    for by, axes in zip(grown, panels, strict=False):
+        for curve in (each for each in curves if each["by"] == by):
+            seconds = np.median(curve["seconds"]["wall"], axis=0)
+            exponent = np.polyfit(np.log(curve["sizes"]), np.log(seconds), 1)[0]
+            axes.plot(curve["sizes"], seconds, "o-", markersize=4, label=f"{curve['name']}: {exponent:.2f}")
+        axes.set(xscale="log", yscale="log", xlabel=by, ylabel="seconds")
+        axes.margins(y=0.25)
+        axes.legend(title="and its exponent", fontsize="small", title_fontsize="small")
+        axes.grid(alpha=0.3)
+    for axes in panels[len(grown) :]:
+        axes.remove()
     picture.savefig(path, dpi=120)
