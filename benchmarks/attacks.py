@@ -5,8 +5,8 @@
     python benchmarks/attacks.py --peer tensorflow-empirical-privacy=/opt/peer/bin/python --peer art=/opt/art/bin/python
 
 Random logits of as many members as non-members. Every way takes a turn in each round, and the median over the rounds
-counts. Processor time stands beside the time on the clock: on a busy machine it is the steadier of the two. Ours include
-reading the logits, the gap attack, cross-fitting and all intervals.
+counts. Processor time stands beside the time on the clock: on a busy machine it is the steadier of the two. Ours
+include reading the logits, the gap attack, cross-fitting and all intervals.
 
 Each `--peer` is a process of its own (`attacks_peers.py`) that takes turns with this one. The thresholds of
 tensorflow-empirical-privacy on loss and on modified entropy are set against ours, for all records and once more with a
@@ -125,8 +125,8 @@ def check_areas(areas):
             same = np.allclose(theirs, areas[ours][: len(theirs)], rtol=0, atol=tolerance)
         if not same:
             raise ValueError(
-                f"{peer} has areas under the ROC of {areas[peer][: len(SIGNALS)]}, {ours} {areas[ours]}: their times do "
-                "not compare"
+                f"{peer} has areas under the ROC of {areas[peer][: len(SIGNALS)]}, {ours} {areas[ours]}: their times "
+                "do not compare"
             )
 
 

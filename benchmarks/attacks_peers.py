@@ -1,4 +1,4 @@
-"""Peers of `benchmarks/attacks.py`, each in an interpreter of its own: tensorflow-empirical-privacy, ART, privacy-meter.
+"""Peers of `benchmarks/attacks.py`: tensorflow-empirical-privacy, ART, privacy-meter, each in its own interpreter.
 
 `benchmarks/attacks.py --peer NAME=PYTHON` starts it; `serving.py` says how they talk.
 """

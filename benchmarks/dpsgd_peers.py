@@ -1,4 +1,4 @@
-"""Peers of `benchmarks/dpsgd.py`, each in an interpreter of its own: Opacus, jax-privacy, tensorflow-privacy on Keras 2.
+"""Peers of `benchmarks/dpsgd.py`: Opacus, jax-privacy, tensorflow-privacy on Keras 2, each in its own interpreter.
 
 `benchmarks/dpsgd.py --peer NAME=PYTHON` starts it; `serving.py` says how they talk. Ways that compute each record's
 gradient take one batch a turn, for it may last ten seconds.

@@ -2,7 +2,6 @@
 
 import json
 import sys
-import types
 
 import numpy as np
 import pytest
@@ -17,66 +16,66 @@ def benchmark():
     return load_benchmark("attacks")
 
 
+PEER = """
+import json, sys
+import numpy as np
+name, path, some = sys.argv[1:]
+with np.load(path) as file:
+    assert file["member_logits"].shape == file["other_logits"].shape == (2000, 10) and some == "500"
+found = {"ART, boosted trees": [0.5]} if name == "art" else {"peer, two thresholds": [0.5, 0.5]}
+print(json.dumps({"ways": [*found], "versions": {"it": "1"}, "found": found, "failed": None}), flush=True)
+for line in sys.stdin:
+    print(json.dumps({"wall": 1000.0, "processor": 1000.0}), flush=True)
+"""
+
+
 def test_it_prints_its_table_and_writes_its_figures(benchmark, tmp_path, capsys, monkeypatch):
     path = tmp_path / "attacks.json"
-    monkeypatch.setattr(benchmark, "load_peer", lambda: None)
-    assert benchmark.main(["--quick", "--json", str(path)]) == 0
+    monkeypatch.setattr(benchmark, "PEERS", tmp_path / "peer.py")
+    benchmark.PEERS.write_text(PEER)
+    assert benchmark.main(["--quick", "--json", str(path), "--peer", f"art={sys.executable}"]) == 0
     printed = capsys.readouterr()
     result = json.loads(path.read_text())
-    for name in (benchmark.FAST, benchmark.GLOBAL, benchmark.PER_CLASS):
+    for name in (
+        benchmark.FAST,
+        benchmark.GLOBAL,
+        benchmark.PER_CLASS,
+        benchmark.TRAINED,
+        "ART, boosted trees",
+    ):
         assert name in printed.out
         assert [len(rounds) for rounds in result["seconds"][name].values()] == [2, 2]
-    assert "not installed" in printed.out and "2,000 members" in printed.out
+    assert "2,000 members" in printed.out and "art: it 1" in printed.out
+    assert "ART, boosted trees: " in printed.out and "as long as trained attack on some" in printed.out
     assert "\x1b" not in printed.out and printed.err == ""
+    with pytest.raises(
+        ValueError, match="their times do not compare"
+    ):  # its thresholds are no better than chance
+        benchmark.main(["--quick", "--peer", f"tensorflow-empirical-privacy={sys.executable}"])
 
 
 def test_the_areas_are_those_of_the_signals(benchmark):
-    sides = [benchmark.random_answers(300, 5, seed=seed, margin=8 - 4 * seed) for seed in (0, 1)]
-    areas = benchmark.open_ways(sides)[benchmark.GLOBAL]()
+    sides = benchmark.random_sides(300, 5)
+    ways = benchmark.open_ways(sides, 100)
+    areas = ways[benchmark.GLOBAL]()
     read = [signals.read_answers(*side, from_logits=True) for side in sides]
     truth = np.repeat([1, 0], 300)
     expected = roc_auc_score(truth, np.concatenate([signals.loss(answers) for answers in read]))
-    assert areas["loss"] == pytest.approx(expected) and expected > 0.55
-    assert set(areas) == set(benchmark.SIGNALS)
+    assert areas[0] == pytest.approx(expected) and expected > 0.55
+    assert len(areas) == len(benchmark.SIGNALS) and 0 < ways[benchmark.TRAINED]()[0] < 1
 
 
-def test_a_peer_is_set_beside_ours_round_by_round(benchmark, capsys, monkeypatch):
-    monkeypatch.setattr(
-        benchmark, "load_peer", lambda: lambda sides, by_class: dict.fromkeys(benchmark.SIGNALS, 0.5)
-    )
-    ticks = iter(np.arange(10_000.0))
-    monkeypatch.setattr(
-        sys.modules["rounds"], "CLOCKS", {"wall": lambda: next(ticks), "processor": lambda: next(ticks)}
-    )
-    benchmark.main(["--quick"])
-    printed = capsys.readouterr().out
-    assert "the peer takes 1.0 times as long, and 1.0 times the processor time" in printed
-    assert "0.50000" in printed and "not installed" not in printed
-
-
-def test_the_peers_answers_are_read_by_signal(benchmark, monkeypatch):
-    """A stand-in with the peer's names: it is given all four arrays and both kinds of attack."""
-    seen = {}
-
-    def run_attacks(given, *, slicing_spec, attack_types):
-        seen.update(given=given, slicing=slicing_spec, types=attack_types)
-        results = [types.SimpleNamespace(get_auc=lambda value=value: value) for value in (0.7, 0.6, 0.1, 0.2)]
-        return types.SimpleNamespace(single_attack_results=results)
-
-    modules = {
-        "membership_inference_attack": types.SimpleNamespace(run_attacks=run_attacks),
-        "data_structures": types.SimpleNamespace(
-            AttackType=types.SimpleNamespace(THRESHOLD_ATTACK="loss", THRESHOLD_ENTROPY_ATTACK="entropy"),
-            AttackInputData=dict,
-            SlicingSpec=dict,
-        ),
-    }
-    monkeypatch.setattr(benchmark.importlib, "import_module", lambda name: modules[name.rpartition(".")[2]])
-    sides = [benchmark.random_answers(10, 3, seed=seed, margin=1) for seed in (0, 1)]
-    assert benchmark.load_peer()(sides, by_class=True) == {"loss": 0.7, "modified entropy": 0.6}
-    assert seen["slicing"] == {"entire_dataset": True, "by_class": True}
-    assert seen["types"] == ("loss", "entropy")
-    np.testing.assert_array_equal(seen["given"]["logits_test"], sides[1][0])
+def test_times_compare_where_answers_are_the_same_or_ours_are_better(benchmark):
+    ours = {benchmark.GLOBAL: [0.7, 0.7], benchmark.PER_CLASS: [0.7, 0.7], benchmark.TRAINED: [0.7]}
+    benchmark.check_areas(ours | {"peer, two thresholds": [0.7, 0.7005], "peer, network": [0.6]})
+    for peer, areas in (
+        ("peer, two thresholds", [0.7, 0.69]),
+        ("peer, also by class", [0.71, 0.7, 0.1]),
+        ("privacy-meter, threshold on loss", [0.6]),
+        ("peer, network", [0.75]),
+    ):
+        with pytest.raises(ValueError, match=f"{peer} has areas"):
+            benchmark.check_areas(ours | {peer: areas})
 
 
 @pytest.mark.parametrize("argv", [["--records", "1"], ["--classes", "1"], ["--rounds", "0"], ["--fast"]])
