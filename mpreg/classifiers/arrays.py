@@ -5,6 +5,8 @@ import numpy as np
 from mpreg.classifiers.floors import ROUNDING
 from mpreg.classifiers.kind import are_logits, in_unit, look_like_logits, probability_unit
 
+BLOCK = 2**16  # numbers that a softmax is computed of at a time
+
 
 def only_output(answers):
     """Returns the class scores in a model's output, in any framework; None if there are several outputs.
@@ -35,7 +37,9 @@ def check_predictions(predictions, side="records"):
     if len(predictions) == 0:
         raise ValueError(f"{side} is empty: there must be at least one record")
     predictions = predictions.reshape(len(predictions), -1).astype(np.float64, copy=False)
-    bad = np.flatnonzero(~np.isfinite(predictions).all(axis=1))
+    with np.errstate(over="ignore", invalid="ignore"):
+        suspect = not np.isfinite(predictions.sum())  # one pass, and no second array as large as the answers
+    bad = np.flatnonzero(~np.isfinite(predictions).all(axis=1)) if suspect else ()
     if len(bad):
         raise ValueError(
             f"{side}: {len(bad)} predictions hold NaN or infinite values, the first is row {bad[0]}"
@@ -95,8 +99,13 @@ def _log_softmax(logits, side):
             f"{side}: predictions were said to be logits, but all rows are probabilities that sum to one. "
             "Say from_logits=False"
         )
-    shifted = logits - np.max(logits, axis=1, keepdims=True)
-    return shifted - np.log1p(_sum_of_others(shifted))[:, None]
+    logs = np.empty_like(logits)
+    rows = max(1, BLOCK // logits.shape[1])
+    for start in range(0, len(logits), rows):  # what is computed on the way then stays in the cache
+        block = logits[start : start + rows]
+        shifted = block - np.max(block, axis=1, keepdims=True)
+        np.subtract(shifted, np.log1p(_sum_of_others(shifted))[:, None], out=logs[start : start + rows])
+    return logs
 
 
 def _sum_of_others(shifted):

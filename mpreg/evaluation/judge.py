@@ -14,6 +14,9 @@ from mpreg.evaluation.headline import CONFIDENCE, WIDENED, strongest_accuracy
 from mpreg.evaluation.report import PrivacyReport
 from mpreg.evaluation.result import AttackResult
 from mpreg.metrics import Estimate
+from mpreg.metrics.epsilon import epsilon_of
+from mpreg.metrics.summary import estimates_of
+from mpreg.metrics.tally import tally
 
 
 def judge(access, attacks, *, named, notes=()):
@@ -103,20 +106,16 @@ def _copies(access):
 def _result(attack, verdicts, groups):
     distinct = verdicts.subset(*map(distinct_rows, groups))
     member_scores, nonmember_scores = distinct.member_scores, distinct.nonmember_scores
-    found = metrics.estimates(
-        member_scores,
-        nonmember_scores,
-        distinct.member_decisions,
-        distinct.nonmember_decisions,
-        confidence=CONFIDENCE,
-    )
+    counts = tally(member_scores, nonmember_scores)
+    decisions = distinct.member_decisions, distinct.nonmember_decisions
+    found = estimates_of(counts, *decisions, confidence=CONFIDENCE)
     if attack.learns:  # precision, advantage and the rates at a low FPR have room for it
         found |= {name: found[name].widened(WIDENING) for name in WIDENED}
     notes = (metrics.supported_fpr(len(nonmember_scores), fpr) for fpr in metrics.FPRS)
     return AttackResult(
         name=attack.name,
         **found,
-        epsilon_lower_bound=metrics.epsilon_lower_bound(member_scores, nonmember_scores),
+        epsilon_lower_bound=epsilon_of(counts),
         member_scores=verdicts.member_scores,
         nonmember_scores=verdicts.nonmember_scores,
         member_decisions=verdicts.member_decisions,

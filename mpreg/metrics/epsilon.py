@@ -1,6 +1,8 @@
 """Lower bounds on epsilon from an attack's scores."""
 
+import functools
 import warnings
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -62,8 +64,12 @@ def epsilon_lower_bound(
             "epsilon_lower_bound draws nothing any more: leave seed out", DeprecationWarning, stacklevel=2
         )
     delta = check_number("delta", delta, least=0, below=1, what="at least 0 and below 1")
+    return epsilon_of(tally(member_scores, nonmember_scores), delta=delta, confidence=confidence)
+
+
+def epsilon_of(counts: Any, *, delta: float = 0.0, confidence: float = 0.95):
+    """Returns the largest epsilon that a `Tally` refutes."""
     tail = (1.0 - check_fraction("confidence", confidence)) / 2.0
-    counts = tally(member_scores, nonmember_scores)
     missed, accused = counts.members - counts.true_positives, counts.false_positives
     # Lower limits of TPR and TNR serve both inequalities at once, as they are upper limits of FNR and FPR.
     fnr, fpr = _highest_rates(counts.members, tail)[missed], _highest_rates(counts.nonmembers, tail)[accused]
@@ -76,6 +82,13 @@ def _highest_rates(records, tail):
 
     They hold at every threshold at once but for a probability of `tail`.
     """
+    ranks, limits = _limits(records, tail)
+    return limits[np.searchsorted(ranks, np.arange(records + 1))]
+
+
+@functools.lru_cache(maxsize=16)  # the attacks of an evaluation judge the same numbers of records
+def _limits(records, tail):
+    """Numbers of mistakes that limits are made for, (k,), and the limit up to each, (k + 1,)."""
     middle = records // 2
     steps = np.arange(2, 2 * np.sqrt(middle) + 1)
     few = np.unique(np.round(steps**2 / 4).astype(int))
@@ -90,8 +103,7 @@ def _highest_rates(records, tail):
     )
     limits = special.betaincinv(ranks + 1.0, records - ranks, 1.0 - tail * shares)
     # A limit for k mistakes holds for fewer ones too; for as many as there are records, none does.
-    limits = np.append(np.minimum.accumulate(limits[::-1])[::-1], 1.0)
-    return limits[np.searchsorted(ranks, np.arange(records + 1))]
+    return ranks, np.append(np.minimum.accumulate(limits[::-1])[::-1], 1.0)
 
 
 def _part(weights):

@@ -50,10 +50,14 @@ def estimates(
                 f"Received: {of_scores.size} scores and {of_decisions.size} decisions"
             )
 
+    return estimates_of(tally(*scores), *decisions, confidence=confidence, fprs=fprs)
+
+
+def estimates_of(counts, *decisions, confidence=0.95, fprs=low_fpr.FPRS):
+    """Returns the same of a `Tally` of the scores, which sorted them once for all that reads them."""
+
     def estimate(metric, interval, *records, **options):
         return Estimate(metric(*records, **options), *interval(*records, **options, confidence=confidence))
-
-    counts = tally(*scores)  # sorts the scores once, for all that reads them
 
     return {
         "accuracy": estimate(rates.balanced_accuracy, rates.balanced_accuracy_interval, *decisions),

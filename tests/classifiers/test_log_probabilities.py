@@ -29,6 +29,15 @@ def test_of_logits(classes):
     np.testing.assert_allclose(inside, expected(values), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("classes", [1, 3, 40])
+def test_however_many_are_read_at_a_time(classes, monkeypatch):
+    """Rows that fill no block, rows left over, and rows wider than a block."""
+    monkeypatch.setattr(arrays, "BLOCK", 30)
+    values = logits(classes, records=23)
+    read = arrays.log_probabilities(values, from_logits=True)
+    np.testing.assert_allclose(read, expected(values), rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize("classes", [1, 2, 7])
 def test_of_probabilities(classes):
     values = logits(classes)
@@ -62,6 +71,11 @@ def test_the_floors_are_those_of_their_types():
         ([["a"]], "a: predictions must be numbers"),
         (np.zeros((0, 2)), "a is empty"),
         ([[0.5, np.nan]], "a: 1 predictions hold NaN or infinite values, the first is row 0"),
+        ([[1.0, 0.0], [np.inf, -np.inf]], "a: 1 predictions hold NaN or infinite values, the first is row 1"),
+        (
+            [[1.0, 0.0], [np.inf, 0.0], [-np.inf, 0.0]],
+            "a: 2 predictions hold NaN or infinite values, the first",
+        ),
         (
             np.zeros((2, 2, 2)),
             "a: predictions must be numbers, shape .n, classes.. Received: shape .2, 2, 2.",
@@ -71,6 +85,11 @@ def test_the_floors_are_those_of_their_types():
 def test_what_is_no_prediction_is_refused(predictions, message):
     with pytest.raises(ValueError, match=message):
         arrays.check_predictions(predictions, "a")
+
+
+def test_finite_numbers_are_taken_though_their_sum_is_not_finite():
+    given = np.full((3, 2), 1.7e308) * [[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0]]
+    np.testing.assert_array_equal(arrays.check_predictions(given), given)
 
 
 def test_a_row_of_numbers_is_one_unit():

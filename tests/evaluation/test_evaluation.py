@@ -179,6 +179,18 @@ class TestIntervals:
                 assert result.epsilon_lower_bound > 1
         assert float(found.attack_accuracy) == 1.0 and found.attack_accuracy.high == 1.0
 
+    def test_rates_without_a_threshold_are_those_of_the_scores(self):
+        rng = np.random.default_rng(0)
+        y = np.arange(120) % 3
+        sides = [(rng.normal(size=(120, 3)).round(1) + shift * np.eye(3)[y], y) for shift in (2.0, 0.5)]
+        found = evaluate_predictions(*sides[0], *sides[1], attacks="fast", from_logits=True)
+        for result in found.attacks.values():
+            scores = result.member_scores, result.nonmember_scores
+            assert float(result.auc) == metrics.auc(*scores)
+            assert float(result.advantage) == metrics.attack_advantage(*scores)
+            assert result.epsilon_lower_bound == metrics.epsilon_lower_bound(*scores)
+        assert max(result.epsilon_lower_bound for result in found.attacks.values()) > 0
+
 
 class TestForms:
     def test_logits_and_probabilities_give_the_same_report(self):
