@@ -10,7 +10,7 @@ CLOSE = 2e-5
 
 
 class FusedAdam:
-    """Takes the steps of a Keras Adam on stacks of replicas that have all taken equally many.
+    """Takes the steps of a Keras Adam on stacks of replicas that take equally many.
 
     Weights and moments are `tf.Variable`s, stacked, and `step` is given their handles; what else the optimizer
     remembers is a tensor.
@@ -47,9 +47,9 @@ class FusedAdam:
         slots = [handle if at in moments else spec for at, spec in enumerate(slots)]
         return [handle] * len(trainable), others, slots
 
-    def read(self, trainable, replicas):
-        """Returns the weights of a number of replicas behind handles."""
-        reads = [tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32) for handle in trainable]
+    def read(self, handles, replicas):
+        """Returns the weights, or the means or squares of their gradients, of a number of replicas behind handles."""
+        reads = [tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32) for handle in handles]
         return [
             tf.ensure_shape(value, (replicas, *shape))
             for value, shape in zip(reads, self._shapes, strict=True)
@@ -57,34 +57,51 @@ class FusedAdam:
 
     def step(self, trainable, slots, gradients):
         """Moves weights and moments, given handles; returns what the optimizer remembers afterwards."""
-        count = slots[self._steps][0] + 1
-        first, second = (
-            tf.pow(tf.constant(beta, tf.float32), tf.cast(count, tf.float32)) for beta in self._betas
-        )
-        rate = self._corrected(slots[self._rate][0], count)
+        count, rates = slots[self._steps] + 1, self._corrected(slots[self._rate], slots[self._steps] + 1)
+        powers = [tf.pow(tf.constant(beta, tf.float32), tf.cast(count, tf.float32)) for beta in self._betas]
+        # Replicas differ where one has been given a fresh optimizer between epochs.
+        alike = tf.reduce_all(count == count[0]) & tf.reduce_all(rates == rates[0])
+        moved = []
         # Where a weight is still being read, the operation would copy it.
         with tf.control_dependencies(gradients):
             for at, (handle, gradient) in enumerate(zip(trainable, gradients, strict=True)):
-                tf.raw_ops.ResourceApplyAdam(
+                done = tf.raw_ops.ResourceApplyAdam(
                     var=handle,
                     m=slots[self._means[at]],
                     v=slots[self._squares[at]],
-                    beta1_power=first,
-                    beta2_power=second,
-                    lr=rate,
+                    beta1_power=powers[0][0],
+                    beta2_power=powers[1][0],
+                    lr=tf.where(alike, rates[0], 0.0),
                     beta1=self._betas[0],
                     beta2=self._betas[1],
                     epsilon=self._epsilon,
                     grad=gradient,
                 )
+                moved.append(done)
+        with tf.control_dependencies(moved):
+            strides = rates * tf.sqrt(1 - powers[1]) / (1 - powers[0])
+            tf.cond(alike, lambda: 0, lambda: self._stride(trainable, slots, strides))
         return [value + 1 if at == self._steps else value for at, value in enumerate(slots)]
 
-    def _corrected(self, rate, count):
-        """The learning rate that makes up for squares that rise by the decay rate in float32 from 1, not in float64."""
+    def _stride(self, trainable, slots, strides):
+        """Moves the weights alone, each replica's by a stride of its own."""
+        means, squares = (
+            self.read([slots[at] for at in places], strides.shape[0])
+            for places in (self._means, self._squares)
+        )
+        for handle, mean, square in zip(trainable, means, squares, strict=True):
+            stride = tf.reshape(strides, (-1, *[1] * (len(mean.shape) - 1)))
+            tf.raw_ops.AssignSubVariableOp(
+                resource=handle, value=stride * mean / (tf.sqrt(square) + self._epsilon)
+            )
+        return 0
+
+    def _corrected(self, rates, count):
+        """The rates that make up for squares that rise by the decay rate in float32 from 1, not in float64."""
         beta, count = np.float32(self._betas[1]), tf.cast(count, tf.float64)
         risen = 1 - tf.pow(tf.constant(beta, tf.float64), count)
         keras_has = 1 - tf.pow(tf.constant(self._betas[1], tf.float64), count)
-        return rate * tf.cast(tf.sqrt(risen / keras_has), tf.float32)
+        return rates * tf.cast(tf.sqrt(risen / keras_has), tf.float32)
 
 
 def can_fuse(optimizer, trainable):

@@ -17,7 +17,7 @@ class Program:
         schedule: the shapes of an epoch; None where it shall not be trained.
         together: whether the replicas of a stack go through each operation together. If not, stacks hold one replica.
         jit: whether XLA compiles what the optimizer does to the weights, which it fuses.
-        fused: a `FusedAdam` that takes the optimizer's steps in place of it; None for none.
+        fused: a `FusedAdam` that takes the optimizer's steps in its stead; None for none.
     """
 
     def __init__(self, step, *, schedule=None, together, jit=False, fused=None):

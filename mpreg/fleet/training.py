@@ -85,8 +85,8 @@ def train(job, trained, *, threads, advance, wave=None, keep=None):
     for optimizer in (step.model.optimizer, *step.optimizers):
         make_stateless(optimizer)
     step.model.optimizer.build(step.trainable)
-    # Replicas that take unequally many steps, and callbacks that may change one's optimizer, need Keras' own step.
-    fuse = fuse and not job.schedule.ragged and not step.steers_target
+    # Replicas that take unequally many steps need Keras' own.
+    fuse = fuse and not job.schedule.ragged
     fused = FusedAdam(step.model.optimizer, step.trainable) if fuse else None
     slots = values(step.model.optimizer.variables)  # callbacks change them
     data = tf.nest.map_structure(tf.convert_to_tensor, (job.x, job.y))

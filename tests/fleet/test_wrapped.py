@@ -105,6 +105,30 @@ def test_replicas_equal_defences_fitted_alone(name):
     assert not np.allclose(answers[0], answers[1], atol=1e-2)
 
 
+@pytest.mark.usefixtures("one_stack")
+def test_a_replica_whose_optimizer_starts_afresh_is_steps_behind_the_others(monkeypatch):
+    """The second of two is put back to its best epoch after three; the first goes on."""
+    seeds = []
+
+    def wrapped():
+        seeds.append(random.randrange(99))
+        return mpreg.AdversarialRegularization(target(), REFERENCE, reference_batch_size=8, seed=seeds[-1])
+
+    monkeypatch.setattr(
+        "mpreg.training.game.collapse.CollapseWatch._collapsed",
+        lambda watch, fare: int(watch.game.draws.value) == seeds[1] and len(watch._since) == 3,
+    )
+    membership = draw(2)
+    for replica in range(2):  # known before the fleet draws the same ones
+        keras.utils.set_random_seed(5 + replica)
+        wrapped()
+    with pytest.warns(UserWarning, match="the classifier has collapsed"):
+        fleet = trained(wrapped, membership, epochs=5)
+        alone, _ = fitted_alone(wrapped, membership[1], 1, epochs=5)
+    assert seeds[0] != seeds[1]
+    assert_same_weights(fleet.model(1).target_model, alone.target_model, atol=5e-6)
+
+
 def test_callbacks_of_a_defence_run_for_each_replica_and_later_waves_begin_afresh():
     """Passes of the discrepancy are steps of the compiled optimizer between epochs, by the replica's own records."""
 

@@ -20,6 +20,7 @@ class GameControl(keras.callbacks.Callback):
     def __init__(self, game):
         super().__init__()
         self.game = game
+        self.restarted = False  # whether the target's optimizer was, as fleets ask
         self._watch = None
 
     def on_train_begin(self, logs=None):
@@ -45,6 +46,7 @@ class GameControl(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         game = self.game
         undone = self._watch.look(getattr(self.model, "optimizer", None))
+        self.restarted = self.restarted or undone
         charged = float(game.charging.numpy()) * float(game.strength.numpy()) > 0
         if game.average is not None and charged and not undone:
             game.average.update()
