@@ -7,8 +7,10 @@ import numpy as np
 from mpreg import metrics
 from mpreg.evaluation.headline import for_all_tried
 from mpreg.evaluation.tried import tried
+from mpreg.metrics.low_fpr import tpr_at_fpr_interval_of, tpr_at_fpr_of
 from mpreg.metrics.membership_privacy import PRIORS, implied_gamma, posterior
 from mpreg.metrics.shapes import histogram
+from mpreg.metrics.tally import tally
 from mpreg.reports.words import RETEST
 
 VULNERABLE = 10  # records
@@ -19,7 +21,7 @@ LOG_PROBABILITY = (
 
 def details(report):
     """Returns the details of a `PrivacyReport` as plain values, as `docs/report-schema.md` describes them."""
-    leaks = report.leakage_per_class()
+    leaks, at_fpr = report.leakage_per_class(), list(best_at_fpr(report))
     return {
         "epsilon_lower_bound": max(result.epsilon_lower_bound for result in report.attacks.values()),
         "per_class": [leak.to_dict() for leak in leaks],
@@ -27,10 +29,8 @@ def details(report):
         "most_vulnerable": [_vulnerable(record, report) for record in report.most_vulnerable(VULNERABLE)],
         "risk": report.member_risk.to_dict(),
         "true_class_probability": _true_class(report),
-        "best_at_fpr": [
-            {"fpr": fpr, "attack": best.name, "tpr": tpr.to_dict()} for fpr, best, tpr in best_at_fpr(report)
-        ],
-        "beliefs": list(_beliefs(report)),
+        "best_at_fpr": [{"fpr": fpr, "attack": best.name, "tpr": tpr.to_dict()} for fpr, best, tpr in at_fpr],
+        "beliefs": list(_beliefs(report, at_fpr)),
         "access": tried(report),
         "adaptive": bool(report.cost.get("shadow_models")),
         "retest": list(RETEST),
@@ -73,15 +73,21 @@ def best_at_fpr(report):
 
     The limits of that rate hold for all attacks at once, because it was picked as the highest.
     """
+    tallies = {}  # scores are sorted once for all rates
     for fpr in report.strongest.tpr_at_fpr:
         able = [result for result in report.attacks.values() if fpr in result.tpr_at_fpr]
         best = max(able, key=lambda result: float(result.tpr_at_fpr[fpr]))
-        scores = best.distinct.member_scores, best.distinct.nonmember_scores
-        of_rate = metrics.tpr_at_fpr, metrics.tpr_at_fpr_interval
-        yield fpr, best, for_all_tried(*of_rate, scores, widen=False, tried=len(able), fpr=fpr)
+        if best.name not in tallies:
+            tallies[best.name] = tally(best.distinct.member_scores, best.distinct.nonmember_scores)
+        of_rate = tpr_at_fpr_of, tpr_at_fpr_interval_of
+        yield (
+            fpr,
+            best,
+            for_all_tried(*of_rate, (tallies[best.name],), widen=False, tried=len(able), fpr=fpr),
+        )
 
 
-def _beliefs(report):
+def _beliefs(report, at_fpr):
     """What an attacker believes of a record that was called a member, by way of calling."""
     strongest = report.strongest
     if not math.isnan(strongest.precision):
@@ -90,7 +96,7 @@ def _beliefs(report):
         of_calls = metrics.precision, metrics.precision_interval
         precision = for_all_tried(*of_calls, decisions, widen=False, tried=len(report.attacks))
         yield _belief(strongest.name, None, precision, precision.low)
-    for fpr, best, tpr in best_at_fpr(report):
+    for fpr, best, tpr in at_fpr:
         if tpr > 0 and fpr > 0:  # no false alarm was seen, which is no proof that none will be
             yield _belief(best.name, fpr, tpr / (tpr + fpr), tpr.low / (tpr.low + fpr))
 

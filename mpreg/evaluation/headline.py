@@ -37,7 +37,7 @@ def for_all_tried(metric, interval, sides, *, widen, tried, **options):
 
     Args:
         metric, interval: of `mpreg.metrics`; functions of both sides.
-        sides: scores or decisions of members and of non-members.
+        sides: what they take: scores or decisions of members and of non-members, or a `Tally` of scores alone.
         widen: whether the attack's own limits are to be widened for cross-fitting.
         tried: number of attacks that it was picked from.
         **options: of the metric, such as `fpr`.

@@ -69,8 +69,8 @@ def calibrate(member_scores, nonmember_scores, *, groups=None, folds=FOLDS, seed
             "calibration needs at least 2 scores on either side, none NaN. "
             f"Received: {records[0]} of members and {records[1]} of non-members"
         )
-    # Ranks: isotonic regression asks for the order alone, and scores may be infinite.
-    ranks = np.unique(np.concatenate(sides), return_inverse=True)[1].reshape(-1).astype(np.float64)
+    # Ranks from 1: isotonic regression asks for the order alone, and scores may be infinite.
+    ranks = 1 + np.unique(np.concatenate(sides), return_inverse=True)[1].reshape(-1)
     membership = np.repeat([1.0, 0.0], [len(side) for side in sides])
     rng = np.random.default_rng(seed)
     folds = min(folds, *records)
@@ -94,7 +94,12 @@ def member_risk(result, *, seed=0):
 
 
 def _curve(ranks, membership):
-    """The isotonic curve of membership, as ranks and probabilities to interpolate between."""
+    """The isotonic curve of membership, as ranks and probabilities to interpolate between.
+
+    Args:
+        ranks: whole numbers of at least 1, (n,).
+        membership: 1.0 for members, 0.0 for others, (n,).
+    """
     from scipy.optimize import isotonic_regression  # slow to import, and the files are often read without it
 
     each = 0.5 / np.array([np.sum(membership == 0), np.sum(membership == 1)])
@@ -102,7 +107,6 @@ def _curve(ranks, membership):
     ends = np.array([ranks.min() - 1, ranks.max() + 1])
     ranks, weights = np.concatenate([ranks, ends]), np.concatenate([weights, each[::-1]])
     membership = np.concatenate([membership, [1.0, 0.0]])
-    places, of = np.unique(ranks, return_inverse=True)
-    heavy = np.bincount(of, weights)
-    means = np.bincount(of, weights * membership) / heavy
-    return places, isotonic_regression(means, weights=heavy).x
+    heavy, shares = np.bincount(ranks, weights), np.bincount(ranks, weights * membership)
+    places = np.flatnonzero(heavy)
+    return places, isotonic_regression(shares[places] / heavy[places], weights=heavy[places]).x
