@@ -118,7 +118,16 @@ class TestKept:
             [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120
         )
         rooms, heavy = done.stdout.splitlines()
-        below = {"_checkout", "_registration", "_files", "_text", "_validate", "metrics", "reports"}
+        below = {
+            "_checkout",
+            "_on_use",
+            "_registration",
+            "_files",
+            "_text",
+            "_validate",
+            "metrics",
+            "reports",
+        }
         assert {room.removeprefix("mpreg.") for room in rooms.split()} <= below, done.stderr
         assert heavy == "False False False"
         assert (tmp_path / "page.html").read_text("utf-8") == render_html(subjects["comparison"])
