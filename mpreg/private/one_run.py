@@ -4,7 +4,7 @@ import dataclasses
 import functools
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from mpreg.private.trade_off import GaussianTradeOff
 
@@ -113,15 +113,15 @@ def telling_share(claimed, canaries, confidence):
 
 @functools.cache
 def _telling_share(apart, canaries, confidence):
-    half = stats.norm.ppf(0.5 + 0.5 * apart)  # of the distance of the two means
+    half = special.ndtri(0.5 + 0.5 * apart)  # of the distance of the two means
 
     def refuted(share):
         def out_of_reach(at):  # how many scores are further than that from the middle
-            return stats.norm.sf(at - half) + stats.norm.sf(at + half) - share
+            return special.ndtr(half - at) + special.ndtr(-half - at) - share
 
         at = optimize.brentq(out_of_reach, 0.0, 20.0) if share < 1 else 0.0
         made = 2 * max(1, int(canaries * share / 2))
-        expected = Guesses(canaries, made, int(made * stats.norm.sf(at - half) / share))
+        expected = Guesses(canaries, made, int(made * special.ndtr(half - at) / share))
         low, high = np.log(0.05), np.log(50.0)
         while high - low > 0.05:
             middle = 0.5 * (low + high)

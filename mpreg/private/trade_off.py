@@ -6,7 +6,7 @@ Source: Dong, Roth and Su, "Gaussian Differential Privacy", Journal of the Royal
 import dataclasses
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from mpreg._validate import check_number
 
@@ -29,7 +29,7 @@ class GaussianTradeOff:
 
     def least_false(self, true_rate):
         """Returns the least probability without the record of an event with probability `true_rate` with it."""
-        return stats.norm.cdf(stats.norm.ppf(true_rate) - 1.0 / self.noise_multiplier)
+        return special.ndtr(special.ndtri(true_rate) - 1.0 / self.noise_multiplier)
 
 
 class ProfileTradeOff:
