@@ -146,25 +146,6 @@ def test_submodules_of_the_top_level_folders_import_as_mpreg():
         assert Path(module.__file__).parent == ROOT / folder
 
 
-@pytest.mark.parametrize(
-    "imports",
-    [
-        "import keras, mpreg",
-        pytest.param("import mpreg, keras", marks=pytest.mark.slow),
-        pytest.param("from mpreg import networks; import keras", marks=pytest.mark.slow),
-    ],
-)
-def test_saved_classes_are_known_once_keras_and_mpreg_are_imported(imports):
-    names = "keras.saving.get_custom_objects()"
-    code = f"{imports}; print(*sorted({names})); print(keras.__spec__.loader)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
-    )
-    *_, known, loader = done.stdout.splitlines()
-    assert {"mpreg>AdversarialRegularization", "mpreg>MemGuard", "mpreg>TopK"} <= set(known.split())
-    assert "SourceFileLoader" in loader  # Keras is left as it was found
-
-
 def test_the_saved_classes_known_by_name_are_those_that_their_modules_register():
     for module, path in MODULES.items():
         if "register_keras_serializable" in path.read_text("utf-8"):
@@ -182,21 +163,29 @@ def test_the_saved_classes_known_by_name_are_those_that_their_modules_register()
 
 @pytest.mark.parametrize(
     "imports",
-    ["import mpreg, keras", pytest.param("import keras, mpreg", marks=pytest.mark.slow)],  # outputs/ loads so
+    [
+        "import mpreg, keras",
+        pytest.param("import keras, mpreg", marks=pytest.mark.slow),  # outputs/ asks the same so
+        pytest.param("from mpreg import networks; import keras", marks=pytest.mark.slow),
+    ],
 )
-def test_a_saved_model_loads_with_keras_and_mpreg_alone(imports, tmp_path):
-    """Two classes, which only `defend` puts there, then the layers that the user names."""
+def test_saved_classes_are_known_and_a_model_loads_once_keras_and_mpreg_are_imported(imports, tmp_path):
+    """A model of two classes, which only `defend` puts there, then the layers that the user names."""
     target = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, "sigmoid")])
     served = mpreg.defend(target, mpreg.Temperature(5.0), mpreg.TopK(1))
     served.save(tmp_path / "served.keras")
+    known = "print(*sorted(keras.saving.get_custom_objects())); print(keras.__spec__.loader)"
     load = "model = keras.models.load_model('served.keras'); x = keras.ops.array([[1.0, 2.0]])"
     answer = "print(model.predict(x, verbose=0).tolist())"
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); {imports}; {load}; {answer}"
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); {imports}; {known}; {load}; {answer}"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120
     )
+    *_, known, loader, found = done.stdout.splitlines()
+    assert {"mpreg>AdversarialRegularization", "mpreg>MemGuard", "mpreg>TopK"} <= set(known.split())
+    assert "SourceFileLoader" in loader  # Keras is left as it was found
     answers = served.predict(np.array([[1.0, 2.0]]), verbose=0)
-    np.testing.assert_allclose(json.loads(done.stdout.splitlines()[-1]), answers, rtol=1e-6)
+    np.testing.assert_allclose(json.loads(found), answers, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -494,6 +494,9 @@ from pathlib import Path
 
 import keras
 import mpreg
+known = set(keras.saving.get_custom_objects())  # before any is loaded
+assert {{"mpreg>AdversarialRegularization", "mpreg>MemGuard", "mpreg>TopK"}} <= known, known
+assert "SourceFileLoader" in str(keras.__spec__.loader)  # Keras is left as it was found
 saved = dict(__import__("numpy").load("answers.npz"))
 x = saved.pop("x")
 for name, answers in saved.items():
