@@ -48,6 +48,7 @@ def open_empirical_privacy(path, few):
     works = {
         "peer, two thresholds": lambda: run(everything, thresholds),
         "peer, also by class": lambda: run(everything, thresholds, by_class=True),
+        "peer, logistic regression on all": lambda: run(everything, (kinds.LOGISTIC_REGRESSION,)),
         "peer, logistic regression": lambda: run(some, (kinds.LOGISTIC_REGRESSION,)),
         "peer, neighbours": lambda: run(some, (kinds.K_NEAREST_NEIGHBORS,)),
         "peer, network": lambda: run(some, (kinds.MULTI_LAYERED_PERCEPTRON,)),

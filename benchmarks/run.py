@@ -1,9 +1,9 @@
 """All benchmarks, or some, to figures with intervals: `benchmarks/results.json`, `RESULTS.md` and charts.
 
-    python -m benchmarks.run                    # about TODO minutes on two cores
+    python -m benchmarks.run                    # about half an hour on two cores
     python -m benchmarks.run min-max dp-sgd     # some of them; the others keep their figures
-    python -m benchmarks.run --peers            # peers too, installed into environments of their own in `.benchmarks/`
-    python -m benchmarks.run --quick            # minutes, to see that they run: nothing is published
+    python -m benchmarks.run --peers            # 10 minutes more; peers are installed into `.benchmarks/` first
+    python -m benchmarks.run --quick            # 5 minutes, to see that they run: nothing is published
     python -m benchmarks.check                  # ends with 1 where a figure falls behind its bar
 
 What is measured stands in `benchmarks/config.toml`. Figures of a busy machine are not published: before each benchmark
@@ -53,6 +53,7 @@ def main(argv=None):
             "commit": commit(),
             "date": datetime.date.today().isoformat(),
             "peers": said_of_peers(benchmark, result, peers),
+            "areas": result.get("areas", {}),
             "curves": result.get("curves", []),
             "figures": [dataclasses.asdict(each) for each in figures.figures_of(benchmark, result)],
         }
@@ -140,12 +141,12 @@ def _kept():
 
 def _parser(config):
     parser = argparse.ArgumentParser(
-        description=f"{__doc__.partition(chr(10))[0]} All take about TODO minutes on two cores."
+        description=f"{__doc__.partition(chr(10))[0]} All take half an hour on two cores, 10 minutes more with peers."
     )
     names = ", ".join(benchmark["name"] for benchmark in config["benchmark"])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {names} (default: all)")
     parser.add_argument(
-        "--quick", action="store_true", help="minutes, to see that they run; nothing is published"
+        "--quick", action="store_true", help="5 minutes, to see that they run; nothing is published"
     )
     parser.add_argument("--peers", action="store_true", help="time peers too, installed into .benchmarks/")
     return parser

@@ -12,7 +12,7 @@ def write_results(published, text, chart, growth):
     """Writes the page and the charts.
 
     Args:
-        published: by benchmark, a dict with `machine`, `commit`, `date`, `peers`, `curves` and `figures`.
+        published: by benchmark, a dict with `machine`, `commit`, `date`, `peers`, `areas`, `curves` and `figures`.
         text, chart, growth: the paths.
     """
     lines = [
@@ -41,6 +41,9 @@ def write_results(published, text, chart, growth):
             )
         if one["peers"]:
             lines += ["", *(f"- {peer}: {said}" for peer, said in one["peers"].items())]
+        if one["areas"]:
+            areas = (f"{way} {values[0]:.3f}" for way, values in one["areas"].items())
+            lines += ["", f"Areas under the ROC (of the first signal): {', '.join(areas)}."]
         if one["curves"]:
             lines += ["", f"![Seconds by size]({growth.name})"]
             _draw_growth(one["curves"], growth)
@@ -79,8 +82,9 @@ def _draw_growth(curves, path):
             exponent = np.polyfit(np.log(curve["sizes"]), np.log(seconds), 1)[0]
             axes.plot(curve["sizes"], seconds, "o-", markersize=4, label=f"{curve['name']}: {exponent:.2f}")
         axes.set(xscale="log", yscale="log", xlabel=by, ylabel="seconds")
-        axes.margins(y=0.25)
-        axes.legend(title="and its exponent", fontsize="small", title_fontsize="small")
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high * (high / low) ** 0.45)  # room for the legend
+        axes.legend(loc="upper left", title="work: exponent", fontsize="small", title_fontsize="small")
         axes.grid(alpha=0.3)
     for axes in panels[len(grown) :]:
         axes.remove()

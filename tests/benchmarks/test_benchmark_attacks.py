@@ -66,13 +66,19 @@ def test_the_areas_are_those_of_the_signals(benchmark):
 
 
 def test_times_compare_where_answers_are_the_same_or_ours_are_better(benchmark):
-    ours = {benchmark.GLOBAL: [0.7, 0.7], benchmark.PER_CLASS: [0.7, 0.7], benchmark.TRAINED: [0.7]}
+    ours = {
+        benchmark.TRAINED_ON_ALL: [0.7],
+        benchmark.GLOBAL: [0.7, 0.7],
+        benchmark.PER_CLASS: [0.7, 0.7],
+        benchmark.TRAINED: [0.7],
+    }
     benchmark.check_areas(ours | {"peer, two thresholds": [0.7, 0.7005], "peer, network": [0.6]})
     for peer, areas in (
         ("peer, two thresholds", [0.7, 0.69]),
         ("peer, also by class", [0.71, 0.7, 0.1]),
         ("privacy-meter, threshold on loss", [0.6]),
         ("peer, network", [0.75]),
+        ("peer, logistic regression on all", [0.75]),
     ):
         with pytest.raises(ValueError, match=f"{peer} has areas"):
             benchmark.check_areas(ours | {peer: areas})

@@ -204,8 +204,10 @@ def test_growth_is_drawn_beside_its_figures(tmp_path):
     ]
     machine = {"cores": 2, "processor": "any", "others_before": 0.0, "others_meanwhile": None}
     one = {"machine": machine, "commit": "a", "date": "b", "peers": {}, "curves": curves, "figures": []}
+    one["areas"] = {"ours": [0.7, 0.6], "theirs": [0.65]}
     paths = [tmp_path / name for name in ("page.md", "chart.png", "growth.png")]
     write_results({"growth": one}, *paths)
+    assert "ours 0.700, theirs 0.650." in paths[0].read_text()
     assert "![Seconds by size](growth.png)" in paths[0].read_text() and all(
         path.stat().st_size for path in paths
     )
