@@ -66,7 +66,7 @@ def _draw(published, path):
         if bar is not None:
             axes.plot([bar], [place], "|", color="tab:red", markersize=12)
     axes.axvline(1.0, color="gray", linewidth=0.8)
-    axes.set(xscale="log", xlabel="ratio (red: its bar)")
+    axes.set(xscale="log", xlabel="ratio (red: its bar)", ylim=(-0.7, len(shown) - 0.3))
     axes.set_yticks(list(places), [each.title for each in shown], fontsize="small")
     picture.savefig(path, dpi=120)
 

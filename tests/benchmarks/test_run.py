@@ -211,3 +211,40 @@ def test_growth_is_drawn_beside_its_figures(tmp_path):
     assert "![Seconds by size](growth.png)" in paths[0].read_text() and all(
         path.stat().st_size for path in paths
     )
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tour.md"])
+def test_the_pages_say_what_was_published(page):
+    """Each row of the cost tables is a figure of `results.json`, to the digits that are shown."""
+    published = json.loads(figures.RESULTS.read_text("utf-8"))
+    known = {fields["title"]: fields for one in published.values() for fields in one["figures"]}
+    _, _, section = (figures.FOLDER.parent / page).read_text("utf-8").partition("## What it costs\n")
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in section.partition("\n## ")[0].splitlines()
+        if line.startswith("| ")
+    ][2:]
+    assert len(rows) > 5
+    for title, figure, interval, unit, clock in rows:
+        found = known[title]
+        shown = f"{found['low']:.3g} to {found['high']:.3g}" if found["rounds"] > 1 else "one round"
+        assert (figure, interval, unit, clock) == (
+            f"{found['value']:.3g}",
+            shown,
+            found["unit"],
+            found["clock"],
+        )
+
+
+def test_the_published_bars_are_those_of_the_configuration():
+    published = json.loads(figures.RESULTS.read_text("utf-8"))
+    bars = {
+        (one["name"], asked["title"]): (asked.get("at_most"), asked.get("at_least"))
+        for one in CONFIG["benchmark"]
+        for asked in one["figure"]
+    }
+    for name, one in published.items():
+        for fields in one["figures"]:
+            title = fields["title"].partition(": ")[0]
+            asked = bars.get((name, fields["title"]), bars.get((name, title)))
+            assert asked == (fields["at_most"], fields["at_least"]), fields["title"]
