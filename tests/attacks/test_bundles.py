@@ -42,6 +42,7 @@ def memorized(count=120, classes=CLASSES):
 
 
 class TestScripts:
+    @pytest.mark.slow
     def test_the_script_of_the_mia_library(self):
         keras.utils.set_random_seed(0)
         (x_train, y_train), (x_test, y_test) = (

@@ -40,6 +40,7 @@ def run(folder, *words):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_compare_puts_it_beside_ours(folder):
     run(folder, *told("compare"), "--epochs", "2", "--out", "compared")
     reports = json.loads((folder / "compared" / "report.json").read_text("utf-8"))["reports"]

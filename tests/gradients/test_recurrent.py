@@ -199,7 +199,10 @@ def test_half_precision():
     assert_clips(model, training=False, rtol=0.05)
 
 
-@pytest.mark.parametrize("name", ["lstm", pytest.param("masks, both ways", marks=pytest.mark.slow), "cells"])
+@pytest.mark.parametrize(
+    "name",
+    ["lstm", *(pytest.param(name, marks=pytest.mark.slow) for name in ("masks, both ways", "cells"))],
+)
 def test_training_without_clip_and_noise_is_sgd_with_the_same_dropout(name):
     trained = []
     for private in (False, True):

@@ -163,7 +163,7 @@ def spied(seen, *, built=True):
     return keras.Sequential([*stack, layers.Dense(4), Spy(seen), layers.Dense(CLASSES, "softmax")])
 
 
-@pytest.mark.parametrize("built", [True, False])
+@pytest.mark.parametrize("built", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_nothing_is_traced_anew_where_nothing_has_changed(built):
     seen = []
     model = private(spied(seen, built=built), eager=False)
