@@ -249,6 +249,7 @@ class TestEvaluate:
         membership = draw_membership(4, 90, 40, seed=0)
         np.testing.assert_allclose(scores, membership.mean(axis=0)[:40])
 
+    @pytest.mark.slow
     def test_strong_needs_nothing_more_of_a_model_that_was_fitted_here(self):
         split = split_of(32, 32, 20)  # whole batches alone: one step to trace
         model = compiled()

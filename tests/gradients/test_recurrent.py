@@ -218,6 +218,7 @@ def test_training_without_clip_and_noise_is_sgd_with_the_same_dropout(name):
         np.testing.assert_allclose(one, another, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_steps_in_microbatches_and_copies_of_a_record():
     model = stack(layers.LSTM(3), layers.Dense(3))
     x, y = batch_for(model, 7).numpy(), np.zeros((7, 2))

@@ -15,12 +15,18 @@ PAGES = [
     *sorted(str(path.relative_to(DOCS)) for path in (DOCS / "how-to").glob("*.md")),
 ]
 
+LONG = {"how-to/guarantee.md", "how-to/own-model.md"}  # ten seconds and more
+
 
 def snippets(page):
     return re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if snippets(page)])
+def _page(page):
+    return pytest.param(page, marks=pytest.mark.slow) if page in LONG else page
+
+
+@pytest.mark.parametrize("page", [_page(page) for page in PAGES if snippets(page)])
 def test_examples_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {}

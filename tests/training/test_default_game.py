@@ -390,6 +390,7 @@ def test_a_run_that_recovers_trains_on_finitely_after_nan():
     assert np.isfinite(history["inference_loss"][6:]).all()
 
 
+@pytest.mark.slow
 def test_a_penalty_that_is_far_too_strong_is_taken_back_until_the_target_learns(monkeypatch):
     def accuracy():
         keras.utils.set_random_seed(1)
