@@ -60,10 +60,8 @@ PAIRS = {
     "ART, boosted trees": TRAINED,
     "ART, logistic regression": TRAINED,
 }
-EQUAL, HALVED = (
-    1e-3,
-    0.02,
-)  # areas that count as the same: of the same records, and where half of them are judged
+# Areas that count as the same: of the same records, and where half of them are judged.
+EQUAL, HALVED = 1e-3, 0.02
 
 
 def main(argv=None):

@@ -23,9 +23,8 @@ from rounds import (
     machine,
     open_console,
     open_parser,
-    open_table,
     print_setting,
-    ratios,
+    print_times_plain,
     take_turns,
     write_json,
 )
@@ -121,13 +120,7 @@ def print_result(result):
     """The tables, the machine and how to read them, on standard output."""
     console = open_console()
     for title, seconds in result["seconds_per_batch"].items():
-        table = open_table(console, title, "ms a batch", "times plain", "range", "processor time")
-        for name, clocks in seconds.items():
-            median, least, most = ratios(seconds, name, to=PLAIN)
-            processor, *_ = ratios(seconds, name, to=PLAIN, clock="processor")
-            took = f"{1000 * np.median(clocks['wall']):.1f}"
-            table.add_row(name, took, f"{median:.2f}", f"{least:.2f} to {most:.2f}", f"{processor:.2f}")
-        console.print(table)
+        print_times_plain(console, title, seconds, PLAIN)
     size = result["size"]
     print_setting(
         console,

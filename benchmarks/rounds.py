@@ -107,6 +107,17 @@ def open_table(console, first, *others):
     return table
 
 
+def print_times_plain(console, title, seconds, plain):
+    """Prints a table of ways of training: milliseconds a batch, and how many times those of the way `plain`."""
+    table = open_table(console, title, "ms a batch", "times plain", "range", "processor time")
+    for name, clocks in seconds.items():
+        median, least, most = ratios(seconds, name, to=plain)
+        processor, *_ = ratios(seconds, name, to=plain, clock="processor")
+        took = f"{1000 * np.median(clocks['wall']):.1f}"
+        table.add_row(name, took, f"{median:.2f}", f"{least:.2f} to {most:.2f}", f"{processor:.2f}")
+    console.print(table)
+
+
 def print_setting(console, work, facts):
     """Prints what was measured, a sentence or two, and on which machine."""
     parts = [f"{facts['cores']} cores ({facts['processor']})"]

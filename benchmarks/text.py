@@ -19,7 +19,7 @@ def write_results(published, text, chart, growth):
         "# Benchmarks",
         "",
         "Written by `python -m benchmarks.run`; what is measured stands in `config.toml`. Medians over alternating "
-        "rounds in one process, with an interval of the median.",
+        "rounds, with an interval of the median: of 95 % from six rounds on, the least and the greatest of fewer.",
     ]
     for name, one in published.items():
         machine = one["machine"]

@@ -33,8 +33,8 @@ from rounds import (
     machine,
     open_console,
     open_parser,
-    open_table,
     print_setting,
+    print_times_plain,
     random_records,
     ratios,
     take_turns,
@@ -163,13 +163,7 @@ def print_result(result):
     console = open_console()
     seconds = result["seconds_per_batch"]
     for title, figures in (("Purchase100 network", seconds), ("CNN", result["seconds_per_image_batch"])):
-        table = open_table(console, title, "ms a batch", "times plain", "range", "processor time")
-        for name, clocks in figures.items():
-            median, least, most = ratios(figures, name, to=PLAIN)
-            processor, *_ = ratios(figures, name, to=PLAIN, clock="processor")
-            took = f"{1000 * np.median(clocks['wall']):.1f}"
-            table.add_row(name, took, f"{median:.2f}", f"{least:.2f} to {most:.2f}", f"{processor:.2f}")
-        console.print(table)
+        print_times_plain(console, title, figures, PLAIN)
     wall, processor = (ratios(seconds, PUBLISHED, to=OURS, clock=clock)[0] for clock in CLOCKS)
     console.print(
         f"The published schedule takes {wall:.0f} times as long as AdversarialRegularization, and {processor:.0f} "

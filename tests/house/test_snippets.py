@@ -15,9 +15,8 @@ PAGES = [
     *sorted(str(path.relative_to(DOCS)) for path in (DOCS / "how-to").glob("*.md")),
 ]
 
-LONG = {
-    f"how-to/{name}.md" for name in ("defend", "guarantee", "own-model", "screen")
-}  # seven seconds and more
+# Seven seconds and more.
+LONG = {f"how-to/{name}.md" for name in ("defend", "guarantee", "own-model", "screen")}
 
 
 def snippets(page):
