@@ -6,10 +6,10 @@ import numpy as np
 
 from mpreg import signals
 from mpreg._deprecated import RenamedAttribute, renamed_arguments
+from mpreg.attacks.copies import read_copies
 from mpreg.data import flatten, is_text, join_groups, map_arrays, pool
-from mpreg.data.augmentations import altered, default_augmentation
+from mpreg.data.augmentations import default_augmentation
 from mpreg.signals.imitators import imitate, table_of
-from mpreg.signals.saturated import clip_saturated
 
 NEEDS = {
     "records": "the judged records themselves",
@@ -127,16 +127,8 @@ class Access:
 
     @functools.cached_property
     def altered_copies(self):
-        """What the target answers to altered copies of each record, which the attacks that ask about them share.
-
-        Returns whether each answer is right, bool (n, copies), and the copies' mean logit-scaled confidence, (n,).
-        """
-        correct, confidences = [], []
-        for copies in altered(default_augmentation(self.records, seed=self.seed), self.records):
-            answers = self.query(copies, self.labels)
-            correct.append(signals.correctness(answers))
-            confidences.append(signals.logit_confidence(answers))
-        return np.column_stack(correct), np.mean(clip_saturated(*confidences), axis=0)
+        """What the target answers to altered copies of each record, which the attacks that ask about them share."""
+        return read_copies(self, default_augmentation(self.records, seed=self.seed))
 
     def subset(self, members, nonmembers):
         """Returns the `Access` to some records alone, given rows of members and of non-members."""

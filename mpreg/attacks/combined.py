@@ -67,10 +67,10 @@ class CombinedAttack(WeighingAttack):
 
 
 def _of_copies(access):
-    correct, confidence = access.altered_copies
-    yield correct.mean(axis=1)
-    yield confidence
-    yield signals.logit_confidence(access.answers) - confidence
+    copies = access.altered_copies
+    yield copies.correct.mean(axis=1)
+    yield copies.confidence
+    yield signals.logit_confidence(access.answers) - copies.confidence
 
 
 def _of_shadows(access):

@@ -3,8 +3,9 @@
 import numpy as np
 
 from mpreg import signals
+from mpreg.attacks.copies import read_copies
 from mpreg.attacks.regression import RegressionAttack
-from mpreg.data.augmentations import altered, check_augment
+from mpreg.data.augmentations import check_augment
 
 
 class LabelOnlyAttack(RegressionAttack):
@@ -54,7 +55,5 @@ class LabelOnlyAttack(RegressionAttack):
     def prepare(self, access):
         """Returns whether each record, and each of its copies, is classified correctly, float (n, 1 + copies)."""
         own = signals.correctness(access.answers)
-        if self.augment is None:
-            return np.column_stack([own, access.altered_copies[0]])
-        queried = (access.query(copies, access.labels) for copies in altered(self.augment, access.records))
-        return np.column_stack([own, *map(signals.correctness, queried)])
+        copies = access.altered_copies if self.augment is None else read_copies(access, self.augment)
+        return np.column_stack([own, copies.correct])

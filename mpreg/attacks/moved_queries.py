@@ -1,11 +1,9 @@
 """The moved-queries attack: sees past noise that depends on the query by asking about nearby copies."""
 
-import numpy as np
-
-from mpreg import signals
 from mpreg.attacks.base import PreparedAttack
+from mpreg.attacks.copies import read_copies
 from mpreg.data import flatten
-from mpreg.data.augmentations import GaussianNoise, altered, check_augment, default_augmentation
+from mpreg.data.augmentations import GaussianNoise, check_augment
 
 SCALES = (1e-3, 1e-2, 1e-1)  # standard deviations of a feature: how far a defence's coin reaches is not known
 
@@ -46,17 +44,8 @@ class MovedQueriesAttack(PreparedAttack):
             self.needs = self.needs | {"numbers"}
 
     def score_all(self, access):
-        augment = self.augment or _small_moves(access.records, seed=access.seed)
-        surest, scores = signals.entropy(access.answers), signals.loss(access.answers)
-        for copies in altered(augment, access.records):
-            answers = access.query(copies, access.labels)
-            entropy = signals.entropy(answers)  # higher where an answer is surer, as all signals are
-            scores = np.where(entropy > surest, signals.loss(answers), scores)
-            surest = np.maximum(entropy, surest)
-        return scores
-
-
-def _small_moves(x, *, seed):
-    if all(np.asarray(array).dtype.kind == "f" for array in flatten(x)):
-        return GaussianNoise(SCALES, copies=8, seed=seed)
-    return default_augmentation(x, seed=seed)
+        if self.augment is not None:
+            return read_copies(access, self.augment).surest
+        if all(array.dtype.kind == "f" for array in flatten(access.records)):
+            return read_copies(access, GaussianNoise(SCALES, copies=8, seed=access.seed)).surest
+        return access.altered_copies.surest

@@ -1,9 +1,9 @@
 """The quantile attack: how sure the model is of a record, against how sure it is of non-members like it."""
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from mpreg import metrics, signals
+from mpreg._threads import one_thread
 from mpreg.attacks.base import Attack
 from mpreg.signals.imitators import table_of
 from mpreg.signals.saturated import clip_saturated
@@ -71,7 +71,7 @@ class QuantileAttack(Attack):
             )
             for quantile in (0.5, UPPER)
         ]
-        with threadpool_limits(1):
+        with one_thread():
             for regressor in self._quantiles:
                 regressor.fit(known[:, :-1], known[:, -1])
         middle, upper = np.quantile(known[:, -1], [0.5, UPPER])
@@ -80,7 +80,7 @@ class QuantileAttack(Attack):
         return self
 
     def score(self, rows):
-        with threadpool_limits(1):
+        with one_thread():
             median, upper = (regressor.predict(rows[:, :-1]) for regressor in self._quantiles)
         return (rows[:, -1] - median) / np.maximum(upper - median, self._least)
 
@@ -92,5 +92,5 @@ def _narrowed(table, seed):
 
     rng = np.random.default_rng(seed)
     seen = table[rng.permutation(len(table))[:ENOUGH]]
-    with threadpool_limits(1):
+    with one_thread():
         return PCA(min(MOST_COLUMNS, len(seen)), random_state=seed).fit(seen).transform(table)

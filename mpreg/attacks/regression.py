@@ -1,8 +1,8 @@
 """Attacks that fit a logistic regression to prepared features."""
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from mpreg._threads import one_thread
 from mpreg.attacks.base import Attack
 
 
@@ -29,7 +29,7 @@ class RegressionAttack(Attack):
             C=self.strength, max_iter=1000, class_weight="balanced", random_state=seed
         )
         self._classifier = make_pipeline(StandardScaler(), regression) if self.scaled else regression
-        with threadpool_limits(1):
+        with one_thread():
             self._classifier.fit(np.concatenate([members, nonmembers]), membership)
         self.threshold = 0.0
         return self

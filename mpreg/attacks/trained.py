@@ -1,9 +1,9 @@
 """The trained attack: a classifier over all signals."""
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from mpreg import signals
+from mpreg._threads import one_thread
 from mpreg.attacks.base import Attack
 from mpreg.classifiers.floors import LOWEST_READ
 from mpreg.signals.trees import MAX_CATEGORIES, membership_trees
@@ -47,12 +47,12 @@ class TrainedAttack(Attack):
         self.threshold = len(members) / len(membership)
         categories = label if members.classes <= MAX_CATEGORIES else None
         self._classifier = membership_trees(len(membership), categories=categories, seed=seed)
-        with threadpool_limits(1):
+        with one_thread():
             self._classifier.fit(features, membership)
         return self
 
     def score(self, answers):
-        with threadpool_limits(1):
+        with one_thread():
             return self._classifier.predict_proba(attack_features(answers))[:, 1]
 
 

@@ -1,8 +1,8 @@
 """Attacks that weigh many signals of a record together: a logistic regression and boosted trees, added."""
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from mpreg._threads import one_thread
 from mpreg.attacks.base import Attack
 from mpreg.signals.trees import MAX_CATEGORIES
 
@@ -43,7 +43,7 @@ class WeighingAttack(Attack):
             categorical_features=[rows.shape[1] - 1] if rows[:, -1].max() < MAX_CATEGORIES else None,
             random_state=seed,
         )
-        with threadpool_limits(1):
+        with one_thread():
             self._regression.fit(rows[:, :-1], membership)
             self._trees.fit(rows, membership)
         # Both sides weigh alike, however many known records either has: the regression was told, the trees were not.
@@ -51,7 +51,7 @@ class WeighingAttack(Attack):
         return self
 
     def score(self, rows):
-        with threadpool_limits(1):
+        with one_thread():
             return self._regression.decision_function(rows[:, :-1]) + self._trees.decision_function(rows)
 
 

@@ -1,8 +1,8 @@
 """Boosted trees beside the network of a white-box attack: on few known records they read short signals better."""
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from mpreg._threads import one_thread
 from mpreg.signals.trees import MAX_CATEGORIES, membership_trees
 
 RANKED = 5  # highest activations
@@ -19,13 +19,13 @@ class MembershipTrees:
         categories = [0] if "label" in read.values and read.widths["label"][0] <= MAX_CATEGORIES else None
         self._share = membership.mean()
         self._trees = membership_trees(len(membership), categories=categories, seed=seed)
-        with threadpool_limits(1):
+        with one_thread():
             self._trees.fit(columns, membership)
         return self
 
     def score(self, read):
         """Returns log-odds of membership, as if half of the known records had been members, float64 (n,)."""
-        with threadpool_limits(1):
+        with one_thread():
             found = np.clip(self._trees.predict_proba(short_columns(read))[:, 1], FAR, 1 - FAR)
         return np.log(found / (1 - found)) - np.log(self._share / (1 - self._share))
 

@@ -4,8 +4,8 @@ import warnings
 
 import numpy as np
 from scipy import special
-from threadpoolctl import threadpool_limits
 
+from mpreg._threads import one_thread
 from mpreg.data.table import as_table, scaled
 from mpreg.signals.answers import Answers
 from mpreg.signals.confidences import logit_confidence, softened_loss
@@ -62,7 +62,7 @@ def imitate(table, answers, *, seed=0):
         return network.predict(table).reshape(taught.shape) * scale
 
     columns = []
-    with threadpool_limits(1), warnings.catch_warnings():
+    with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # they are stopped early on purpose
         for learn in (of_labels, of_answers):
             sums, counts = np.zeros((2, 2, len(table))), np.zeros((2, len(table)))

@@ -4,7 +4,7 @@ MAX_CATEGORIES = 255  # what scikit-learn's histogram trees can hold; more class
 
 
 def membership_trees(records, *, categories=None, seed=0):
-    """Returns an untrained classifier; fit it within `threadpool_limits(1)`.
+    """Returns an untrained classifier; fit it within `one_thread()`.
 
     Small trees gain nothing from threads, and on a busy machine spinning threads cost a hundredfold.
 

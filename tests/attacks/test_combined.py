@@ -200,7 +200,7 @@ def test_where_answers_are_hidden_altered_copies_tell():
     assert access.queries == asked > 0  # both read the same copies
     assert single > 0.75 and combined > single - 0.02
     rows = CombinedAttack().prepare(access)
-    correct, confidence = access.altered_copies
-    assert any(np.allclose(column, correct.mean(axis=1)) for column in rows.T)
-    assert any(np.allclose(column, confidence, atol=1e-4) for column in rows.T)
+    copies = access.altered_copies
+    assert any(np.allclose(column, copies.correct.mean(axis=1)) for column in rows.T)
+    assert any(np.allclose(column, copies.confidence, atol=1e-4) for column in rows.T)
     assert np.isfinite(rows).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mpreg import metrics, signals
-from mpreg.attacks import MovedQueriesAttack, ThresholdAttack, suite
+from mpreg.attacks import LabelOnlyAttack, MovedQueriesAttack, ThresholdAttack, suite
 from mpreg.attacks.access import Access
 from mpreg.signals import read_both
 
@@ -90,7 +90,11 @@ def test_integers_are_altered_as_their_kind_is(records):
         asked.append(queries)
         return ask(np.asarray(queries, "float32"))
 
-    MovedQueriesAttack().score_all(access_to(noting, x, y, 100))
+    access = access_to(noting, x, y, 100)
+    MovedQueriesAttack().score_all(access)
+    copies = len(asked)
+    LabelOnlyAttack().prepare(access)
+    assert len(asked) == copies  # both read the same copies
     assert all(set(np.unique(queries)) <= {0, 1} for queries in asked)
     with pytest.raises(ValueError, match="augment must be a function"):
         MovedQueriesAttack("noise")

@@ -37,6 +37,7 @@ ROWS = {
     "_on_use": 0,
     "_registry": 0,
     "_text": 0,
+    "_threads": 0,
     "_deprecated": 0,
     "_validate": 0,
     "progress": 0,

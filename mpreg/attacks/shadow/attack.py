@@ -3,8 +3,8 @@
 import copy
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from mpreg._threads import one_thread
 from mpreg._validate import short_repr
 from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
 from mpreg.attacks.shadow.models import ShadowModels
@@ -151,14 +151,14 @@ class AttackModel:
     def fit(self, features, membership):
         """Fits the classifier to features (n, ...) and membership, bool (n,), with records of both kinds."""
         self._share = membership.mean()
-        with threadpool_limits(1):  # on so few records, threads cost more than they gain
+        with one_thread():  # on so few records, threads cost more than they gain
             self._model.fit(features, membership.astype(np.int64))
         return self
 
     def score(self, features):
         from mpreg.attacks.shadow.network import member_probability  # it imports scikit-learn
 
-        with threadpool_limits(1):
+        with one_thread():
             found = member_probability(self._model, features)
         member, other = found * (1 - self._share), (1 - found) * self._share
         return member / (member + other)

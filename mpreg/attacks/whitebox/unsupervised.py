@@ -1,9 +1,9 @@
 """The white-box attack of somebody who knows no member: an autoencoder, and two clusters of its codes."""
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from mpreg import signals
+from mpreg._threads import one_thread
 from mpreg._validate import check_count
 from mpreg.attacks.base import PreparedAttack
 from mpreg.internals.reading import Choice, read_signals
@@ -58,7 +58,7 @@ class UnsupervisedWhiteBoxAttack(PreparedAttack):
         found = codes(read, told, width=self.code, epochs=self.epochs, seed=access.seed)
         rng = np.random.default_rng(access.seed)
         sample = rng.permutation(len(found))[:CLUSTERED]
-        with threadpool_limits(1):
+        with one_thread():
             part = _two_parts(found[sample], seed=access.seed)
             border = LogisticRegression().fit(found[sample], part)
             scores = border.decision_function(found)
