@@ -131,8 +131,10 @@ def _result(attack, verdicts, groups):
 
 def _accuracy(answers, groups):
     right = signals.correctness(answers)[distinct_rows(groups)]
-    limits = metrics.clopper_pearson(int(right.sum()), len(right), confidence=CONFIDENCE)
-    return Estimate(float(right.mean()), *limits)
+    # A record of several decisions may be right in part: the limits are those of the whole numbers around the sum.
+    around = np.floor(right.sum()), np.ceil(right.sum())
+    low, high = metrics.clopper_pearson(around, len(right), confidence=CONFIDENCE)
+    return Estimate(float(right.mean()), float(low[0]), float(high[1]))
 
 
 def _provenance():

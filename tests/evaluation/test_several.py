@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from sklearn.metrics import roc_auc_score
 
 import mpreg
-from mpreg import signals
+from mpreg import metrics, signals
 from mpreg.callbacks import PrivacyMeter
 from mpreg.cli import main
 from mpreg.signals.decisions import read_several
@@ -110,6 +110,15 @@ class TestReports:
         assert "Per label" in mpreg.reports.markdown.render_markdown(document)
         report.to_html(tmp_path / "report.html")
         assert "4 labels, each of them yes or no" in (tmp_path / "report.html").read_text("utf-8")
+
+    def test_nearly_all_decisions_may_be_right(self):
+        y = np.random.default_rng(1).integers(0, 2, (40, 60))
+        answers = np.where(y == 1, 0.9, 0.1)
+        wrong = answers.copy()
+        wrong[0, 0] = 1 - wrong[0, 0]
+        report = evaluate((wrong, y), (answers, y), attacks="fast", decisions="positions")
+        assert report.train_accuracy == pytest.approx(1 - 1 / 2400)
+        assert report.train_accuracy.interval == pytest.approx((metrics.clopper_pearson(39, 40)[0], 1.0))
 
     def test_positions_are_attacked_together(self, positions):
         report = evaluate(*positions, decisions="positions", attacks="fast")
