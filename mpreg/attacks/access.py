@@ -29,6 +29,7 @@ LEVELS = {
     "white box": "holds the model with its weights",
 }
 SEES_LABELS_ALONE = ("gap", "label_only")  # keys
+OWN_RECORDS = "shadow_own_records"  # key of the attack whose shadow models know the attacker's records alone
 
 
 def level_of(attack):
@@ -38,6 +39,8 @@ def level_of(attack):
             return level
     if attack.key in SEES_LABELS_ALONE:
         return "label only"
+    if attack.key == OWN_RECORDS:
+        return "shadow models"
     return "repeated queries" if "model" in attack.needs else "probabilities"
 
 

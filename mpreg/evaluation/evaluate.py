@@ -17,7 +17,7 @@ from mpreg.data.frames import TakesFrames, wants_frames
 from mpreg.data.labels import ONE, check_decisions
 from mpreg.evaluation import canaries
 from mpreg.evaluation.held import undefended_classifier
-from mpreg.evaluation.judge import judge
+from mpreg.evaluation.judge import judge, needs_shadows
 from mpreg.evaluation.report import PrivacyReport
 from mpreg.evaluation.several import evaluate_several, several_report
 
@@ -104,7 +104,7 @@ def evaluate(
     has = {"query": query, "model": held, "prediction_options": prediction_options, "seed": seed}
     inputs = member_x, nonmember_x
     access = Access(members, nonmembers, inputs=inputs, population=split.reference, **has)
-    if any("shadows" in attack.needs for attack in chosen):
+    if needs_shadows(chosen):
         labels = np.concatenate([member_y, nonmember_y])
         if shadows is None:
             shadows = ShadowFleet.like(model, members=len(members))
@@ -181,7 +181,7 @@ def evaluate_predictions(
         return several_report(sides, decisions, chosen, named=named, from_logits=from_logits, seed=seed)
     _, members, nonmembers = _read(*sides, from_logits=from_logits, coarse=coarse)
     if shadows is not None:
-        _check_shadows(shadows, len(members) + len(nonmembers))
+        _check_shadows(shadows, np.concatenate([members.labels, nonmembers.labels]))
     access = Access(members, nonmembers, shadows=shadows, seed=seed)
     notes = [] if shadows is None else shadows.size_notes(len(members))
     return judge(access, chosen, named=isinstance(attacks, str), notes=notes)
@@ -226,7 +226,7 @@ def _read(*sides, from_logits, coarse):
 
 def _shadow_models(shadows, records, labels, members, seed):
     if isinstance(shadows, ShadowModels):
-        return _check_shadows(shadows, len(labels))
+        return _check_shadows(shadows, label_indices(labels))
     if not hasattr(shadows, "train") or not hasattr(shadows, "count"):
         raise TypeError(
             "shadows must be an mpreg.ShadowFleet, ShadowTraining or ShadowModels. "
@@ -240,14 +240,20 @@ def _shadow_models(shadows, records, labels, members, seed):
     return shadows.train(records, labels, membership=membership, seed=seed)
 
 
-def _check_shadows(shadows, records):
+def _check_shadows(shadows, labels):
     if not isinstance(shadows, ShadowModels):
         raise TypeError(
             f"shadows must be mpreg.ShadowModels: predictions cannot be trained on. Received: {short_repr(shadows)}"
         )
-    if shadows.membership.shape[1] != records:
+    if len(shadows.labels) != len(labels):
         raise ValueError(
-            f"the shadow models answer to {shadows.membership.shape[1]:,} records, but {records:,} are judged: "
+            f"the shadow models answer to {len(shadows.labels):,} records, but {len(labels):,} are judged: "
             "give their answers to the members and then the non-members"
+        )
+    others = int(np.sum(shadows.labels != labels))
+    if others:
+        raise ValueError(
+            f"the shadow models answer to records of other labels: {others:,} of {len(labels):,} differ from those "
+            "that are judged. Train them on this split, members first, then non-members"
         )
     return shadows

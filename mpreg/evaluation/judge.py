@@ -63,10 +63,15 @@ def judge(access, attacks, *, named, notes=()):
         seed=int(access.seed),
         member_labels=members.labels,
         nonmember_labels=nonmembers.labels,
-        cost=_cost(access),
+        cost=_cost(access, chosen),
         notes=tuple(notes),
         provenance=_provenance(),
     )
+
+
+def needs_shadows(attacks):
+    """Returns whether any of the attacks needs shadow models of the judged records."""
+    return any("shadows" in attack.needs for attack in attacks)
 
 
 _WHERE = {
@@ -79,15 +84,17 @@ _WHERE = {
 }
 
 
-def _cost(access):
+def _cost(access, attacks):
     """What the attacker spent beyond the target's answers to the judged records."""
     cost = {"queries": access.queries}
-    if access.shadows is not None:
-        shadows = access.shadows
+    used = [access.shadows] if needs_shadows(attacks) else []
+    own = (getattr(attack, "source", None) for attack in attacks)  # shadow models of the attacker's records
+    used = {id(shadows): shadows for shadows in (*used, *own) if shadows is not None}.values()
+    if used:
         cost |= {
-            "shadow_models": len(shadows),
-            "shadow_seconds": round(shadows.seconds, 1),
-            "shadow_training": shadows.how,
+            "shadow_models": sum(map(len, used)),
+            "shadow_seconds": round(sum(shadows.seconds for shadows in used), 1),
+            "shadow_training": "; ".join(dict.fromkeys(shadows.how for shadows in used if shadows.how)),
         }
     return cost
 

@@ -1,6 +1,6 @@
 """What was tried and what was not, by how far an attacker reaches, with why and what it would cost."""
 
-from mpreg.attacks.access import LEVELS, level_of
+from mpreg.attacks.access import LEVELS, OWN_RECORDS, level_of
 from mpreg.attacks.suites import ATTACKS
 
 SHADOWS = 16  # shadow models of a serious attack
@@ -47,10 +47,11 @@ def _missing(attack, level, report):
         if note.startswith(lacking):
             why = f"needs {note.removeprefix(lacking).removesuffix(': left out.')}"
     if level == "shadow models":
-        if report.cost.get("shadow_models"):
+        tried = {found.key for found in report.attacks.values() if found.level == level}
+        if tried - {OWN_RECORDS}:
             trainings, cost = 0, "no further training: it shares the shadow models"
         else:
-            why = "no shadow models were trained"
+            why = "the shadow models know other records" if tried else "no shadow models were trained"
     return {"attack": attack.name, "why": why, "trainings": trainings, "cost": cost}
 
 

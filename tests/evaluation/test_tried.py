@@ -21,10 +21,13 @@ def report_on(attacks="fast", **options):
     return mpreg.evaluate_predictions(answers, labels, answers[::-1], labels, attacks=attacks, **options)
 
 
-def shadows():
-    rng = np.random.default_rng(1)
+def shadows(labels=None):
+    if labels is None:
+        one = report_on()
+        labels = np.concatenate([one.member_labels, one.nonmember_labels])
     membership = mpreg.attacks.draw_membership(4, 120, 60)
-    return mpreg.ShadowModels(membership, rng.dirichlet(np.ones(3), (4, 120)), rng.integers(0, 3, 120))
+    answers = np.random.default_rng(1).dirichlet(np.ones(3), (4, 120))
+    return mpreg.ShadowModels(membership, answers, labels, seconds=3.0, how="elsewhere")
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +75,32 @@ def test_with_shadow_models_the_others_cost_no_training():
     assert found.to_dict()["adaptive"]
     assert words.adaptive(read(found)).startswith("Adaptive: the attacker trained 4 models")
     assert by_level(found)["records that stand out"]["not_tried"][0]["trainings"] == 5
+
+
+def test_shadow_models_that_no_attack_asks_count_for_nothing():
+    found = report_on("fast", shadows=shadows())
+    assert found.cost == {"queries": 0} and not found.to_dict()["adaptive"]
+    assert "Not adaptive" in found.to_markdown()
+
+
+def test_shadow_models_of_the_attackers_own_records_count():
+    own = shadows(np.arange(120) % 3)
+    found = report_on([mpreg.attacks.ShadowAttack(source=own)])
+    assert found.cost["shadow_models"] == 4 and found.cost["shadow_seconds"] == 3.0
+    assert found.to_dict()["adaptive"]
+    entry = by_level(found)["shadow models"]
+    assert entry["tried"] == ["shadow, own records"]
+    assert {one["trainings"] for one in entry["not_tried"]} == {16}  # of the judged records there are none
+    both = report_on([mpreg.attacks.ShadowAttack(source=own), "likelihood_ratio"], shadows=shadows())
+    assert both.cost["shadow_models"] == 8 and both.cost["shadow_training"] == "elsewhere"
+    assert {one["trainings"] for one in by_level(both)["shadow models"]["not_tried"]} == {0}
+
+
+def test_shadow_models_of_another_split_are_refused():
+    with pytest.raises(
+        ValueError, match="the shadow models answer to records of other labels: .* of 120 differ"
+    ):
+        report_on(["likelihood_ratio"], shadows=shadows(np.arange(120) % 3))
 
 
 def test_what_was_left_out_says_what_it_needs():

@@ -6,6 +6,7 @@ import numpy as np
 
 from mpreg._threads import one_thread
 from mpreg._validate import short_repr
+from mpreg.attacks.access import OWN_RECORDS
 from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
 from mpreg.attacks.shadow.models import ShadowModels
 from mpreg.classifiers.floors import LOWEST_READ
@@ -71,7 +72,7 @@ class ShadowAttack(PreparedAttack):
         self.source = source
         self.needs = frozenset() if source is not None else frozenset({"shadows"})
         self.name = "shadow" if source is None else "shadow, own records"
-        self.key = "shadow" if source is None else "shadow_own_records"
+        self.key = "shadow" if source is None else OWN_RECORDS
 
     def score_all(self, access):
         shadows = access.shadows if self.source is None else self.source
