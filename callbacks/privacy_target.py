@@ -38,10 +38,10 @@ class PrivacyTarget(keras.callbacks.Callback):
     none did, it warns, and the model gets those of the epoch with the lowest attack accuracy. `met` says which.
 
     It only uses members and held-back records, never the non-members of a split. Held-back records must be unknown to
-    the defence: from a split, the first 30 % of the reference records (at least 250) are permanently withheld from
-    the defence, so that later attacks on all reference records include some that the model never saw; records of your
-    own must not be among those that the defence learns from. Their number limits how precisely the target is met:
-    with 450, the attack on others differs by about 0.02.
+    the defence: from a split, the first 30 % of the reference records (250 if that is more, but at most half) are
+    permanently withheld from the defence, so that later attacks on all reference records include some that the model
+    never saw; records of your own must not be among those that the defence learns from. Their number limits how
+    precisely the target is met: with 450, the attack on others differs by about 0.02.
 
     Place it before `CSVLogger` and `TensorBoard`, which then record `privacy_target_strength`, the strength of the
     epoch, and `privacy_target_attack`, the attack accuracy at its end. An interrupted run starts again.

@@ -34,7 +34,7 @@ class ScreeningOptions:
 
     Attributes:
         share, least_probability: which are left out, as for `mpreg.Screening`. Where neither is given: on tables, those
-            of less than twice the probability of a guess; of images, 15 %.
+            of less than twice the probability of a guess, at most .25; of images, 15 %.
         most_of_a_class: bound of a class's share.
         folds: models that score tables, and images.
         epochs: share of the setting's epochs for which networks that score are trained.
@@ -80,7 +80,7 @@ class PublicScreeningOptions:
 
     Attributes:
         least_probability: as for `mpreg.PublicScreening`. Where it is not given: on tables, twice the probability of a
-            guess; of images, half of it, by the setting's own network.
+            guess, at most .25; of images, half of it, by the setting's own network.
         epochs: share of the setting's epochs for which reference records teach that network.
     """
 

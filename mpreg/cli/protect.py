@@ -67,8 +67,8 @@ def command(**given):
     mpreg protect model.keras --data data.npz --max-attack 0.55 --max-loss 2 --budget 40x --out out
 
     Writes classifier.keras, a report of everything that was tried, a script that trains it again and a model card. An
-    interrupted run continues where it stopped. Exit code: 0, or 1 if no defence meets the limits and the nearest is
-    taken.
+    interrupted run continues where it stopped. Exit code: 0, or 1 if the classifier does not meet the limits on records
+    that nothing was chosen by.
     """
     import_tensorflow()
     from mpreg.protection.files import protect_files

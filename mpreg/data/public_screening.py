@@ -28,8 +28,8 @@ class PublicScreening(LeftOut):
 
     Args:
         public: records `(x, y)` whose membership need not be hidden, such as reference records.
-        least_probability: records whose label has a lower one are left out, above 0 and below 1. Twice that of a guess,
-            2 / classes, is usual on tables.
+        least_probability: records whose label has a lower one are left out, above 0 and below 1. On tables, twice that
+            of a guess is usual, 2 / classes, but at most .25.
         scorer: None for a logistic regression; another scikit-learn classifier with `predict_proba`, of which a copy is
             trained on the public records; or a function of records that gives class probabilities, (n, classes), such
             as `model.predict` of a Keras classifier that was trained on public records alone.

@@ -33,8 +33,8 @@ class AdversarialRegularization(TrainingDefence):
     worse than the frequencies of the classes would, or with half its best accuracy, it goes on from its best epoch.
 
     Cost: see `benchmarks/training_overhead.py`; about 1.4 times plain training of a small network on tables. It uses up
-    the reference records, which f must never be evaluated on: in the full game they leak as much as members do, so a
-    figure is the higher of both (`mpreg.evaluate(model, split, reference=True)`).
+    the reference records, which f must never be evaluated on: in the full game they leak like members, so a figure is
+    the higher of both (`mpreg.evaluate(model, split, reference=True)`).
 
     Source: Nasr, Shokri and Houmansadr, "Machine Learning with Membership Privacy using Adversarial
     Regularization", CCS 2018, section 3, equations 7 and 8, algorithm 1.
