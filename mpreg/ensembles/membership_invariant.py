@@ -39,7 +39,7 @@ class MembershipInvariantTraining(ServedByTarget):
         submodels: number of sub-models and of parts, at least 2.
         local_epochs: how often a sub-model sees its part in the first phase of a round.
         match_epochs: how often in the second.
-        weight: factor of the cross-difference, above 0 (lambda in the paper), which Adam does not mind.
+        weight: factor of the cross-difference, above 0 (lambda in the paper); it makes no difference to Adam.
         seed: non-negative integer of the parts, the weights and the batches.
 
     Raises:

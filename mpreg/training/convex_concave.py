@@ -1,4 +1,4 @@
-"""Convex-concave loss: cross-entropy with a concave term, which keeps the losses of members apart."""
+"""Convex-concave loss: cross-entropy with a concave term, which spreads the losses of members."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ from mpreg.training.core.part import LABELS, MIXTURES, REPLACE, DefencePart
 class ConvexConcaveLoss(TrainingDefence):
     """Trains a classifier by `scale * (alpha * cross-entropy - (1 - alpha) * exp(p))`, p the true class's probability.
 
-    Convex losses draw the losses of members together, which makes them easy to tell from others; the concave term holds
-    against it. Its gradient is greatest where the record is known already.
+    Convex losses draw the losses of members together, which makes them easy to tell from others; the concave term
+    counteracts this. Its gradient is greatest where the record is known already.
 
     Cost: that of plain training. It consumes no records but the members.
 
@@ -26,7 +26,7 @@ class ConvexConcaveLoss(TrainingDefence):
     Args:
         target: a Keras classifier, or a training defence of one; compiled with a cross-entropy, averaged over records.
         alpha: weight of the cross-entropy, above 0 and at most 1; with 1 and a `scale` of 1 it is plain training.
-        scale: factor of the whole loss (beta in the paper), above 0, which Adam does not mind.
+        scale: factor of the whole loss (beta in the paper), above 0; it makes no difference to Adam.
         from_logits: whether the target answers with logits; None reads it from its last layer and its loss.
 
     Raises:

@@ -12,8 +12,8 @@ from mpreg.training.core.soft_labels import SmoothedLabels
 class LabelSmoothing(TrainingDefence):
     """Trains a classifier towards labels of which a share is spread evenly over all classes.
 
-    A baseline of regularization, not made against membership inference: it can raise the leakage. Integer labels too,
-    which Keras' own losses do not smooth.
+    A baseline of regularization, not made against membership inference: it can raise the leakage. It also smooths
+    integer labels, which Keras' own losses do not.
 
     Cost: that of plain training. It consumes no records but the members.
 
