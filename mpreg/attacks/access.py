@@ -101,16 +101,12 @@ class Access:
     def groups(self):
         """Group numbers of members and of non-members, int (n,): equal inputs share one; without inputs, none do.
 
-        Records of one side alone are told apart here: equal ones on two sides are a matter of the split.
+        Records of one side alone are told apart here: equal ones on two sides are a matter of the split. It is set
+        where more belong together, such as twins.
         """
         if self.inputs is None:
             return tuple(np.arange(len(side)) for side in (self.members, self.nonmembers))
         return tuple(join_groups(x) for x in self.inputs)
-
-    @functools.cached_property
-    def fold_groups(self):
-        """The same, of records that cross-fitting keeps in one fold: those of `groups`, unless more are set."""
-        return self.groups
 
     @functools.cached_property
     def records(self):

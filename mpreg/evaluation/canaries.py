@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mpreg import metrics
+from mpreg.data import join_groups
 from mpreg.evaluation.details import best_at_fpr
 from mpreg.evaluation.headline import for_all_tried
 
@@ -87,9 +88,35 @@ def apart(access, canaries):
     theirs = canaries.members, canaries.nonmembers
     others = [np.setdiff1d(np.arange(size), rows) for size, rows in zip(sizes, theirs, strict=True)]
     planted = access.subset(*theirs)
-    if canaries.kind == "twins":  # an attack that was fitted on one would know the other
-        planted.fold_groups = tuple(np.arange(len(rows)) // 2 for rows in theirs)
+    if (
+        canaries.kind == "twins"
+    ):  # what is found of one is found of the other: a pair is one record, as copies are
+        planted.groups = tuple(_pairs(np.arange(len(rows)), len(rows)) for rows in theirs)
     return access.subset(*others), planted
+
+
+def groups_of_pool(records, split):
+    """Groups of the records of a split, members first, int (n,): equal ones are of one group, and twins are.
+
+    Args:
+        records: the pool, members and then non-members.
+        split: the `MembershipSplit`.
+    """
+    if split.canaries is None or split.canaries.kind != "twins":
+        return join_groups(records)
+    sizes = len(split.members[1]), len(split.nonmembers[1])
+    sides = [
+        _pairs(rows, size)
+        for rows, size in zip((split.canaries.members, split.canaries.nonmembers), sizes, strict=True)
+    ]
+    return join_groups(records, np.concatenate([sides[0], sizes[0] + sides[1]]))
+
+
+def _pairs(rows, size):
+    """A number for each of so many records, of which each two of these rows in turn share one."""
+    groups = np.arange(size)
+    groups[rows[1::2]] = rows[::2]
+    return groups
 
 
 def left_out(canaries):

@@ -12,7 +12,7 @@ from mpreg.attacks import Access, draw_membership, suite
 from mpreg.attacks.shadow.models import ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet
 from mpreg.classifiers.kind import logits_by_last_layer
-from mpreg.data import MembershipSplit, join_groups, label_indices, pool
+from mpreg.data import MembershipSplit, label_indices, pool
 from mpreg.data.frames import TakesFrames, wants_frames
 from mpreg.data.labels import ONE, check_decisions
 from mpreg.evaluation import canaries
@@ -75,7 +75,6 @@ def evaluate(
         raise TypeError(f"split must be an mpreg.MembershipSplit. Received: {short_repr(split)}")
     chosen = suite(attacks)
     check_count("seed", seed, 0)
-    (member_x, member_y), (nonmember_x, nonmember_y) = split.members, split.nonmembers
     if split.decisions != ONE:
         return evaluate_several(
             lambda x: signals.predict(model, x, classes=1),
@@ -87,6 +86,40 @@ def evaluate(
             from_logits=from_logits,
             seed=seed,
         )
+    access, has, notes = _access(model, split, chosen, shadows=shadows, from_logits=from_logits, seed=seed)
+    named = isinstance(attacks, str)
+    if split.canaries is None:
+        report = judge(access, chosen, named=named, notes=notes)
+    else:
+        report, access = _with_canaries(access, split, chosen, chosen, named=named, notes=notes)
+    if not _wants_reference(reference, model, split) or split.reference is None:
+        return report
+    x, y = split.reference
+    suspects = signals.read_answers(has["query"](x), y, **has["prediction_options"], side="reference")
+    others = access.nonmembers, access.inputs[1]  # canaries are not among them
+    access = Access(suspects, others[0], inputs=(x, others[1]), **has)
+    able = [attack for attack in chosen if all(access.has(need) for need in attack.needs)]
+    return dataclasses.replace(report, reference=judge(access, able, named=named))
+
+
+def evaluate_canaries(model, split, *, attacks="standard", others="fast", shadows=None, seed=0):
+    """`evaluate` of a split with canaries that attacks these, and all other records by other attacks.
+
+    Args:
+        model, split, shadows, seed: as for `evaluate`.
+        attacks: on the canaries, as there.
+        others: on the other records.
+    """
+    chosen = suite(attacks)
+    access, _, notes = _access(model, split, chosen, shadows=shadows, from_logits=None, seed=seed)
+    return _with_canaries(access, split, chosen, suite(others), named=isinstance(attacks, str), notes=notes)[
+        0
+    ]
+
+
+def _access(model, split, attacks, *, shadows, from_logits, seed):
+    """The `Access` to all judged records, what of it holds for other records too, and notes on shadow models."""
+    (member_x, member_y), (nonmember_x, nonmember_y) = split.members, split.nonmembers
     # Only scikit-learn's models ask for the number of classes: they leave out those they never saw.
     classes = 1 + max(int(label_indices(y).max()) for y in (member_y, nonmember_y))
     coarse = _serves_coarse(model)
@@ -100,36 +133,30 @@ def evaluate(
         from_logits = logits_by_last_layer(model)
     from_logits, members, nonmembers = _read(*sides, from_logits=from_logits, coarse=coarse)
     prediction_options = {"from_logits": from_logits, "coarse": coarse}
-    held = undefended_classifier(model) if any("weights" in attack.needs for attack in chosen) else None
+    held = undefended_classifier(model) if any("weights" in attack.needs for attack in attacks) else None
     has = {"query": query, "model": held, "prediction_options": prediction_options, "seed": seed}
     inputs = member_x, nonmember_x
     access = Access(members, nonmembers, inputs=inputs, population=split.reference, **has)
-    if needs_shadows(chosen):
-        labels = np.concatenate([member_y, nonmember_y])
+    if needs_shadows(attacks):
         if shadows is None:
             shadows = ShadowFleet.like(model, members=len(members))
-        access.shadows = _shadow_models(shadows, access.records, labels, len(members), seed)
-    named, notes = isinstance(attacks, str), [*getattr(shadows, "notes", ())]
+        access.shadows = _shadow_models(shadows, access.records, split, seed)
+    notes = [*getattr(shadows, "notes", ())]
     if access.shadows is not None:
         notes += access.shadows.size_notes(len(members))
-    if split.canaries is None:
-        report = judge(access, chosen, named=named, notes=notes)
-    else:
-        access, planted = canaries.apart(access, split.canaries)
-        found = canaries.CanaryFigures(split.canaries.kind, judge(planted, chosen, named=named))
-        report = dataclasses.replace(
-            judge(access, chosen, named=named, notes=[canaries.left_out(split.canaries), *notes]),
-            canaries=found,
-            member_rows=np.setdiff1d(np.arange(len(member_y)), split.canaries.members),
-        )
-    if not _wants_reference(reference, model, split) or split.reference is None:
-        return report
-    x, y = split.reference
-    suspects = signals.read_answers(query(x), y, **prediction_options, side="reference")
-    others = access.nonmembers, access.inputs[1]  # canaries are not among them
-    access = Access(suspects, others[0], inputs=(x, others[1]), **has)
-    able = [attack for attack in chosen if all(access.has(need) for need in attack.needs)]
-    return dataclasses.replace(report, reference=judge(access, able, named=named))
+    return access, has, notes
+
+
+def _with_canaries(access, split, attacks, others, *, named, notes):
+    """The report with a section on canaries, and the `Access` to the other records, which `others` attack."""
+    access, planted = canaries.apart(access, split.canaries)
+    found = canaries.CanaryFigures(split.canaries.kind, judge(planted, attacks, named=named))
+    report = dataclasses.replace(
+        judge(access, others, named=named, notes=[canaries.left_out(split.canaries), *notes]),
+        canaries=found,
+        member_rows=np.setdiff1d(np.arange(len(split.members[1])), split.canaries.members),
+    )
+    return report, access
 
 
 def evaluate_predictions(
@@ -195,9 +222,7 @@ def train_shadows(shadows, split, *, seed=0):
         split: the `MembershipSplit`.
         seed: as for `evaluate`.
     """
-    (member_x, member_y), (nonmember_x, nonmember_y) = split.members, split.nonmembers
-    labels = np.concatenate([member_y, nonmember_y])
-    return _shadow_models(shadows, pool(member_x, nonmember_x), labels, len(member_y), seed)
+    return _shadow_models(shadows, pool(split.members[0], split.nonmembers[0]), split, seed)
 
 
 def _wants_reference(reference, model, split):
@@ -224,7 +249,8 @@ def _read(*sides, from_logits, coarse):
     return from_logits, members, nonmembers
 
 
-def _shadow_models(shadows, records, labels, members, seed):
+def _shadow_models(shadows, records, split, seed):
+    labels = np.concatenate([split.members[1], split.nonmembers[1]])
     if isinstance(shadows, ShadowModels):
         return _check_shadows(shadows, label_indices(labels))
     if not hasattr(shadows, "train") or not hasattr(shadows, "count"):
@@ -232,10 +258,10 @@ def _shadow_models(shadows, records, labels, members, seed):
             "shadows must be an mpreg.ShadowFleet, ShadowTraining or ShadowModels. "
             f"Received: {short_repr(shadows)}"
         )
-    # A model that leaves a record out leaves its copies out.
-    groups = join_groups(records)
+    # A model that leaves a record out leaves its copies out, and its twin.
+    groups = canaries.groups_of_pool(records, split)
     count = int(groups.max()) + 1
-    size = max(1, round(members * count / len(labels)))
+    size = max(1, round(len(split.members[1]) * count / len(labels)))
     membership = draw_membership(shadows.count, count, size, seed=seed)[:, groups]
     return shadows.train(records, labels, membership=membership, seed=seed)
 

@@ -39,7 +39,7 @@ def judge(access, attacks, *, named, notes=()):
         access.members,
         access.nonmembers,
         scores=prepared,
-        groups=access.fold_groups,
+        groups=access.groups,
         seed=access.seed,
     )
     results = {

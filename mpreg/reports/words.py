@@ -143,7 +143,7 @@ def canaries(found):
 _KINDS = {
     "mislabelled": "a wrong label",
     "out-of-distribution": "features unlike any record's",
-    "twins": "near-duplicates with the same wrong label",
+    "twins": "near-duplicates with the same wrong label, in pairs that count once",
 }
 _EXPECTED = (
     "somewhat more often than by guessing whether they are in the training data",

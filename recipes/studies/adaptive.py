@@ -1,19 +1,14 @@
 """A defence judged by an attacker who knows it: shadow models trained with it, and canaries in a second training."""
 
 import dataclasses
-import functools
 import time
-
-import numpy as np
 
 import mpreg
 from mpreg.attacks import suite
 from mpreg.attacks.suites import ATTACKS
 from mpreg.catalogue import defence_of
-from mpreg.data import take
 from mpreg.data.canaries import KINDS
-from mpreg.evaluation.canaries import CanaryFigures
-from mpreg.evaluation.evaluate import train_shadows
+from mpreg.evaluation.evaluate import evaluate_canaries, train_shadows
 from mpreg.evaluation.report import PrivacyReport
 from mpreg.recipes.studies.kept import stamp_of
 from mpreg.recipes.studies.shadows import KeptModels, KeptShadows
@@ -68,24 +63,13 @@ def attack(cell, folder, *, drawn=None, callbacks=(), said=lambda words: None):
     model = defence.train(setting, data, split, **options)
     spent = time.process_time() - processor, time.perf_counter() - began
     said("attacking")
-    judge, attacks = functools.partial(mpreg.evaluate, model, seed=cell.seed), _possible(cell.suite, model)
+    attacks = _possible(cell.suite, model)
+    judged = {"attacks": attacks, "shadows": shadows, "seed": cell.seed}
     if cell.canaries:
-        report = _on_canaries(judge, split, attacks, shadows)
+        report = evaluate_canaries(model, split, **judged)
     else:
-        report = judge(split, attacks=attacks, shadows=shadows, reference=defence.consumes_reference)
+        report = mpreg.evaluate(model, split, reference=defence.consumes_reference, **judged)
     return Outcome(model, report, *spent)
-
-
-def _on_canaries(judge, split, attacks, shadows):
-    """A report that spends the strong attacks on the canaries, for whom it is made, and fast ones on the others."""
-    rows = split.canaries.members, split.canaries.nonmembers
-    sides = [take(side, own) for side, own in zip((split.members, split.nonmembers), rows, strict=True)]
-    alone = mpreg.MembershipSplit(sides[0], split.reference, sides[1], duplicates="allow")
-    if shadows is not None:
-        shadows = shadows.subset(np.concatenate([rows[0], len(split.members[1]) + rows[1]]))
-    found = judge(alone, attacks=attacks, shadows=shadows, reference=False)
-    others = judge(split, attacks="fast", reference=False)
-    return dataclasses.replace(others, canaries=CanaryFigures(split.canaries.kind, found))
 
 
 def _possible(attacks, model):

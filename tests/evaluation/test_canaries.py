@@ -8,6 +8,7 @@ import pytest
 
 import mpreg
 from mpreg import metrics
+from mpreg.evaluation.evaluate import train_shadows
 from mpreg.reports import words
 from mpreg.reports.impact import assessment
 from mpreg.reports.schema import read
@@ -209,3 +210,33 @@ def test_an_attack_that_was_fitted_on_a_record_does_not_judge_its_twin():
     found = mpreg.evaluate(Untrained(), planted, attacks=[Nearest()]).canaries
     assert found.attack_accuracy < 0.56  # .71 where a twin may be in another fold
     assert (found.members, found.nonmembers) == (300, 300)
+
+
+def test_a_pair_of_twins_counts_once():
+    """Limits that count both are too narrow: what is found of one twin is found of the other."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(260, 20)), rng.integers(0, 6, 260)
+    drawn = mpreg.MembershipSplit((x[:130], y[:130]), None, (x[130:], y[130:]))
+    planted = mpreg.plant_canaries(drawn, 120, "twins")
+    found = mpreg.evaluate(Untrained(), planted, attacks="fast").canaries
+    for result in found.attacks.values():
+        scores = [side[::2] for side in (result.member_scores, result.nonmember_scores)]
+        assert len(scores[0]) == len(scores[1]) == 60
+        assert result.auc == metrics.auc(*scores)
+        assert result.advantage.interval == metrics.attack_advantage_interval(*scores)
+    gap = found.attacks["gap"]
+    said = [side[::2] for side in (gap.member_decisions, gap.nonmember_decisions)]
+    assert gap.accuracy.interval == metrics.balanced_accuracy_interval(*said)
+
+
+def test_shadow_models_know_both_twins_or_neither():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(80, 8)), rng.integers(0, 3, 80)
+    drawn = mpreg.MembershipSplit((x[:40], y[:40]), None, (x[40:], y[40:]))
+    planted = mpreg.plant_canaries(drawn, 20, "twins")
+    training = mpreg.ShadowTraining(lambda x, y, seed: Untrained(), count=4)
+    membership = train_shadows(training, planted).membership
+    for rows, before in ((planted.canaries.members, 0), (planted.canaries.nonmembers, 40)):
+        first, second = membership[:, before + rows[::2]], membership[:, before + rows[1::2]]
+        np.testing.assert_array_equal(first, second)
+    assert np.abs(membership.sum(axis=1) - 40).max() <= 6  # as large as the target, or nearly

@@ -136,10 +136,11 @@ class TestACell:
         Cell("digits", "memory", shadows=2, attacks=("loss_threshold",)).make(tmp_path)
         assert TRAINED.call_count == 1
 
-    def test_canaries_are_planted_in_the_target_and_its_shadow_models(self, tmp_path):
-        cell = Cell("digits", "undefended", shadows=SHADOWS, canaries="mislabelled:10")
+    @pytest.mark.parametrize("kind", ["mislabelled", "twins"])
+    def test_canaries_are_planted_in_the_target_and_its_shadow_models(self, tmp_path, kind):
+        cell = Cell("digits", "undefended", shadows=SHADOWS, canaries=f"{kind}:10")
         report = cell.make(tmp_path)["report"]
-        assert (report["canaries"]["kind"], report["canaries"]["members"]) == ("mislabelled", 10)
+        assert (report["canaries"]["kind"], report["canaries"]["members"]) == (kind, 10)
         assert (report["members"], report["nonmembers"]) == (50, 50)
         data, split = cell.draw()
         model = DEFENCES["undefended"].train(cell.setting, data, split, seed=0)
