@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mpreg import metrics
-from mpreg.attacks.crossfit import cross_fit
+from mpreg.attacks.crossfit import WIDENING, cross_fit
 from mpreg.attacks.regression import RegressionAttack
 from mpreg.metrics import Estimate
 from mpreg.signals.by_user import rank_rows as rank_rows
@@ -17,7 +17,8 @@ class UserAttackScores:
     """Holds the scores of users, with accuracy and AUC.
 
     Attributes:
-        accuracy, auc: `Estimate`s with 95 % intervals; a user counts once, however many records.
+        accuracy, auc: `Estimate`s with 95 % intervals, which have room for cross-fitting; a user counts once, however
+            many records.
         member_users, nonmember_users: ids of the users, in the order of the scores.
         member_scores, nonmember_scores: higher for a likelier member, float (users,).
     """
@@ -74,4 +75,5 @@ def audit_users(members, nonmembers, *, seed=0):
         metrics.balanced_accuracy(*decisions), *metrics.balanced_accuracy_interval(*decisions)
     )
     auc = Estimate(metrics.auc(*scores), *metrics.auc_interval(*scores))
-    return UserAttackScores(accuracy, auc, member_ids, ids, *scores)
+    # Users judge each other, as records do in `mpreg.evaluate`.
+    return UserAttackScores(accuracy.widened(WIDENING), auc.widened(WIDENING), member_ids, ids, *scores)
