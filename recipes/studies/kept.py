@@ -45,7 +45,11 @@ def read_kept(path, stamp):
     path = Path(path)
     if not path.exists():
         return None
-    content = json.loads(path.read_text("utf-8"))
+    try:
+        content = dict(json.loads(path.read_text("utf-8")))
+    except (ValueError, TypeError):
+        console.print(f"{path} is made anew: it is damaged.", soft_wrap=True)
+        return None
     if all(content.get(name) == value for name, value in stamp.items()):
         return content
     made_by = content.get("made_by")

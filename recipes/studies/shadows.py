@@ -3,7 +3,6 @@
 import hashlib
 import io
 import time
-import zipfile
 from pathlib import Path
 
 import keras
@@ -15,6 +14,7 @@ from mpreg._files import replacing, write_all
 from mpreg._validate import check_count
 from mpreg.data import label_indices, take
 from mpreg.data.duplicates import digest_records
+from mpreg.datasets.archives import most_bytes, read_npz
 from mpreg.outputs import is_coarse
 
 
@@ -141,9 +141,9 @@ class KeptModels:
 
 
 def _read(path, mark):
-    """What a file holds, if it has this mark."""
+    """What a file holds, if it has this mark; None for one that is damaged, or not there."""
     try:
-        with np.load(path) as file:
-            return dict(file) if str(file["mark"]) == mark else None
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        found = read_npz(path, max_bytes=most_bytes())
+    except (OSError, ValueError):
         return None
+    return found if str(found.get("mark")) == mark else None

@@ -60,6 +60,12 @@ def small(monkeypatch):
         yield
 
 
+def method_unknown(whole):
+    """A zip file whose members are compressed by a method that nobody knows."""
+    at = whole.index(b"PK\x01\x02") + 10
+    return whole[:at] + b"\x63" + whole[at + 1 :]
+
+
 class TestACell:
     def test_the_headline_is_the_highest_of_all_attacks(self, tmp_path):
         report = Cell("digits", "memory", shadows=SHADOWS).make(tmp_path)["report"]
@@ -121,11 +127,12 @@ class TestACell:
         fresh = cell.make(tmp_path / "fresh")
         assert found["report"]["attacks"] == fresh["report"]["attacks"]
 
-    def test_a_file_that_was_cut_short_is_made_anew(self, tmp_path):
+    @pytest.mark.parametrize("damage", [lambda whole: whole[:100], lambda _: b"", method_unknown])
+    def test_a_file_that_was_cut_short_is_made_anew(self, tmp_path, damage):
         cell = Cell("digits", "memory", shadows=2)
         cell.make(tmp_path)
         path = tmp_path / "shadows" / cell.shadows_name / "001.npz"
-        path.write_bytes(path.read_bytes()[:100])
+        path.write_bytes(damage(path.read_bytes()))
         TRAINED.reset_mock()
         cell.make_anew(tmp_path)
         assert TRAINED.call_count == 2  # that one and the target

@@ -49,6 +49,16 @@ def change_data():
     datasets.LOADERS["digits"] = datasets.Loader(name="digits", read=lambda: None)
 
 
+@pytest.mark.parametrize("content", [b"", b'{"number": 1', b"[1]", b"\xff\xfe"])
+def test_a_damaged_file_is_made_anew(content, tmp_path, measured, capsys):
+    CELL.make(tmp_path)
+    path = tmp_path / f"{CELL.name}.json"
+    path.write_bytes(content)
+    assert CELL.make(tmp_path)["number"] == 2
+    assert f"{path} is made anew: it is damaged." in capsys.readouterr().out.replace("\n", "")
+    assert CELL.kept(tmp_path)["number"] == 2
+
+
 @pytest.mark.parametrize(
     "change",
     [change_defence, change_strength, change_reference, change_setting, change_network, change_data],
