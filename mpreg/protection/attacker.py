@@ -32,7 +32,7 @@ def attacked(job, model, defence, strength, count, *, validation, told=lambda wo
     shadows = _train(job, defence, strength, split, others, count, validation and consumes, told)
     members, nonmembers = len(split.members[1]), len(split.nonmembers[1])
     rows = np.concatenate([np.arange(members), members + first + np.arange(nonmembers)])
-    return mpreg.evaluate(model, split, attacks="strong", shadows=shadows.of(rows), **options)
+    return mpreg.evaluate(model, split, attacks="strong", shadows=shadows.subset(rows), **options)
 
 
 def _others(job, split, consumes, validation):

@@ -54,11 +54,11 @@ def imitate(table, answers, *, seed=0):
     epochs = int(np.clip(2 * PASSES // len(table), 1, MOST_EPOCHS))
 
     def of_labels(rows, number):
-        network = _network(MLPClassifier, epochs, seed + number)
+        network = _network(MLPClassifier, rows, epochs, seed + number)
         return _classified(network, table, answers.labels, rows, answers.classes)
 
     def of_answers(rows, number):
-        network = _network(MLPRegressor, epochs, seed + number).fit(table[rows], taught[rows] / scale)
+        network = _network(MLPRegressor, rows, epochs, seed + number).fit(table[rows], taught[rows] / scale)
         return network.predict(table).reshape(taught.shape) * scale
 
     columns = []
@@ -93,10 +93,10 @@ def _halves(records, count, rng):
         yield ~half
 
 
-def _network(kind, epochs, seed):
+def _network(kind, rows, epochs, seed):
     return kind(
         hidden_layer_sizes=(UNITS,),
-        batch_size=BATCH,
+        batch_size=min(BATCH, rows.sum()),
         max_iter=epochs,
         learning_rate_init=1e-3,
         alpha=1e-3,
