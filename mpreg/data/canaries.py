@@ -105,6 +105,7 @@ def plant_canaries(
         planted[1],
         duplicates="allow" if split.duplicates == "allow" else "error",
         canaries=Canaries(kind, *rows),
+        columns=split.columns,
     )
 
 

@@ -89,6 +89,28 @@ class TestSplit:
 
         assert float(mpreg.evaluate(ByNameToo(), split, attacks="fast").test_accuracy) == 1
 
+    def test_shadow_models_that_take_columns_by_name_are_asked_so(self):
+        x = frame(40, 0)
+        apart = {name: x[name] for name in x.columns}
+        split = mpreg.MembershipSplit.from_arrays(apart, labels(x), members=20, reference=0, seed=0)
+        asked = []
+
+        class Asked(ByName):
+            def predict_proba(self, x):
+                asked.append(sorted(x.columns))
+                return super().predict_proba(Frame({name: x[name] for name in ("weight", "dose")}))
+
+        shadows = mpreg.ShadowTraining(lambda x, y, seed: Asked(), count=4)
+        mpreg.evaluate(ByName(), split, attacks=["likelihood_ratio"], shadows=shadows)
+        assert asked == [["dose", "weight"]] * 4
+
+    def test_planting_canaries_keeps_the_names(self):
+        x = frame(40, 0)
+        split = mpreg.MembershipSplit.from_arrays(x, labels(x), members=20, reference=0, seed=0)
+        planted = mpreg.plant_canaries(split, 4)
+        assert planted.columns == split.columns == ("weight", "dose")
+        assert mpreg.evaluate(ByName(), planted, attacks="fast").canaries.members == 4
+
     def test_columns_of_two_axes_have_no_frame(self):
         split = mpreg.MembershipSplit((np.eye(3), [0, 1, 2]), None, (np.eye(3) + 1, [0, 1, 2]))
         assert split.columns is None

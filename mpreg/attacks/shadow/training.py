@@ -13,6 +13,7 @@ from mpreg._validate import check_count, short_repr
 from mpreg.attacks.shadow.models import ShadowModels
 from mpreg.classifiers.like_target import read_recipe
 from mpreg.data import label_indices, map_arrays
+from mpreg.data.frames import TakesFrames, names_of, wants_frames
 
 MIN_TURNS = 2  # shadow models that a record is in, and out of: one alone does not tell how models differ
 
@@ -124,7 +125,8 @@ class ShadowTraining:
         models = []
         for index, chosen in enumerate(membership):
             part = map_arrays(lambda array, rows=chosen: array[rows], x)
-            models.append(self._train(part, y[chosen], seed + index))
+            model, names = self._train(part, y[chosen], seed + index), names_of(x)
+            models.append(TakesFrames(model, names) if wants_frames(model, names, x) else model)
         seconds = time.perf_counter() - started
 
         def query(records):
