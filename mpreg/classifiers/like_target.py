@@ -60,7 +60,8 @@ def read_recipe(model, members):
 def clones_of(model, *, schedule=None):
     """Returns a function that builds compiled models like a Keras model, each with new initial weights.
 
-    What training has not changed is copied: the weights of frozen layers, and the state of adapted ones.
+    What training has not changed is copied: the weights of frozen layers, and the state of adapted ones. Layers that
+    were frozen once they were trained are trained anew.
 
     Args:
         model: a Sequential or functional model.
@@ -68,7 +69,7 @@ def clones_of(model, *, schedule=None):
             model's.
 
     Raises:
-        ValueError: the model is of another kind.
+        ValueError: the model is of another kind, or nothing in it can be trained.
     """
     import keras
 
@@ -78,12 +79,23 @@ def clones_of(model, *, schedule=None):
             "to mpreg.evaluate, with the function that trains it, so that the attacker trains with the same defence"
         )
     config = model.get_compile_config()
+    trained = {id(weight) for weight in getattr(model.optimizer, "_trainable_variables", ())}
+    learns = [
+        bool(layer.trainable_variables) or any(id(weight) in trained for weight in layer.variables)
+        for layer in _layers(model)
+    ]
+    if not any(learns):
+        raise ValueError(
+            "shadow models are trained like the model, all of whose layers are frozen. Set model.trainable = True, or "
+            "that of the layers that were trained, and compile it"
+        )
 
     def clone():
         fresh = keras.models.clone_model(model, clone_function=_with_other_draws)
-        for old, new in zip(_layers(model), _layers(fresh), strict=True):
-            new.trainable = old.trainable
-            if not old.trainable_variables:
+        fresh.trainable = True
+        for old, new, own in zip(_layers(model), _layers(fresh), learns, strict=True):
+            new.trainable = old.trainable or own
+            if not own:
                 _copy_state(old, new)
         fresh.compile(**keras.saving.deserialize_keras_object(config))
         if schedule is not None:

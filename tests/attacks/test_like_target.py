@@ -64,6 +64,25 @@ def test_frozen_weights_and_adapted_state_are_the_targets_and_the_rest_is_fresh(
     np.testing.assert_array_equal(clone.layers[2].moving_mean, np.zeros(4))
 
 
+@pytest.mark.parametrize("frozen", ["all", "first"])
+def test_what_was_frozen_once_it_was_trained_is_trained_anew(frozen):
+    target = fitted(mlp())
+    (target if frozen == "all" else target.layers[0]).trainable = False
+    fleet = mpreg.ShadowFleet.like(target, members=48)
+    clone = fleet.build_fn()
+    assert len(clone.trainable_variables) == len(target.weights) == 4
+    assert (clone.layers[0].get_weights()[0] != target.layers[0].get_weights()[0]).any()
+    assert len(target.trainable_variables) == (0 if frozen == "all" else 2)  # it stays as it was
+
+
+def test_a_model_that_cannot_be_trained_is_refused():
+    target = fitted(mlp())
+    target.trainable = False
+    target.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match="all of whose layers are frozen. Set model.trainable = True"):
+        mpreg.ShadowFleet.like(target, members=48)
+
+
 def test_a_report_repeats_what_could_not_be_read():
     x, y = records(80)
     split = mpreg.MembershipSplit((x[:40], y[:40]), None, (x[40:], y[40:]))
