@@ -4,8 +4,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from scipy import special
+
 from mpreg import metrics
-from mpreg.evaluation.headline import WIDENED, for_all_tried, for_each_of
+from mpreg.data.labels import ONE
+from mpreg.evaluation.headline import CONFIDENCE, WIDENED, for_all_tried, for_each_of
 from mpreg.metrics import FPRS, Estimate
 
 
@@ -87,9 +90,20 @@ def _of_the_model(figure, of, report, *, tried):
     """The gap bound is the accuracy of the gap attack, which says "member" where the model is right."""
     gap = next(result for result in report.attacks.values() if result.key == "gap").distinct
     said = gap.member_decisions, gap.nonmember_decisions
-    limits = metrics.balanced_accuracy_interval(*said, confidence=for_each_of(tried))
+    if report.decisions == ONE:
+        limits = metrics.balanced_accuracy_interval(*said, confidence=for_each_of(tried))
+    else:  # the attack learned how many answers are right of members, so that its decisions tell no accuracy
+        limits = _limits_of_bound(report, for_each_of(tried))
     if figure == "generalization_gap":  # twice what the bound is above one half
         limits = [2 * limit - 1 for limit in limits]
     value = getattr(report, figure)
     found = Estimate(value, min(value, limits[0]), max(value, limits[1]))  # equal ends may round apart
     return Measure(value, of, None, len(said[1]), lambda: found)
+
+
+def _limits_of_bound(report, confidence):
+    """Limits of the gap bound from those of both accuracies (MOVER), as of the balanced accuracy."""
+    farther = special.ndtri((1 + confidence) / 2) / special.ndtri((1 + CONFIDENCE) / 2)
+    train, test = (rate.widened(farther) for rate in (report.train_accuracy, report.test_accuracy))
+    below, above = (train - train.low, test.high - test), (train.high - train, test - test.low)
+    return report.gap_bound - math.hypot(*below) / 2, report.gap_bound + math.hypot(*above) / 2

@@ -95,6 +95,20 @@ class TestIntervals:
         assert gap.value == pytest.approx(float(train) - float(test)) and gap.low == pytest.approx(low)
         assert bound.value == pytest.approx(0.5 + gap.value / 2) and bound.low == pytest.approx(0.5 + low / 2)
 
+    def test_the_gap_of_records_of_several_decisions_has_them_too(self):
+        """Their gap attack learns from what share of right answers on it says "member": its limits are others."""
+        rng = np.random.default_rng(0)
+        y = rng.integers(0, 2, (80, 50))
+        right = rng.random(y.shape) < np.repeat([[0.75], [0.55]], 40, axis=0)
+        answers = np.where((y == 1) == right, 0.9, 0.1)
+        sides = answers[:40], y[:40], answers[40:], y[40:]
+        report = mpreg.evaluate_predictions(*sides, attacks="fast", decisions="positions")
+        train, test = report.train_accuracy, report.test_accuracy
+        low = float(train) - float(test) - np.hypot(train - train.low, test.high - test)
+        gap, bound = judge(report, [("generalization_gap", 0.0), ("gap_bound", 0.5)])
+        assert gap.value == pytest.approx(report.generalization_gap) and gap.low == pytest.approx(low)
+        assert bound.failed and not bound.certain and bound.low == pytest.approx(0.5 + low / 2)
+
     def test_limits_are_those_of_bonferroni_over_all_attacks(self):
         report = report_on()
         each = 1 - 0.05 / len(report.attacks)
