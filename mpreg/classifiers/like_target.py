@@ -10,6 +10,11 @@ UNREAD = (
     "altered on their way into it, or of weights that it started from where they went on learning: if there were any, "
     "pass shadows=, because the attacks are weaker than they could be."
 )
+RECOMPILED = (
+    "The target was compiled anew after its last training: shadow models were trained with the optimizer and loss "
+    "that it has now. If those of its training were others, pass shadows=, because the attacks are weaker than they "
+    "could be."
+)
 
 
 class Recipe(NamedTuple):
@@ -44,7 +49,8 @@ def read_recipe(model, members):
             "shadows=mpreg.ShadowFleet(build_fn, epochs=..., batch_size=...), or "
             "shadows=mpreg.ShadowTraining(train) with your own training function"
         )
-    epochs = max(last, round(int(model.optimizer.iterations) / steps))
+    done = int(model.optimizer.iterations)
+    epochs = max(last, round(done / steps))
     rates = [float(rate) for rate in history.history.get("learning_rate", ())]
     schedule = None
     if len(set(rates)) > 1 or (rates and epochs > last):
@@ -54,7 +60,8 @@ def read_recipe(model, members):
     note = UNREAD.format(
         epochs=epochs, batch_size=batch_size, rate=_described(model, rates if schedule else None)
     )
-    return Recipe(clones_of(model, schedule=schedule), epochs, batch_size, (note,))
+    notes = (note,) if done else (note, RECOMPILED)
+    return Recipe(clones_of(model, schedule=schedule), epochs, batch_size, notes)
 
 
 def clones_of(model, *, schedule=None):

@@ -59,7 +59,7 @@ def plant_canaries(
           others; in images, (n, height, width[, channels]), noise between the least and the greatest value. The label
           stays.
         - `"twins"`: pairs of records that differ in few features, three if there are so many, and have the same wrong
-          label. Both stand on one side.
+          label. Both stand on one side, and figures count a pair once.
 
     Source: Aerni, Zhang & Tramèr, "Evaluations of Machine Learning Privacy Defenses are Misleading", CCS 2024.
 

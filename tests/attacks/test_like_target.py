@@ -41,6 +41,14 @@ def test_a_rate_that_may_have_been_changed_unseen_is_named():
     assert "0.001, which may not be its first one" in mpreg.ShadowFleet.like(model, members=48).notes[0]
 
 
+def test_a_target_that_was_compiled_anew_is_named():
+    target = fitted(mlp())
+    assert len(mpreg.ShadowFleet.like(target, members=48).notes) == 1
+    target.compile("rmsprop", "sparse_categorical_crossentropy")
+    fleet = mpreg.ShadowFleet.like(target, members=48)
+    assert "The target was compiled anew after its last training" in fleet.notes[1] and fleet.epochs == 4
+
+
 def test_epochs_of_earlier_fits_count():
     model = fitted(mlp(), epochs=3)
     model.fit(*records(), epochs=2, batch_size=16, verbose=0)
