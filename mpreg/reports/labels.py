@@ -4,11 +4,12 @@ import numpy as np
 
 # Where a name may stand, from the best place to the worst: offset in points, and which corner of it is there.
 RINGS = (6, 14, 24, 36, 50)
+NEIGHBOURHOOD = 80  # pixels
 DIRECTIONS = ((1, 1), (1, -1), (-1, 1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -1))
 
 
 def label_points(axes, names, places):
-    """Writes a name beside each point, further away and with a thin line to it where there is no room next to it.
+    """Writes a name beside each point, or further away and with a thin line to it where it would be nearer to another.
 
     Draw everything else first, and set the limits of the axes: names keep clear of each other and of the points.
 
@@ -25,22 +26,22 @@ def label_points(axes, names, places):
     at = axes.transData.transform(np.asarray(places, float).reshape(-1, 2))
     taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in at]
     labels = []
-    for name, place in zip(names, places, strict=True):
+    for name, place, own in zip(names, places, at, strict=True):
         label = axes.annotate(name, place, xytext=(0, 0), textcoords="offset points", fontsize="small")
         best = None
-        for offset in _offsets():
-            label.set(
-                position=offset, ha=_side(offset[0], "left", "right"), va=_side(offset[1], "bottom", "top")
-            )
+        for offset in _offsets(own, at):
+            _put(label, offset)
             box = label.get_window_extent(renderer).extents
             hidden = sum(_overlap(box, other) for other in taken) + _outside(box, axes.bbox.extents)
-            if best is None or hidden < best[0]:
-                best = hidden, offset, box
-            if not hidden:
+            nearest = min(_distance(box, other) for other in at)
+            astray = not _has_line(offset) and _distance(box, own) > nearest
+            if best is None or (hidden, astray) < best[0]:
+                best = (hidden, astray), offset, box
+            if not (hidden or astray):
                 break
         _, offset, box = best
-        label.set(position=offset, ha=_side(offset[0], "left", "right"), va=_side(offset[1], "bottom", "top"))
-        if max(map(abs, offset)) > RINGS[1]:
+        _put(label, offset)
+        if _has_line(offset):
             axes.annotate("", place, xytext=offset, textcoords="offset points", arrowprops=_LINE)
         taken.append(tuple(box))
         labels.append(label)
@@ -50,8 +51,21 @@ def label_points(axes, names, places):
 _LINE = {"arrowstyle": "-", "color": "gray", "linewidth": 0.5}
 
 
-def _offsets():
-    return [(ring * x, ring * y) for ring in RINGS for x, y in DIRECTIONS]
+def _offsets(own, points):
+    """Offsets from near to far, those away from the points around first: names fan out, and lines seldom cross."""
+    around = points[np.hypot(*(points - own).T) < NEIGHBOURHOOD]
+    away = own - around.mean(axis=0)
+    # Corners come before sides, where bars of error are.
+    directions = sorted(DIRECTIONS, key=lambda each: (0 in each, -np.round(away @ each, 3)))
+    return [(ring * x, ring * y) for ring in RINGS for x, y in directions]
+
+
+def _has_line(offset):
+    return max(map(abs, offset)) > RINGS[1]
+
+
+def _put(label, offset):
+    label.set(position=offset, ha=_side(offset[0], "left", "right"), va=_side(offset[1], "bottom", "top"))
 
 
 def _side(direction, positive, negative):
@@ -68,3 +82,9 @@ def _overlap(one, other):
 def _outside(box, frame):
     """The area of a box that is outside of a frame."""
     return (box[2] - box[0]) * (box[3] - box[1]) - _overlap(box, frame)
+
+
+def _distance(box, point):
+    """How far a point is from a box; 0 within it."""
+    (left, bottom, right, top), (x, y) = box, point
+    return np.hypot(max(left - x, 0, x - right), max(bottom - y, 0, y - top))
