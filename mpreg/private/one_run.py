@@ -139,13 +139,14 @@ def most_noise(scores, included, trade_off_of, confidence, *, claimed, least, mo
         scores, included: of the canaries, as for `guesses`.
         trade_off_of: makes the curve of the mechanism with a noise multiplier; more noise must tell less.
         confidence: probability with which the training had at most the noise returned.
-        claimed: noise multiplier, by which the number of guesses is chosen.
+        claimed: noise multiplier, by which the number of guesses is chosen; as if it were `least` where it is less, for
+            a curve of hardly any noise takes gigabytes to compute.
         least, most: where it is looked for; the result is at most 3 % too high, and `least` at the lowest.
 
     Returns:
         `(noise multiplier, Guesses)`; infinite where not even `most` is refuted.
     """
-    share = telling_share(trade_off_of(claimed), len(scores), confidence)
+    share = telling_share(trade_off_of(max(claimed, least)), len(scores), confidence)
     (made,) = guesses(scores, included, (share,))
     if not refutes(made, trade_off_of(most), 1 - confidence):
         return np.inf, made

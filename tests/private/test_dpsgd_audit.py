@@ -113,6 +113,20 @@ def test_the_most_noise_holds_with_its_confidence_and_proves_more_than_any_mecha
     assert below <= stats.binom.ppf(0.999, runs, 0.1) and np.median(gained) > 2.0
 
 
+def test_no_curve_of_less_noise_than_is_looked_for_is_computed():
+    """One of hardly any noise, as that of a guarantee in name only, takes gigabytes."""
+    rng = np.random.default_rng(0)
+    included = rng.integers(0, 2, 200).astype(bool)
+    tried = []
+
+    def curve(noise):
+        tried.append(noise)
+        return GaussianTradeOff(noise)
+
+    most_noise(included.astype(float), included, curve, 0.9, claimed=0.006, least=0.1)
+    assert len(tried) > 5 and min(tried) == 0.1
+
+
 def halved(model, monkeypatch):
     draw = model._noise.draw
     monkeypatch.setattr(model._noise, "draw", lambda shapes, step, std: draw(shapes, step, 0.5 * std))
