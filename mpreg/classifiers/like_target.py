@@ -146,7 +146,10 @@ def _piecewise(rates, steps):
 def _described(model, rates):
     if rates is not None:
         return f"at the learning rates of its epochs, {rates[0]:.3g} at first and {rates[-1]:.3g} at last"
-    config = model.optimizer.get_config()["learning_rate"]
+    optimizer = getattr(
+        model.optimizer, "inner_optimizer", model.optimizer
+    )  # behind the one that scales the loss
+    config = optimizer.get_config()["learning_rate"]
     if isinstance(config, dict):
         return f"with the learning rate schedule {config['class_name']}"
     return f"at the learning rate that it has now, {float(config):.3g}, which may not be its first one"

@@ -41,6 +41,19 @@ def test_a_rate_that_may_have_been_changed_unseen_is_named():
     assert "0.001, which may not be its first one" in mpreg.ShadowFleet.like(model, members=48).notes[0]
 
 
+def test_a_target_whose_loss_was_scaled_is_refused_by_the_fleet_in_words():
+    target = mlp()
+    target.compile(
+        keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1)), "sparse_categorical_crossentropy"
+    )
+    target.fit(*records(), epochs=1, verbose=0)
+    fleet = mpreg.ShadowFleet.like(target, members=48)
+    assert "at the learning rate that it has now, 0.1" in fleet.notes[0]
+    x, y = records()
+    with pytest.raises(ValueError, match="a fleet cannot train with LossScaleOptimizer"):
+        fleet.train(x, y, membership=mpreg.attacks.draw_membership(16, 48, 24))
+
+
 def test_a_target_that_was_compiled_anew_is_named():
     target = fitted(mlp())
     assert len(mpreg.ShadowFleet.like(target, members=48).notes) == 1
