@@ -1,5 +1,8 @@
 """The membership classifier of a white-box attack: standardized signals, encoders, one logit."""
 
+import contextlib
+import random
+
 import keras
 import numpy as np
 from keras import layers
@@ -30,7 +33,8 @@ class MembershipClassifier:
     def fit(self, read, membership, *, seed=0):
         """Fits to records of known membership, bool (n,); returns self."""
         self._scale = {name: _Scale(value) for name, value in read.values.items()}
-        self.network = self.build(read.widths, seed=seed)
+        with _random_state_kept():
+            self.network = self.build(read.widths, seed=seed)
         optimizer = keras.optimizers.get(self.optimizer)
         optimizer.learning_rate = self.learning_rate
         self.network.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True))
@@ -81,12 +85,24 @@ def codes(read, told, *, width, epochs, seed):
         seed: of its weights.
     """
     scaled = [_Scale(value)(value) for value in read.values.values()]
-    encoder = compact(read.widths, seed=seed, units=width)
-    written = layers.Dense(told.shape[1])(layers.Dense(32, "relu")(encoder.output))
+    with _random_state_kept():
+        encoder = compact(read.widths, seed=seed, units=width)
+        written = layers.Dense(told.shape[1])(layers.Dense(32, "relu")(encoder.output))
     network = keras.Model(encoder.input, written)
     network.compile("adam", "mse")
     network.fit(scaled, _Scale(told)(told), epochs=epochs, batch_size=128, verbose=0)
     return _answers(encoder, scaled)
+
+
+@contextlib.contextmanager
+def _random_state_kept():
+    """Leaves Python's and NumPy's random state as it was: the seed of a network that is built sets it."""
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
 
 
 def _answers(network, scaled):

@@ -1,6 +1,7 @@
 """White-box attacks: what they read, what they find, and model A against model B."""
 
 import copy
+import random
 
 import keras
 import numpy as np
@@ -204,6 +205,13 @@ def test_an_attack_follows_its_seed_and_a_copy_holds_no_second_reading(leaky):
     np.testing.assert_array_equal(scores[0], scores[1])
     read = read_signals(model, *split.members, Choice(), classes=CLASSES)
     assert copy.deepcopy(read) is read
+
+
+@pytest.mark.parametrize("attack", [WhiteBoxAttack(epochs=1), UnsupervisedWhiteBoxAttack(epochs=1)])
+def test_an_evaluation_leaves_the_random_states_of_python_and_numpy(attack, leaky):
+    states = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    mpreg.evaluate(*leaky, attacks=[attack], seed=5)
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == states  # noqa: NPY002
 
 
 def test_the_suite_by_name_leaves_the_white_box_out_where_there_is_no_model_to_hold(leaky):
