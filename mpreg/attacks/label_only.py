@@ -26,7 +26,8 @@ class LabelOnlyAttack(RegressionAttack):
 
     Args:
         augment: function of inputs that yields altered copies of them, such as `mpreg.attacks.ShiftsAndFlips`,
-            `GaussianNoise` or `BitFlips`; None takes the one of these that suits the records.
+            `GaussianNoise` or `BitFlips`; None takes the one of these that suits the records, where integers that are
+            not binary are swapped for those of other records.
 
     Raises:
         ValueError: `augment` is no function; when run, an augmentation that does not fit the records, or yields none.

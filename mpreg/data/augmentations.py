@@ -9,6 +9,8 @@ import numpy as np
 from mpreg._validate import check_count, short_repr
 from mpreg.data.records import flatten, map_arrays
 
+SWAPPED = 0.25  # of a record's integers, for each standard deviation of noise
+
 
 class ShiftsAndFlips:
     """Yields images shifted by up to `pixels` each way and mirrored; edges are repeated.
@@ -67,7 +69,28 @@ class GaussianNoise:
         rng = np.random.default_rng(self.seed)
         _check_numbers(x)
         for scale in np.repeat(self.scales, self.copies):
-            yield map_arrays(functools.partial(_noisy, scale=scale, rng=rng), x)
+            yield map_arrays(functools.partial(self._altered, scale=scale, rng=rng), x)
+
+    def _altered(self, array, *, scale, rng):
+        kind = array.dtype if array.dtype.kind == "f" else np.float32
+        noise = rng.standard_normal(array.shape, np.float32)
+        return (array + scale * array.std(axis=0, dtype=np.float64) * noise).astype(kind)
+
+
+class NoiseOrSwaps(GaussianNoise):
+    """Yields copies with normal noise, and of features stored as integers some swapped for those of other records.
+
+    Integers may be codes, such as words: a number between two of them means nothing, and one beyond them stops a model
+    that looks them up. The share that is swapped is a quarter of the scale of the noise. Images get noise all the same.
+
+    Args, Raises: as for `GaussianNoise`.
+    """
+
+    def _altered(self, array, *, scale, rng):
+        if array.dtype.kind == "f" or is_image(array):
+            return super()._altered(array, scale=scale, rng=rng)
+        drawn = rng.permuted(array, axis=0)
+        return np.where(rng.random(array.shape, np.float32) < SWAPPED * scale, drawn, array)
 
 
 class BitFlips:
@@ -121,13 +144,13 @@ def altered(augment, x):
 
 
 def default_augmentation(x, *, seed=0):
-    """Returns an augmentation for records: shifts for images, bit flips for binary features, noise for others."""
+    """Returns an augmentation: shifts for images, bit flips for binary features, swaps for integers, else noise."""
     arrays = flatten(x)
     if all(map(is_image, arrays)):
         return ShiftsAndFlips()
     if all(map(is_binary, arrays)):
         return BitFlips(seed=seed)
-    return GaussianNoise(seed=seed)
+    return NoiseOrSwaps(seed=seed)
 
 
 def is_image(array):
@@ -145,12 +168,6 @@ def _moved(images, *, mirror, down, right):
     rows = np.clip(height - down, 0, len(height) - 1)
     columns = np.clip(width - right, 0, len(width) - 1)
     return images[:, rows[:, None], columns[::-1] if mirror else columns]
-
-
-def _noisy(array, *, scale, rng):
-    kind = array.dtype if array.dtype.kind == "f" else np.float32
-    noise = rng.standard_normal(array.shape, np.float32)
-    return (array + scale * array.std(axis=0, dtype=np.float64) * noise).astype(kind)
 
 
 def _turned(array, *, rate, rng):

@@ -9,6 +9,7 @@ from mpreg.attacks.access import Access
 from mpreg.attacks.crossfit import cross_fit
 from mpreg.attacks.gap import GapAttack
 from mpreg.attacks.label_only import LabelOnlyAttack
+from mpreg.attacks.suites import suite
 from mpreg.data.augmentations import BitFlips, GaussianNoise, ShiftsAndFlips, default_augmentation
 from mpreg.signals import read_both
 
@@ -216,6 +217,22 @@ class TestNoise:
         copy = next(GaussianNoise((0.1,))(x))
         assert copy.dtype == np.float32 and (copy != np.round(copy)).any()
 
+    def test_integers_are_swapped_for_those_of_other_records(self):
+        rng = np.random.default_rng(0)
+        x = {"words": rng.integers(0, 50, (400, 9)) + 100 * np.arange(9), "weight": rng.normal(size=(400, 2))}
+        copies = list(default_augmentation(x)(x))
+        plain = list(GaussianNoise()(x["weight"]))
+        assert len(copies) == len(plain) == 32
+        for copy, share in zip(copies, [0.05] * 16 + [0.125] * 16, strict=True):
+            assert copy["words"].dtype == x["words"].dtype and copy["weight"].dtype == x["weight"].dtype
+            assert all(
+                set(column) <= set(own) for column, own in zip(copy["words"].T, x["words"].T, strict=True)
+            )
+            assert (copy["words"] != x["words"]).mean() == pytest.approx(share * 0.98, abs=0.02)
+            assert (copy["weight"] != x["weight"]).all()
+        alone = list(default_augmentation(x["weight"])(x["weight"]))
+        np.testing.assert_array_equal(alone, plain)
+
     @pytest.mark.parametrize("kind", [bool, np.uint8, np.float32])
     def test_bits_are_turned_at_their_rate(self, kind):
         x = np.random.default_rng(0).integers(0, 2, (500, 80)).astype(kind)
@@ -255,6 +272,21 @@ class TestNoise:
 )
 def test_the_usual_augmentation_suits_the_records(kind, expected):
     assert isinstance(default_augmentation(records(8, kind=kind)[0]), expected)
+
+
+@pytest.mark.parametrize("attack", ["label_only", "moved_queries"])
+def test_a_model_of_words_is_asked_about_words_alone(attack):
+    """Whose embedding has no vector for a number between two words, or beyond them."""
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(30, 3))
+
+    def ask(words):
+        assert words.dtype.kind == "i" and words.min() >= 0
+        return vectors[words].mean(axis=1)
+
+    access = access_to(ask, rng.integers(0, 30, (40, 8)), rng.integers(0, 3, 40), 20)
+    (attack,) = suite(["gap", attack])[1:]
+    assert np.isfinite(attack.prepare(access)).all()
 
 
 def test_correctness_is_that_of_the_signals():
