@@ -78,6 +78,13 @@ class TestACell:
         assert report["cost"]["shadow_models"] == SHADOWS
         assert report["cost"]["shadow_training"] == "one by one, with the same defence"
 
+    def test_limits_of_the_standard_suite_are_those_of_its_own_headline(self, tmp_path):
+        cell = Cell("digits", "memory", shadows=SHADOWS)
+        found = adaptive.standard_accuracy(cell.make(tmp_path)["report"])
+        data, split = cell.draw()
+        model = DEFENCES["memory"].train(cell.setting, data, split, seed=0)
+        assert found == pytest.approx(mpreg.evaluate(model, split, attacks="fast").attack_accuracy.to_dict())
+
     def test_shadow_models_are_trained_as_the_target_on_other_records(self, tmp_path):
         Cell("digits", "memory", 3, shadows=SHADOWS).make(tmp_path)
         trained = [call.args for call in TRAINED.call_args_list]
