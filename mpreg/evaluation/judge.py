@@ -1,5 +1,6 @@
 """Runs attacks on what the attacker has and collects the report."""
 
+import copy
 import platform
 from importlib import metadata
 
@@ -32,8 +33,9 @@ def judge(access, attacks, *, named, notes=()):
                 raise ValueError(f"attack {lacking}, which this evaluation has not. {_WHERE[missing[-1]]}")
             notes.append(f"Attack {lacking}: left out.")
             continue
-        prepared.append(attack.prepare(access))
-        chosen.append(attack)
+        # What an attack prepares may stay on it: on a copy, so that another evaluation of the same one keeps its own.
+        chosen.append(copy.copy(attack))
+        prepared.append(chosen[-1].prepare(access))
     judged = cross_fit_each(
         chosen,
         access.members,

@@ -207,6 +207,14 @@ def test_an_attack_follows_its_seed_and_a_copy_holds_no_second_reading(leaky):
     assert copy.deepcopy(read) is read
 
 
+def test_an_evaluation_leaves_an_attack_as_it_was(leaky):
+    """What it reads of the records stays on none, which another evaluation may be using."""
+    attack = WhiteBoxAttack(epochs=1)
+    before = dict(vars(attack))
+    mpreg.evaluate(*leaky, attacks=[attack])
+    assert vars(attack) == before
+
+
 @pytest.mark.parametrize("attack", [WhiteBoxAttack(epochs=1), UnsupervisedWhiteBoxAttack(epochs=1)])
 def test_an_evaluation_leaves_the_random_states_of_python_and_numpy(attack, leaky):
     states = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
