@@ -12,7 +12,7 @@ from mpreg.attacks import Access, draw_membership, suite
 from mpreg.attacks.shadow.models import ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet
 from mpreg.classifiers.kind import logits_by_last_layer
-from mpreg.data import MembershipSplit, label_indices, pool
+from mpreg.data import MembershipSplit, label_indices, pool, take
 from mpreg.data.frames import TakesFrames, wants_frames
 from mpreg.data.labels import ONE, check_decisions
 from mpreg.evaluation import canaries
@@ -92,14 +92,18 @@ def evaluate(
         report = judge(access, chosen, named=named, notes=notes)
     else:
         report, access = _with_canaries(access, split, chosen, chosen, named=named, notes=notes)
-    if not _wants_reference(reference, model, split) or split.reference is None:
+    if not _wants_reference(reference, model, split) or access.population is None:
         return report
-    x, y = split.reference
+    x, y = access.population
+    unknown = len(split.reference[1]) - len(y)
     suspects = signals.read_answers(has["query"](x), y, **has["prediction_options"], side="reference")
     others = access.nonmembers, access.inputs[1]  # canaries are not among them
     access = Access(suspects, others[0], inputs=(x, others[1]), **has)
     able = [attack for attack in chosen if all(access.has(need) for need in attack.needs)]
-    return dataclasses.replace(report, reference=judge(access, able, named=named))
+    notes = (
+        [f"{unknown} reference records of classes that no judged record has: left out."] if unknown else []
+    )
+    return dataclasses.replace(report, reference=judge(access, able, named=named, notes=notes))
 
 
 def evaluate_canaries(model, split, *, attacks="standard", others="fast", shadows=None, seed=0):
@@ -136,7 +140,11 @@ def _access(model, split, attacks, *, shadows, from_logits, seed):
     held = undefended_classifier(model) if any("weights" in attack.needs for attack in attacks) else None
     has = {"query": query, "model": held, "prediction_options": prediction_options, "seed": seed}
     inputs = member_x, nonmember_x
-    access = Access(members, nonmembers, inputs=inputs, population=split.reference, **has)
+    reference = split.reference
+    if reference is not None and hasattr(queried, "classes_"):  # it may hold a class that nobody else has
+        known = label_indices(reference[1]) < members.classes
+        reference = take(reference, known) if known.any() else None
+    access = Access(members, nonmembers, inputs=inputs, population=reference, **has)
     if needs_shadows(attacks):
         if shadows is None:
             shadows = ShadowFleet.like(model, members=len(members))

@@ -267,6 +267,28 @@ class TestModels:
         assert one == other
         assert evaluate(wrapper, split, attacks="fast").to_json() == one  # it knows what it has consumed
 
+    def test_a_class_of_the_reference_alone(self):
+        """A forest answers for the classes that it saw: a record of another tells an attacker nothing."""
+        rng = np.random.default_rng(0)
+        x, y = rng.normal(size=(120, 5)), rng.integers(0, 3, 120)
+        y[80] = 3
+        sides = [(x[start : start + 40], y[start : start + 40]) for start in (0, 80, 40)]
+        split = mpreg.MembershipSplit(*sides)
+
+        def forest(x, y, seed=0):
+            return RandomForestClassifier(5, random_state=seed).fit(x, y)
+
+        shadows = mpreg.ShadowTraining(forest, count=4)
+        options = {"attacks": ["relative_likelihood"], "shadows": shadows, "reference": True}
+        report = mpreg.evaluate(forest(*split.members), split, **options)
+        assert (report.classes, report.reference.members) == (3, 39)
+        assert report.reference.notes == (
+            "1 reference records of classes that no judged record has: left out.",
+        )
+        without = mpreg.MembershipSplit(sides[0], (x[81:], y[81:]), sides[2])
+        other = mpreg.evaluate(forest(*split.members), without, **options)
+        assert other.to_dict()["attacks"] == report.to_dict()["attacks"]
+
     @pytest.mark.parametrize("model", [RandomForestClassifier(20, random_state=0), LogisticRegression()])
     def test_models_of_scikit_learn(self, split, model):
         model.fit(*split.members)
