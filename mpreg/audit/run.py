@@ -12,6 +12,7 @@ from mpreg.audit.files import encoding_of, read_inputs, read_predictions, read_s
 from mpreg.audit.gate import judge
 from mpreg.audit.member_scores import member_scores_file
 from mpreg.audit.saved_model import load_model, shadow_fleet
+from mpreg.classifiers.like_target import thawed
 from mpreg.data import MembershipSplit, check_distinct, count_labels
 from mpreg.data.labels import ONE, check_decisions
 from mpreg.datasets.own import TABLES
@@ -285,6 +286,7 @@ def _norms(model, split, **options):
     if split.decisions != ONE:
         return None, "Gradient norms are measured of models that answer one class a record."
     target, removed = classifier_behind(model)
+    target = thawed(target)
     if not target.trainable_variables:
         return None, "The model has no trainable weights, and so no gradients."
     if removed:

@@ -80,7 +80,7 @@ def clones_of(model, *, schedule=None):
     """
     import keras
 
-    if not isinstance(model, keras.Sequential) and type(model).__name__ != "Functional":
+    if not _can_be_cloned(model):
         raise ValueError(
             f"a {type(model).__name__} cannot be cloned for shadow models. Pass shadows=mpreg.ShadowTraining(train) "
             "to mpreg.evaluate, with the function that trains it, so that the attacker trains with the same defence"
@@ -99,7 +99,7 @@ def clones_of(model, *, schedule=None):
 
     def clone():
         fresh = keras.models.clone_model(model, clone_function=_with_other_draws)
-        fresh.trainable = True
+        _thaw(fresh)
         for old, new, own in zip(_layers(model), _layers(fresh), learns, strict=True):
             new.trainable = old.trainable or own
             if not own:
@@ -110,6 +110,35 @@ def clones_of(model, *, schedule=None):
         return fresh
 
     return clone
+
+
+def thawed(model):
+    """Returns a model with gradients: of one that is frozen as a whole a copy that is not, if it can be cloned.
+
+    Freezing is no defence: whoever holds a model can undo it.
+    """
+    import keras
+
+    if model.trainable_variables or not _can_be_cloned(model):
+        return model
+    fresh = keras.models.clone_model(model)
+    for old, new in zip(_layers(model), _layers(fresh), strict=True):
+        _copy_state(old, new)
+    _thaw(fresh)
+    return fresh
+
+
+def _thaw(model):
+    for (
+        layer
+    ) in model._flatten_layers():  # one by one: a model that says it is not frozen may hold layers that are
+        layer.trainable = True
+
+
+def _can_be_cloned(model):
+    import keras
+
+    return isinstance(model, keras.Sequential) or type(model).__name__ == "Functional"
 
 
 def _layers(model):
@@ -124,6 +153,7 @@ def _layers(model):
 
 
 def _copy_state(old, new):
+    new.set_weights(old.get_weights())  # of layers within it too
     store = {}
     old.save_own_variables(store)
     if store:

@@ -96,6 +96,16 @@ def test_what_was_frozen_once_it_was_trained_is_trained_anew(frozen):
     assert len(target.trainable_variables) == (0 if frozen == "all" else 2)  # it stays as it was
 
 
+def test_layers_within_a_frozen_layer_are_the_targets_too():
+    within = layers.Bidirectional(layers.LSTM(2))
+    within.trainable = False
+    stack = [keras.Input((FEATURES,)), layers.Reshape((FEATURES, 1)), within]
+    target = fitted(keras.Sequential([*stack, layers.Dense(CLASSES, "softmax")]), epochs=1)
+    clone = mpreg.ShadowFleet.like(target, members=48).build_fn()
+    for own, copied in zip(within.get_weights(), clone.layers[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(own, copied)
+
+
 def test_a_model_that_cannot_be_trained_is_refused():
     target = fitted(mlp())
     target.trainable = False

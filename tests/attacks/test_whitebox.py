@@ -207,6 +207,25 @@ def test_an_attack_follows_its_seed_and_a_copy_holds_no_second_reading(leaky):
     assert copy.deepcopy(read) is read
 
 
+def test_freezing_a_model_hides_nothing_from_who_holds_it(tmp_path):
+    model, split = trained(5, epochs=2)
+    scores = []
+    for frozen in (False, True):
+        model.trainable = not frozen
+        report = mpreg.evaluate(model, split, attacks=[GradientNormAttack()])
+        scores.append(np.concatenate(report.scores["gradient norm threshold"]))
+    np.testing.assert_array_equal(*scores)
+    assert not model.trainable_variables  # it stays as it was
+    model.save(tmp_path / "frozen.keras")
+    for role, (x, y) in (("members", split.members), ("others", split.nonmembers)):
+        np.savez(tmp_path / f"{role}.npz", x=x, y=y)
+    files = [tmp_path / name for name in ("frozen.keras", "members.npz", "others.npz")]
+    found = mpreg.audit.audit_model(*files, attacks="fast")
+    assert found.gradient_norms_note is None and found.gradient_norms.auc == pytest.approx(
+        float(report.attacks["gradient norm threshold"].auc), abs=0.01
+    )
+
+
 def test_an_evaluation_leaves_an_attack_as_it_was(leaky):
     """What it reads of the records stays on none, which another evaluation may be using."""
     attack = WhiteBoxAttack(epochs=1)
