@@ -100,9 +100,7 @@ def evaluate(
     others = access.nonmembers, access.inputs[1]  # canaries are not among them
     access = Access(suspects, others[0], inputs=(x, others[1]), **has)
     able = [attack for attack in chosen if all(access.has(need) for need in attack.needs)]
-    notes = (
-        [f"{unknown} reference records of classes that no judged record has: left out."] if unknown else []
-    )
+    notes = [f"{unknown} reference records of classes that no judged record has: left out."][: unknown > 0]
     return dataclasses.replace(report, reference=judge(access, able, named=named, notes=notes))
 
 
@@ -116,9 +114,9 @@ def evaluate_canaries(model, split, *, attacks="standard", others="fast", shadow
     """
     chosen = suite(attacks)
     access, _, notes = _access(model, split, chosen, shadows=shadows, from_logits=None, seed=seed)
-    return _with_canaries(access, split, chosen, suite(others), named=isinstance(attacks, str), notes=notes)[
-        0
-    ]
+    named = isinstance(attacks, str)
+    report, _ = _with_canaries(access, split, chosen, suite(others), named=named, notes=notes)
+    return report
 
 
 def _access(model, split, attacks, *, shadows, from_logits, seed):
@@ -145,14 +143,12 @@ def _access(model, split, attacks, *, shadows, from_logits, seed):
         known = label_indices(reference[1]) < members.classes
         reference = take(reference, known) if known.any() else None
     access = Access(members, nonmembers, inputs=inputs, population=reference, **has)
-    if needs_shadows(attacks):
-        if shadows is None:
-            shadows = ShadowFleet.like(model, members=len(members))
-        access.shadows = _shadow_models(shadows, access.records, split, seed)
-    notes = [*getattr(shadows, "notes", ())]
-    if access.shadows is not None:
-        notes += access.shadows.size_notes(len(members))
-    return access, has, notes
+    if not needs_shadows(attacks):
+        return access, has, []
+    if shadows is None:
+        shadows = ShadowFleet.like(model, members=len(members))
+    access.shadows = _shadow_models(shadows, access.records, split, seed)
+    return access, has, [*getattr(shadows, "notes", ()), *access.shadows.size_notes(len(members))]
 
 
 def _with_canaries(access, split, attacks, others, *, named, notes):

@@ -123,6 +123,8 @@ def test_a_report_repeats_what_could_not_be_read():
     attack = mpreg.attacks.LikelihoodRatioAttack()
     told = mpreg.evaluate(model, split, attacks=[attack])
     assert any("callbacks that stopped it" in note for note in told.notes)
+    unasked = mpreg.evaluate(model, split, attacks="fast", shadows=mpreg.ShadowFleet.like(model, members=40))
+    assert unasked.notes == () and "shadow_models" not in unasked.cost  # none was trained
     described = mpreg.ShadowFleet(lambda: fitted(mlp(), epochs=1), count=4, epochs=1)
     assert described.notes == ()
 
