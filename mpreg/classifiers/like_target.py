@@ -67,8 +67,7 @@ def read_recipe(model, members):
 def clones_of(model, *, schedule=None):
     """Returns a function that builds compiled models like a Keras model, each with new initial weights.
 
-    What training has not changed is copied: the weights of frozen layers, and the state of adapted ones. Layers that
-    were frozen once they were trained are trained anew.
+    What training has not changed is copied: the weights of layers that were frozen in it, and adapted ones' state.
 
     Args:
         model: a Sequential or functional model.
@@ -87,10 +86,7 @@ def clones_of(model, *, schedule=None):
         )
     config = model.get_compile_config()
     trained = {id(weight) for weight in getattr(model.optimizer, "_trainable_variables", ())}
-    learns = [
-        bool(layer.trainable_variables) or any(id(weight) in trained for weight in layer.variables)
-        for layer in _layers(model)
-    ]
+    learns = [_learns(layer, trained) for layer in _layers(model)]
     if not any(learns):
         raise ValueError(
             "shadow models are trained like the model, all of whose layers are frozen. Set model.trainable = True, or "
@@ -101,7 +97,7 @@ def clones_of(model, *, schedule=None):
         fresh = keras.models.clone_model(model, clone_function=_with_other_draws)
         _thaw(fresh)
         for old, new, own in zip(_layers(model), _layers(fresh), learns, strict=True):
-            new.trainable = old.trainable or own
+            new.trainable = own or (old.trainable and not old.trainable_variables)  # such as dropout
             if not own:
                 _copy_state(old, new)
         fresh.compile(**keras.saving.deserialize_keras_object(config))
@@ -110,6 +106,18 @@ def clones_of(model, *, schedule=None):
         return fresh
 
     return clone
+
+
+def _learns(layer, trained):
+    """Whether training changed a layer, as the optimizer knows, whatever was frozen or thawed since.
+
+    Args:
+        layer: the layer.
+        trained: ids of the weights that the optimizer trained; none before the first step.
+    """
+    if not trained:
+        return bool(layer.trainable_variables)
+    return any(id(weight) in trained for weight in layer.variables)
 
 
 def thawed(model):

@@ -96,6 +96,16 @@ def test_what_was_frozen_once_it_was_trained_is_trained_anew(frozen):
     assert len(target.trainable_variables) == (0 if frozen == "all" else 2)  # it stays as it was
 
 
+def test_what_was_frozen_in_training_is_the_targets_though_it_was_thawed_since():
+    target = mlp()
+    target.layers[0].trainable = False
+    fitted(target, epochs=1)
+    target.layers[0].trainable = True
+    clone = mpreg.ShadowFleet.like(target, members=48).build_fn()
+    np.testing.assert_array_equal(clone.layers[0].get_weights()[0], target.layers[0].get_weights()[0])
+    assert len(clone.trainable_variables) == 2
+
+
 def test_layers_within_a_frozen_layer_are_the_targets_too():
     within = layers.Bidirectional(layers.LSTM(2))
     within.trainable = False
