@@ -332,6 +332,14 @@ def test_wrong_options_are_quoted(options, message):
         WhiteBoxAttack(**options)
 
 
+@pytest.mark.parametrize("make", [WhiteBoxAttack, UnsupervisedWhiteBoxAttack])
+def test_layers_are_given_alike(make):
+    for given, expected in (("first", ("first",)), (2, (2,)), (None, ()), (["first", 2], ("first", 2))):
+        assert make(layers_to_exploit=given).choice.layers == expected
+    with pytest.raises(ValueError, match="layers must be names or numbers"):
+        make(gradients_to_exploit=2.5)
+
+
 def test_the_published_encoders_have_the_published_sizes():
     from mpreg.networks.membership import nasr2019
 

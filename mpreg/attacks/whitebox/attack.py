@@ -75,7 +75,7 @@ class WhiteBoxAttack(Attack):
     ):
         if encoders not in WIDTHS:
             raise ValueError(f"encoders must be one of {', '.join(WIDTHS)}. Received: {encoders!r}")
-        layers, gradients = _listed(layers_to_exploit), _listed(gradients_to_exploit)
+        layers, gradients = listed(layers_to_exploit), listed(gradients_to_exploit)
         self.snapshots = check_snapshots(snapshots)
         if other is not None and snapshots is not None:
             raise ValueError(
@@ -147,7 +147,8 @@ class _Scored:
         return self.scores[rows]
 
 
-def _listed(chosen):
+def listed(chosen):
+    """Returns the layers of an option as a tuple: of names or numbers, one of them, or None for none."""
     if chosen is None:
         return ()
     if isinstance(chosen, list | tuple):

@@ -6,6 +6,7 @@ from mpreg import signals
 from mpreg._threads import one_thread
 from mpreg._validate import check_count
 from mpreg.attacks.base import PreparedAttack
+from mpreg.attacks.whitebox.attack import listed
 from mpreg.internals.reading import Choice, read_signals
 
 CLUSTERED = 1500  # records at most that clusters are drawn from: their work grows with the square
@@ -45,7 +46,7 @@ class UnsupervisedWhiteBoxAttack(PreparedAttack):
     threshold = 0.0
 
     def __init__(self, *, layers_to_exploit=(-1,), gradients_to_exploit=(), epochs=30, code=8):
-        self.choice = Choice(tuple(layers_to_exploit), tuple(gradients_to_exploit), sizes=True)
+        self.choice = Choice(listed(layers_to_exploit), listed(gradients_to_exploit), sizes=True)
         self.epochs, self.code = check_count("epochs", epochs, 1), check_count("code", code, 1)
 
     def score_all(self, access):
