@@ -27,7 +27,7 @@ def suite(attacks: str | list | tuple) -> list[Attack]:
     `"fast"`: the gap attack and a threshold on each signal, global and per class. `"standard"`: these and the
     trained attack. `"strong"`: these, the attacks by altered queries (label-only, moved), and all that need shadow
     models. `"whitebox"`: the standard ones and those of an attacker who holds the model itself. The gap attack is
-    always among them, because no attacker does worse than it.
+    always among them: whoever knows the label of a record can make it.
 
     Args:
         attacks: `"fast"`, `"standard"`, `"strong"`, `"whitebox"` or a list of `Attack` objects, of keys of attacks

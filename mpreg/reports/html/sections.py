@@ -123,7 +123,7 @@ def _risk_charts(models):
     """The calibrated membership probability, a picture a model, on one vertical axis."""
     found = {name: report["risk"]["histogram"] for name, report in models.items() if "risk" in report}
     return _small_multiples(
-        "What the attack that is surest makes of it", found, models, label="membership probability"
+        "Membership probability of each record", found, models, label="membership probability"
     )
 
 

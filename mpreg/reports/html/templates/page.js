@@ -6,7 +6,7 @@
     made.append(...children);
     return made;
   };
-  const hint = make("p", { className: "soft" }, "Headings of tables sort. Point at a picture, or go there by the tab key and use the arrow keys, to read its values.");
+  const hint = make("p", { className: "soft" }, "Select a column heading to sort its table. Point at a picture, or reach it with the tab key and use the arrow keys, to read its values.");
 
   // Tables: a button in each heading, and a list of headings where a narrow page hides them.
   const key = (row, at) => row.cells[at].dataset.value ?? row.cells[at].textContent.trim();
