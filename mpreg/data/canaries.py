@@ -65,7 +65,7 @@ def plant_canaries(
 
     Args:
         split: a `MembershipSplit`.
-        count: canaries a side, at least 2, even for twins; two other records must be left on each.
+        count: canaries a side, at least 2, for twins 4 and even; two other records must be left on each.
         kind: one of the three.
         seed: of the draw.
 
@@ -123,6 +123,10 @@ def _check(split, count, kind, seed):
     check_count("seed", seed, 0)
     if kind == "twins" and count % 2:
         raise ValueError(f"count must be even, for twins are pairs. Received: count={count}")
+    if kind == "twins" and count < 4:
+        raise ValueError(
+            f"count must be at least 4 for twins, of which two pairs can be judged. Received: count={count}"
+        )
     if split.canaries is not None:
         raise ValueError(f"the split has canaries already: {split.canaries}. Plant them in the split without")
     if kind != "out-of-distribution" and len(_classes(split)) < 2:

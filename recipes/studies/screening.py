@@ -49,7 +49,7 @@ def run(*, dataset="location30", seed=0, out=None):
     for kind in (CLEAN, *KINDS):
         planted = split
         if kind != CLEAN:
-            count = round(SHARE_OF_CANARIES * len(split.members[1])) // 2 * 2
+            count = max(4, round(SHARE_OF_CANARIES * len(split.members[1])) // 2 * 2)  # two pairs of twins
             planted = mpreg.plant_canaries(split, count, kind, seed=seed)
         task = Task(setting, data, planted, seed)
         for by in (BY_MEMBERS, BY_REFERENCE):

@@ -179,6 +179,8 @@ class TestTwins:
     def test_an_odd_count_is_refused(self, split):
         with pytest.raises(ValueError, match="count must be even, for twins are pairs. Received: count=5"):
             plant_canaries(split, 5, "twins")
+        with pytest.raises(ValueError, match="count must be at least 4 for twins.* Received: count=2"):
+            plant_canaries(split, 2, "twins")  # one pair a side leaves none to learn from
 
 
 class TestRefused:
