@@ -129,7 +129,13 @@ def thawed(model):
 
     if model.trainable_variables or not _can_be_cloned(model):
         return model
-    fresh = keras.models.clone_model(model)
+    try:
+        fresh = keras.models.clone_model(model)
+    except (
+        TypeError,
+        NotImplementedError,
+    ):  # a layer of somebody's own that does not tell how to make another
+        return model
     for old, new in zip(_layers(model), _layers(fresh), strict=True):
         _copy_state(old, new)
     _thaw(fresh)

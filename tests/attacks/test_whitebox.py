@@ -226,6 +226,23 @@ def test_freezing_a_model_hides_nothing_from_who_holds_it(tmp_path):
     )
 
 
+def test_a_frozen_model_that_cannot_be_copied_is_left_as_it_is():
+    class Own(layers.Layer):
+        def __init__(self, units):
+            super().__init__()
+            self.inner = layers.Dense(units)
+
+        def call(self, x):
+            return self.inner(x)
+
+    model = keras.Sequential([keras.Input((FEATURES,)), Own(3), layers.Softmax()])
+    model.trainable = False
+    (x, y) = records(1)
+    split = mpreg.MembershipSplit((x[:SIDE], y[:SIDE]), None, (x[SIDE:], y[SIDE:]))
+    report = mpreg.evaluate(model, split, attacks="whitebox")
+    assert "Attack 'white-box' needs the model itself, with its weights: left out." in report.notes
+
+
 def test_an_evaluation_leaves_an_attack_as_it_was(leaky):
     """What it reads of the records stays on none, which another evaluation may be using."""
     attack = WhiteBoxAttack(epochs=1)
