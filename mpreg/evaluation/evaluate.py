@@ -155,9 +155,11 @@ def _with_canaries(access, split, attacks, others, *, named, notes):
     """The report with a section on canaries, and the `Access` to the other records, which `others` attack."""
     access, planted = canaries.apart(access, split.canaries)
     found = canaries.CanaryFigures(split.canaries.kind, judge(planted, attacks, named=named))
+    report = judge(access, others, named=named, notes=[canaries.left_out(split.canaries), *notes])
     report = dataclasses.replace(
-        judge(access, others, named=named, notes=[canaries.left_out(split.canaries), *notes]),
+        report,
         canaries=found,
+        cost={**report.cost, "queries": report.cost["queries"] + found.report.cost["queries"]},
         member_rows=np.setdiff1d(np.arange(len(split.members[1])), split.canaries.members),
     )
     return report, access

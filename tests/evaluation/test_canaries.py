@@ -123,6 +123,11 @@ def test_all_other_figures_leave_them_out(report, model, split, shadows):
     assert report.notes[0].startswith("40 mislabelled canaries a side are judged in a section of their own")
 
 
+def test_queries_about_canaries_are_counted_too(model, split):
+    attack = mpreg.attacks.LabelOnlyAttack(lambda x: [x])  # one copy of each record
+    assert mpreg.evaluate(model, split, attacks=[attack]).cost["queries"] == 300
+
+
 def test_the_fixture_tells_the_two_apart(report):
     assert report.canaries.attack_accuracy > 0.9
     assert report.attack_accuracy < 0.75
