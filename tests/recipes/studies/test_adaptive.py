@@ -287,6 +287,12 @@ def test_the_table_ranks_by_the_adaptive_attack_and_goes_on(tmp_path, monkeypatc
         planted = cell.kept(tmp_path / "cells")["report"]["canaries"]
         assert row["canary_attack_accuracy"]["mean"] == planted["attack_accuracy"]["value"]
         assert row["canary_tpr_at_1_percent"]["mean"] == planted["tpr_at_fpr"]["0.01"]["value"]
+        attacks = (
+            dataclasses.replace(cell, canaries="").kept(tmp_path / "cells")["report"]["attacks"].values()
+        )
+        tpr, found = row["tpr_at_1_percent"], [attack["tpr_at_fpr"]["0.01"] for attack in attacks]
+        assert tpr["mean"] == max(one["value"] for one in found)
+        assert tpr["high"] >= max(one["high"] for one in found if one["value"] == tpr["mean"])  # of them all
     text = (tmp_path / "digits.md").read_text()
     assert "| adaptive attack | canaries |" in text and "6 mislabelled members" in text
     TRAINED.reset_mock()

@@ -29,7 +29,7 @@ def report(test, attack, *, classes=10):
         "train_accuracy": {"value": 1.0},
         "attack_accuracy": {"value": attack},
         "strongest_attack": "gap",
-        "attacks": {"gap": {"tpr_at_fpr": {"0.01": {"value": 0.02}}}},
+        "best_at_fpr": [{"fpr": 0.01, "tpr": {"value": 0.02}}],
         "reference": None,
     }
 
