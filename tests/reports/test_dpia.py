@@ -226,7 +226,7 @@ class TestReference:
         )
         text = text_of(assessment(turned))
         assert "can tell members from non-members" in text and "what follows is about them" not in text
-        assert f"The {exposed.members} reference records that the defence consumed are told" in text
+        assert f"The {exposed.members} reference records, which a defence may learn from, are told" in text
 
 
 class TestSupport:
