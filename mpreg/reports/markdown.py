@@ -170,8 +170,8 @@ def _attacks(attacks):
 def reference_headline(reference):
     """Returns one sentence on how well reference records are told from non-members."""
     return (
-        f"The {reference['members']:,} reference records, which a defence may learn from, are told from non-members with "
-        f"accuracy {percent_with_interval(reference['attack_accuracy'])} ({reference['strongest_attack']})."
+        f"The {reference['members']:,} reference records, which a defence may learn from, are told from non-members "
+        f"with accuracy {percent_with_interval(reference['attack_accuracy'])} ({reference['strongest_attack']})."
     )
 
 
