@@ -94,14 +94,8 @@ def evaluate(
         report, access = _with_canaries(access, split, chosen, chosen, named=named, notes=notes)
     if not _wants_reference(reference, model, split) or access.population is None:
         return report
-    x, y = access.population
-    unknown = len(split.reference[1]) - len(y)
-    suspects = signals.read_answers(has["query"](x), y, **has["prediction_options"], side="reference")
-    others = access.nonmembers, access.inputs[1]  # canaries are not among them
-    access = Access(suspects, others[0], inputs=(x, others[1]), **has)
-    able = [attack for attack in chosen if all(access.has(need) for need in attack.needs)]
-    notes = [f"{unknown} reference records of classes that no judged record has: left out."][: unknown > 0]
-    return dataclasses.replace(report, reference=judge(access, able, named=named, notes=notes))
+    of_reference = _judge_reference(access, has, len(split.reference[1]), chosen, named=named)
+    return dataclasses.replace(report, reference=of_reference)
 
 
 def evaluate_canaries(model, split, *, attacks="standard", others="fast", shadows=None, seed=0):
@@ -229,6 +223,18 @@ def train_shadows(shadows, split, *, seed=0):
         seed: as for `evaluate`.
     """
     return _shadow_models(shadows, pool(split.members[0], split.nonmembers[0]), split, seed)
+
+
+def _judge_reference(access, has, count, chosen, *, named):
+    """The report of `count` reference records, judged as if they were the members."""
+    x, y = access.population
+    unknown = count - len(y)
+    suspects = signals.read_answers(has["query"](x), y, **has["prediction_options"], side="reference")
+    others = access.nonmembers, access.inputs[1]  # canaries are not among them
+    access = Access(suspects, others[0], inputs=(x, others[1]), **has)
+    able = [attack for attack in chosen if all(access.has(need) for need in attack.needs)]
+    notes = [f"{unknown} reference records of classes that no judged record has: left out."][: unknown > 0]
+    return judge(access, able, named=named, notes=notes)
 
 
 def _wants_reference(reference, model, split):
