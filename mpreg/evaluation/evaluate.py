@@ -94,7 +94,7 @@ def evaluate(
         report, access = _with_canaries(access, split, chosen, chosen, named=named, notes=notes)
     if not _wants_reference(reference, model, split) or access.population is None:
         return report
-    of_reference = _judge_reference(access, has, len(split.reference[1]), chosen, named=named)
+    of_reference = _judge_reference(access, has, split, chosen, named=named)
     return dataclasses.replace(report, reference=of_reference)
 
 
@@ -225,10 +225,10 @@ def train_shadows(shadows, split, *, seed=0):
     return _shadow_models(shadows, pool(split.members[0], split.nonmembers[0]), split, seed)
 
 
-def _judge_reference(access, has, count, chosen, *, named):
-    """The report of `count` reference records, judged as if they were the members."""
+def _judge_reference(access, has, split, chosen, *, named):
+    """The report of the reference records, judged as if they were the members."""
     x, y = access.population
-    unknown = count - len(y)
+    unknown = len(split.reference[1]) - len(y)
     suspects = signals.read_answers(has["query"](x), y, **has["prediction_options"], side="reference")
     others = access.nonmembers, access.inputs[1]  # canaries are not among them
     access = Access(suspects, others[0], inputs=(x, others[1]), **has)
