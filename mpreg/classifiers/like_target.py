@@ -131,11 +131,8 @@ def thawed(model):
         return model
     try:
         fresh = keras.models.clone_model(model)
-    except (
-        TypeError,
-        NotImplementedError,
-    ):  # a layer of somebody's own that does not tell how to make another
-        return model
+    except (TypeError, NotImplementedError):
+        return model  # a layer of somebody's own does not tell how to make another
     for old, new in zip(_layers(model), _layers(fresh), strict=True):
         _copy_state(old, new)
     _thaw(fresh)
@@ -143,9 +140,8 @@ def thawed(model):
 
 
 def _thaw(model):
-    for (
-        layer
-    ) in model._flatten_layers():  # one by one: a model that says it is not frozen may hold layers that are
+    # One by one: a model that says it is not frozen may hold layers that are.
+    for layer in model._flatten_layers():
         layer.trainable = True
 
 
@@ -190,9 +186,8 @@ def _piecewise(rates, steps):
 def _described(model, rates):
     if rates is not None:
         return f"at the learning rates of its epochs, {rates[0]:.3g} at first and {rates[-1]:.3g} at last"
-    optimizer = getattr(
-        model.optimizer, "inner_optimizer", model.optimizer
-    )  # behind the one that scales the loss
+    # Behind the one that scales the loss, where there is one.
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     config = optimizer.get_config()["learning_rate"]
     if isinstance(config, dict):
         return f"with the learning rate schedule {config['class_name']}"

@@ -88,9 +88,8 @@ def apart(access, canaries):
     theirs = canaries.members, canaries.nonmembers
     others = [np.setdiff1d(np.arange(size), rows) for size, rows in zip(sizes, theirs, strict=True)]
     planted = access.subset(*theirs)
-    if (
-        canaries.kind == "twins"
-    ):  # what is found of one is found of the other: a pair is one record, as copies are
+    # What is found of one twin is found of the other: a pair is one record, as copies are.
+    if canaries.kind == "twins":
         planted.groups = tuple(_pairs(np.arange(len(rows)), len(rows)) for rows in theirs)
     return access.subset(*others), planted
 
