@@ -1,4 +1,4 @@
-"""The combined attack: shadow-model statistics and the prediction itself, weighed by a learned model."""
+"""The combined attack: shadow-model statistics and the prediction itself, weighed by learned models."""
 
 import numpy as np
 
@@ -16,30 +16,29 @@ OFFLINE_SHARE = 1 / 3  # of a record's difficulty that is taken off where only m
 
 
 class CombinedAttack(WeighingAttack):
-    """Combines likelihood ratios, relative scores and the prediction by logistic regression and boosted trees.
+    """Weighs likelihood ratios, relative scores and the prediction by a regression and trees that learn from records.
 
     No single score is the strongest on all models: relative scores lose on networks that answer with certainty, the
     likelihood ratio on distilled ones, and both, on some defended models, to signals of the answer alone. Known
-    records tell which to believe. The regression and the trees learn from them, cross-fitted as every attack that
-    learns, and the score is the sum of their log-odds: trees see what is not linear, the regression what is rare.
+    records tell which to believe, cross-fitted as every attack that learns. Where they tell nothing, on models that
+    hardly leak, the score is the plain mean of how far the target's answer lies above that of shadow models.
 
-    Read of each record are the likelihood ratio of its logit-scaled confidence between models trained on it and
-    others, with variances that all records share and with variances of its own drawn towards these; the latter for
-    log-probabilities at temperatures 2 and 4 too; how far the target lies from the mean of either kind of model, and
-    from that of others in standard deviations; these means; the logarithm of its probability less that of the mean
-    over all shadow models, and less a third of that over those without it, of answers softened at the temperatures 1,
-    2 and 4; how its entropy lies to theirs; all that the trained attack reads, of which the trees alone are told the
-    label; and, where the records are there and are numbers, how its confidence lies to that of imitators
+    Read of each record are, for that mean, its logit-scaled confidence less the mean of models without it (OUT), in
+    standard deviations, and less that of models trained on it (IN), and the logarithm of its probability less that of
+    the mean over all shadow models, of answers softened at the temperatures 1, 2 and 4. Beside these: the likelihood
+    ratio of its confidence between models trained on it and others, with variances that all records share and with
+    variances of its own drawn towards these; the latter for log-probabilities at temperatures 2 and 4 too; how far
+    the target lies from OUT; both means, and IN less OUT; its log-probability at each temperature less a third of that
+    of models without it; how its entropy lies to theirs; all that the trained attack reads, of which the trees alone
+    are told the label; and, where the records are there and are numbers, how its confidence lies to that of imitators
     (`ImitationAttack`), and, where the target can be queried too, how many altered copies of the record it answers
     rightly (`LabelOnlyAttack`), and how surely.
 
-    On location30 (split 0, 16 shadow models), AUC / TPR at 1 %, beside the same without imitators and the best single
-    attack with shadow models: undefended .987 / .74 (.986 / .71; .982 / .69), the published game .954 / .53
-    (.937 / .37; .893 / .28), split distillation .794 / .12 (.776 / .10; .712 / .04), the game at penalty 30 .758 / .07
-    (.751 / .06; .740 / .06), DP-SGD at epsilon 8 .715 / .05 (.712 / .06; .714 / .05). Altered copies matter where
-    answers are hidden (8 shadow models, AUC, beside the best single attack): the predicted class alone .949 (.876),
-    HAMP .979 (.928). Of 150 records a side it may lie below the best single attack, which learns from none: .721 beside
-    .727 on the game at penalty 30 (four draws).
+    On location30 (split 0, 16 shadow models), AUC / TPR at 1 %, beside the best single attack with shadow models:
+    undefended .987 / .74 (.982 / .69), the published game .959 / .55 (.893 / .28), split distillation .804 / .13
+    (.712 / .04), the game at penalty 30 .756 / .07 (.740 / .06), DP-SGD at epsilon 8 .713 / .05 (.714 / .05). Altered
+    copies matter where answers are hidden (8 shadow models, AUC, beside the best single attack): the predicted class
+    alone .949 (.876), HAMP .981 (.928).
 
     Source: the scores of Carlini et al., S&P 2022 (LiRA), Zarifzadeh, Liu and Shokri, ICML 2024 (RMIA) and Brännvall,
     arXiv:2603.11799 (BaVarIA), learned from together as Shokri et al., S&P 2017, learn from answers.
@@ -56,6 +55,7 @@ class CombinedAttack(WeighingAttack):
     name = key = "combined"
     threat_model = f"{TRAINS_ALIKE}, and learns from other records of known membership"
     needs = frozenset({"shadows"})
+    plain = slice(5)  # how far the target's answer lies above that of shadow models, in five ways
 
     def prepare(self, access):
         """Returns the attack's features, float32 (n, 23, 35 or 38 + up to 5), members first, the label last."""
@@ -80,6 +80,10 @@ def _of_shadows(access):
     shadows, *others, entropies = shadow_values(access, *read)
     target, shadows = clip_saturated(signals.logit_confidence(access.answers), shadows)
     inside, outside = Normals(shadows, membership), Normals(shadows, ~membership)
+    yield Normals(shadows, ~membership, prior=PRIOR).standard_score(target)
+    yield target - inside.mean
+    for signal, values in zip(softened, others, strict=True):
+        yield signal(access.answers) - np.log(np.exp(values).mean(axis=0))
     yield inside.log_density(target) - outside.log_density(target)
     for own, values in (
         (target, shadows),
@@ -87,14 +91,11 @@ def _of_shadows(access):
     ):
         near, far = (Normals(values, chosen, prior=PRIOR) for chosen in (membership, ~membership))
         yield near.log_density(own) - far.log_density(own)
-    yield Normals(shadows, ~membership, prior=PRIOR).standard_score(target)
-    yield from (target - outside.mean, target - inside.mean)
+    yield target - outside.mean
     yield from (inside.mean, outside.mean, inside.mean - outside.mean)
     for signal, values in zip(softened, others, strict=True):
-        own, values = signal(access.answers), np.exp(values)
-        without = np.sum(values, axis=0, where=~membership) / (~membership).sum(axis=0)
-        yield own - np.log(values.mean(axis=0))
-        yield own - OFFLINE_SHARE * np.log(without)
+        without = np.sum(np.exp(values), axis=0, where=~membership) / (~membership).sum(axis=0)
+        yield signal(access.answers) - OFFLINE_SHARE * np.log(without)
     own = signals.entropy(access.answers)
     for chosen in (membership, ~membership):
         yield own - np.sum(entropies, axis=0, where=chosen) / chosen.sum(axis=0)
