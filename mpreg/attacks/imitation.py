@@ -21,8 +21,8 @@ class ImitationAttack(WeighingAttack):
     regression, and that of the best single attack with 16 shadow models trained with the same defence: undefended
     .985 / .72 (.947; .982), the published game .954 / .53 (.895; .893), split distillation .741 / .11 (.606; .712), the
     game at penalty 30 .727 / .06 (.660; .740), DP-SGD at epsilon 8 .688 / .04 (.651; .714). On split distillation of
-    altered copies .805 / .20 (.538; .672 with 8 shadow models): imitators of the answers are surer of members than the target is,
-    which models that never saw them taught.
+    altered copies .805 / .20 (.538; .672 with 8 shadow models): imitators of the answers are surer of members than the
+    target is, which models that never saw them taught.
 
     Source: the idea of imitating a target whose training cannot be repeated is that of the imitation attack (IMIA);
     taking off how hard a record is, Watson et al., "On the Importance of Difficulty Calibration in Membership Inference

@@ -24,9 +24,9 @@ from mpreg.attacks.whitebox.norm_threshold import GradientNormAttack
 def suite(attacks: str | list | tuple) -> list[Attack]:
     """Returns the attacks of a named suite or a list, checked.
 
-    `"fast"`: the gap attack and a threshold on each signal, global and per class. `"standard"`: these and the
-    trained attack. `"strong"`: these, the attacks by altered queries (label-only, moved), and all that need shadow
-    models. `"whitebox"`: the standard ones and those of an attacker who holds the model itself. The gap attack is
+    `"fast"`: the gap attack and a threshold on each signal, global and per class. `"standard"`: these, the trained
+    attack and imitation. `"strong"`: these, the attacks by altered queries (label-only, moved), quantile regression,
+    and all that need shadow models. `"whitebox"`: the standard ones and those of an attacker who holds the model itself. The gap attack is
     always among them: whoever knows the label of a record can make it.
 
     Args:
@@ -53,6 +53,21 @@ def suite(attacks: str | list | tuple) -> list[Attack]:
     if len(set(names)) < len(names):
         raise ValueError(f"attacks must have different names. Received: {names}")
     return listed
+
+
+def optional_in(attacks):
+    """Names of the attacks that come with the name of a suite: what they lack skips them; others it is an error for.
+
+    Args:
+        attacks: as for `suite`.
+    """
+    given = [attacks] if isinstance(attacks, str) else attacks
+    return {
+        attack.name
+        for entry in given
+        if isinstance(entry, str) and entry in SUITES
+        for attack in SUITES[entry]()
+    }
 
 
 def register(attack: Attack | type[Attack], *, replace: bool = False):
@@ -110,7 +125,7 @@ def fast():
 
 
 def standard():
-    return [*fast(), TrainedAttack()]
+    return [*fast(), TrainedAttack(), ImitationAttack()]
 
 
 def strong():
@@ -119,7 +134,6 @@ def strong():
         LabelOnlyAttack(),
         MovedQueriesAttack(),
         QuantileAttack(),
-        ImitationAttack(),
         ShadowAttack(),
         InstanceThresholdAttack(),
         LikelihoodRatioAttack(),

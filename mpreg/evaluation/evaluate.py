@@ -11,6 +11,7 @@ from mpreg._validate import check_count, short_repr
 from mpreg.attacks import Access, draw_membership, suite
 from mpreg.attacks.shadow.models import ShadowModels
 from mpreg.attacks.shadow.training import ShadowFleet
+from mpreg.attacks.suites import optional_in
 from mpreg.classifiers.kind import logits_by_last_layer
 from mpreg.data import MembershipSplit, label_indices, pool, take
 from mpreg.data.frames import TakesFrames, wants_frames
@@ -81,20 +82,20 @@ def evaluate(
             model,
             split,
             chosen,
-            named=isinstance(attacks, str),
+            optional=optional_in(attacks),
             reference=_wants_reference(reference, model, split),
             from_logits=from_logits,
             seed=seed,
         )
     access, has, notes = _access(model, split, chosen, shadows=shadows, from_logits=from_logits, seed=seed)
-    named = isinstance(attacks, str)
+    optional = optional_in(attacks)
     if split.canaries is None:
-        report = judge(access, chosen, named=named, notes=notes)
+        report = judge(access, chosen, optional=optional, notes=notes)
     else:
-        report, access = _with_canaries(access, split, chosen, chosen, named=named, notes=notes)
+        report, access = _with_canaries(access, split, chosen, chosen, optional=optional, notes=notes)
     if not _wants_reference(reference, model, split) or access.population is None:
         return report
-    of_reference = _judge_reference(access, has, split, chosen, named=named)
+    of_reference = _judge_reference(access, has, split, chosen, optional=optional)
     return dataclasses.replace(report, reference=of_reference)
 
 
@@ -108,8 +109,8 @@ def evaluate_canaries(model, split, *, attacks="standard", others="fast", shadow
     """
     chosen = suite(attacks)
     access, _, notes = _access(model, split, chosen, shadows=shadows, from_logits=None, seed=seed)
-    named = isinstance(attacks, str)
-    report, _ = _with_canaries(access, split, chosen, suite(others), named=named, notes=notes)
+    optional = optional_in(attacks)
+    report, _ = _with_canaries(access, split, chosen, suite(others), optional=optional, notes=notes)
     return report
 
 
@@ -145,11 +146,11 @@ def _access(model, split, attacks, *, shadows, from_logits, seed):
     return access, has, [*getattr(shadows, "notes", ()), *access.shadows.size_notes(len(members))]
 
 
-def _with_canaries(access, split, attacks, others, *, named, notes):
+def _with_canaries(access, split, attacks, others, *, optional, notes):
     """The report with a section on canaries, and the `Access` to the other records, which `others` attack."""
     access, planted = canaries.apart(access, split.canaries)
-    found = canaries.CanaryFigures(split.canaries.kind, judge(planted, attacks, named=named))
-    report = judge(access, others, named=named, notes=[canaries.left_out(split.canaries), *notes])
+    found = canaries.CanaryFigures(split.canaries.kind, judge(planted, attacks, optional=optional))
+    report = judge(access, others, optional=optional, notes=[canaries.left_out(split.canaries), *notes])
     report = dataclasses.replace(
         report,
         canaries=found,
@@ -204,14 +205,14 @@ def evaluate_predictions(
             raise ValueError(
                 f'shadows and coarse go with one class a record. Received: decisions="{decisions}"'
             )
-        named = isinstance(attacks, str)
-        return several_report(sides, decisions, chosen, named=named, from_logits=from_logits, seed=seed)
+        optional = optional_in(attacks)
+        return several_report(sides, decisions, chosen, optional=optional, from_logits=from_logits, seed=seed)
     _, members, nonmembers = _read(*sides, from_logits=from_logits, coarse=coarse)
     if shadows is not None:
         _check_shadows(shadows, np.concatenate([members.labels, nonmembers.labels]))
     access = Access(members, nonmembers, shadows=shadows, seed=seed)
     notes = [] if shadows is None else shadows.size_notes(len(members))
-    return judge(access, chosen, named=isinstance(attacks, str), notes=notes)
+    return judge(access, chosen, optional=optional_in(attacks), notes=notes)
 
 
 def train_shadows(shadows, split, *, seed=0):
@@ -225,7 +226,7 @@ def train_shadows(shadows, split, *, seed=0):
     return _shadow_models(shadows, pool(split.members[0], split.nonmembers[0]), split, seed)
 
 
-def _judge_reference(access, has, split, chosen, *, named):
+def _judge_reference(access, has, split, chosen, *, optional):
     """The report of the reference records, judged as if they were the members."""
     x, y = access.population
     unknown = len(split.reference[1]) - len(y)
@@ -234,7 +235,7 @@ def _judge_reference(access, has, split, chosen, *, named):
     access = Access(suspects, others[0], inputs=(x, others[1]), **has)
     able = [attack for attack in chosen if all(access.has(need) for need in attack.needs)]
     notes = [f"{unknown} reference records of classes that no judged record has: left out."][: unknown > 0]
-    return judge(access, able, named=named, notes=notes)
+    return judge(access, able, optional=optional, notes=notes)
 
 
 def _wants_reference(reference, model, split):

@@ -20,8 +20,8 @@ from mpreg.metrics.summary import estimates_of
 from mpreg.metrics.tally import tally
 
 
-def judge(access, attacks, *, named, notes=()):
-    """Runs all attacks and returns the report; a named suite skips, with a note, attacks that lack something."""
+def judge(access, attacks, *, optional=(), notes=()):
+    """Runs all attacks and returns the report; skips those of `optional` names that lack something, with a note."""
     chosen, prepared, notes = [], [], list(notes)
     for attack in attacks:
         missing = [need for need in NEEDS if need in attack.needs and not access.has(need)]
@@ -29,7 +29,7 @@ def judge(access, attacks, *, named, notes=()):
             missing.remove("numbers")  # nobody knows what records would hold that are not there
         if missing:
             lacking = f"{attack.name!r} needs {' and '.join(NEEDS[need] for need in missing)}"
-            if not named or "shadows" in missing:
+            if attack.name not in optional or "shadows" in missing:
                 raise ValueError(f"attack {lacking}, which this evaluation has not. {_WHERE[missing[-1]]}")
             notes.append(f"Attack {lacking}: left out.")
             continue

@@ -12,10 +12,13 @@ from mpreg.evaluation.judge import judge
 from mpreg.signals.decisions import read_several
 from mpreg.signals.reading import SIDES
 
+OF_RECORDS = {"records", "numbers"}  # of `mpreg.attacks.NEEDS`
 SKIPPED = "Pictures and figures by class are left out: a record has many decisions, and no class of its own."
 
 
-def several_report(sides, decisions, attacks, *, named, from_logits=None, inputs=None, names=SIDES, seed=0):
+def several_report(
+    sides, decisions, attacks, *, optional, from_logits=None, inputs=None, names=SIDES, seed=0
+):
     """The report of joint attacks on all decisions of a record and, for labels, of the attacks on each.
 
     Accuracies are shares of decisions; their limits are those of one decision a record, the widest there are.
@@ -25,7 +28,7 @@ def several_report(sides, decisions, attacks, *, named, from_logits=None, inputs
             them.
         decisions: `"labels"` or `"positions"`.
         attacks: `Attack`s.
-        named: whether they are those of a named suite.
+        optional: names of those that are left out where they need more than the answers.
         from_logits, seed: as for `evaluate`.
         inputs: the records themselves, of either side, that copies are known by; or None.
         names: of the sides, for errors.
@@ -33,6 +36,10 @@ def several_report(sides, decisions, attacks, *, named, from_logits=None, inputs
     Raises:
         ValueError: an attack that needs more than the answers, or as for `read_several`.
     """
+    skipped = [
+        attack.name for attack in attacks if attack.name in optional and set() < attack.needs <= OF_RECORDS
+    ]
+    attacks = [attack for attack in attacks if attack.name not in skipped]
     for attack in attacks:
         if attack.needs:
             raise ValueError(
@@ -48,7 +55,9 @@ def several_report(sides, decisions, attacks, *, named, from_logits=None, inputs
         else f"a class at {count:,} positions"
     )
     notes = [
-        f"Each record holds {what}. Attacks are joint: they read the mean over them of what the answers tell. {SKIPPED}"
+        f"Each record holds {what}. Attacks are joint: they read the mean over them of what the answers tell. "
+        f"{SKIPPED}",
+        *[f"Attack {name!r} is for models that answer one class a record: left out." for name in skipped],
     ]
     # A record has no class of its own, so that what tells classes apart tells nothing more.
     of_all = [
@@ -56,9 +65,9 @@ def several_report(sides, decisions, attacks, *, named, from_logits=None, inputs
         for attack in attacks
         if not getattr(attack, "per_class", False)
     ]
-    report = judge(whole, of_all, named=named, notes=notes)
+    report = judge(whole, of_all, optional=optional, notes=notes)
     per_label = {
-        str(place): judge(Access(*both, inputs=inputs, seed=seed), attacks, named=named)
+        str(place): judge(Access(*both, inputs=inputs, seed=seed), attacks, optional=optional)
         for place, both in enumerate(zip(*apart, strict=True))
     }
     if per_label:
@@ -72,20 +81,20 @@ def several_report(sides, decisions, attacks, *, named, from_logits=None, inputs
     return dataclasses.replace(report, decisions=decisions, per_label=per_label or None)
 
 
-def evaluate_several(query, model, split, attacks, *, named, reference, from_logits, seed):
+def evaluate_several(query, model, split, attacks, *, optional, reference, from_logits, seed):
     """`evaluate` where a record holds several decisions.
 
     Args:
         query: function of records that returns the model's answers.
         model: the model.
         split: a `MembershipSplit` with `decisions` other than `"one"`.
-        attacks, named: as for `several_report`.
+        attacks, optional: as for `several_report`.
         reference: whether the reference records are attacked too.
         from_logits, seed: as for `evaluate`.
     """
     if from_logits is None:
         from_logits = _logits(model, split.decisions)
-    options = {"named": named, "from_logits": from_logits, "seed": seed}
+    options = {"optional": optional, "from_logits": from_logits, "seed": seed}
     sides = {role: (np.asarray(query(x)), y) for role, (x, y) in _judged(split, reference).items()}
     others = sides["nonmembers"]
 
