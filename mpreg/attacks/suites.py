@@ -26,8 +26,8 @@ def suite(attacks: str | list | tuple) -> list[Attack]:
 
     `"fast"`: the gap attack and a threshold on each signal, global and per class. `"standard"`: these, the trained
     attack and imitation. `"strong"`: these, the attacks by altered queries (label-only, moved), quantile regression,
-    and all that need shadow models. `"whitebox"`: the standard ones and those of an attacker who holds the model itself. The gap attack is
-    always among them: whoever knows the label of a record can make it.
+    and all that need shadow models. `"whitebox"`: the standard ones and those of an attacker who holds the model
+    itself. The gap attack is always among them: whoever knows the label of a record can make it.
 
     Args:
         attacks: `"fast"`, `"standard"`, `"strong"`, `"whitebox"` or a list of `Attack` objects, of keys of attacks
