@@ -30,7 +30,7 @@ class ImitationAttack(WeighingAttack):
 
     Example:
     ```python
-    mpreg.evaluate(model, split, attacks=["standard", "imitation"])
+    mpreg.evaluate(model, split, attacks=["imitation"])
     ```
     """
 

@@ -31,7 +31,8 @@ def suite(attacks: str | list | tuple) -> list[Attack]:
 
     Args:
         attacks: `"fast"`, `"standard"`, `"strong"`, `"whitebox"` or a list of `Attack` objects, of keys of attacks
-            such as `"loss_threshold"` (those of these suites, and registered ones), and of these four names.
+            such as `"loss_threshold"` (those of these suites, and registered ones), and of these four names. A key
+            of an attack that a suite of the list has adds nothing.
 
     Raises:
         ValueError: an unknown name, an empty list, something that is not an attack or describes itself by what is
@@ -44,7 +45,9 @@ def suite(attacks: str | list | tuple) -> list[Attack]:
         raise ValueError(f"attacks must be {known} or a list of attacks. Received: {attacks!r}")
     if not attacks:
         raise ValueError('attacks is empty. Use "standard", or list at least one attack')
-    listed = [attack for given in attacks for attack in _meant(given)]
+    by_suites = {attack.key for attack in _by_suites(attacks)}
+    asked = [entry for entry in attacks if not isinstance(entry, str) or entry not in by_suites]
+    listed = [attack for given in asked for attack in _meant(given)]
     for attack in listed:
         _check(attack)
     has_gap = any(isinstance(attack, GapAttack) for attack in listed)
@@ -56,18 +59,18 @@ def suite(attacks: str | list | tuple) -> list[Attack]:
 
 
 def optional_in(attacks):
-    """Names of the attacks that come with the name of a suite: what they lack skips them; others it is an error for.
+    """Names of the attacks that only the name of a suite asks for: where they lack something they are left out.
 
     Args:
         attacks: as for `suite`.
     """
     given = [attacks] if isinstance(attacks, str) else attacks
-    return {
-        attack.name
-        for entry in given
-        if isinstance(entry, str) and entry in SUITES
-        for attack in SUITES[entry]()
-    }
+    return {attack.name for attack in _by_suites(given) if attack.key not in given}
+
+
+def _by_suites(given):
+    names = [entry for entry in given if isinstance(entry, str) and entry in SUITES]
+    return [attack for name in names for attack in SUITES[name]()]
 
 
 def register(attack: Attack | type[Attack], *, replace: bool = False):

@@ -1,12 +1,12 @@
 """Strengths of the rivals of the game, chosen on validation data as hard as the game's own.
 
-Chosen on location30 by training on all members of splits 0 to 2 and attacking with the standard suite on validation
-halves (`Setting.draw` with `validation=True`, as `mpreg recipe frontier --validation` does): of the strengths tried,
-those worth most over stopping early, the rule by which the defence table ranks, and of those within two points of it,
-which chance cannot tell apart, the most accurate. Worth is the higher of the attacks on members and on reference
-records, less the attack on plain training stopped at the same test accuracy, mean of the three splits. No non-member of
-a split was looked at, but for `dmp` (below). Stopping early itself is the curve; plain training there has test accuracy
-59.0 and attack 90.7.
+Chosen on location30 by training on all members of splits 0 to 2 and attacking, with thresholds and the trained attack,
+on validation halves (`Setting.draw` with `validation=True`, as `mpreg recipe frontier --validation` does, which has
+the imitation attack too): of the strengths tried, those worth most over stopping early, the rule by which the defence
+table ranks, and of those within two points of it, which chance cannot tell apart, the most accurate. Worth is the
+higher of the attacks on members and on reference records, less the attack on plain training stopped at the same test
+accuracy, mean of the three splits. No non-member of a split was looked at, but for `dmp` (below). Stopping early itself
+is the curve; plain training there has test accuracy 59.0 and attack 90.7.
 
 `TRIED` has for each strength test accuracy, attack, and attack over stopping early, in percent, of 30 epochs. A
 difference of a point or two is within chance. Other epochs were tried for `early-stopping` and `dpsgd` alone; how the

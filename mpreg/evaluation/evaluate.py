@@ -45,8 +45,8 @@ def evaluate(
         split: a `MembershipSplit`; its members and non-members are judged. Attacks that want records known not to
             be members take its reference. Canaries (`mpreg.plant_canaries`) are judged in a section of their own, and
             all other figures leave them out.
-        attacks: `"fast"` (gap and thresholds), `"standard"` (and a trained attack), `"strong"` (and attacks
-            with shadow models), or a list of attacks.
+        attacks: `"fast"` (gap and thresholds), `"standard"` (and two that learn, one of them beside small networks that
+            imitate the model), `"strong"` (and attacks with shadow models), or a list of attacks.
         shadows: for attacks that need shadow models, how to train them: a `ShadowFleet` or a `ShadowTraining`,
             or ready `ShadowModels`. None trains 16 like the target, where that is a Keras model fitted in this
             process: about 16 times its training. All attacks share them; the report states what they cost.

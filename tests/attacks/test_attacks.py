@@ -6,6 +6,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from mpreg import metrics, signals
 from mpreg.attacks import Attack, GapAttack, ThresholdAttack, TrainedAttack, cross_fit, suite
+from mpreg.attacks.suites import optional_in
 from mpreg.attacks.threshold import SIGNALS, group_thresholds
 from mpreg.signals import read_answers, read_both
 
@@ -37,7 +38,9 @@ def assert_equal_verdicts(one, other, **tolerance):
     np.testing.assert_allclose(one.nonmember_scores, other.nonmember_scores, **tolerance)
 
 
-every_attack = pytest.mark.parametrize("attack", suite("standard"), ids=lambda attack: attack.name)
+every_attack = pytest.mark.parametrize(
+    "attack", [*suite("fast"), TrainedAttack()], ids=lambda attack: attack.name
+)
 every_fast_attack = pytest.mark.parametrize("attack", suite("fast"), ids=lambda attack: attack.name)
 
 
@@ -296,10 +299,19 @@ class TestTrained:
 
 
 class TestSuites:
-    def test_standard_is_fast_and_a_trained_attack(self):
+    def test_standard_is_fast_and_two_that_learn(self):
         fast, standard = ([attack.name for attack in suite(name)] for name in ("fast", "standard"))
-        assert standard == [*fast, "trained"]
+        assert standard == [*fast, "trained", "imitation"]
         assert len(fast) == 1 + 2 * len(SIGNALS)
+
+    def test_the_key_of_an_attack_that_a_suite_has_adds_nothing(self):
+        names = [attack.name for attack in suite(["standard", "imitation", "quantile"])]
+        assert names == [*(attack.name for attack in suite("standard")), "quantile regression"]
+        assert optional_in(["standard", "imitation"]) == {attack.name for attack in suite("standard")} - {
+            "imitation"
+        }
+        assert optional_in("standard") == {attack.name for attack in suite("standard")}
+        assert optional_in(["imitation", GapAttack()]) == set()
 
     def test_the_gap_attack_is_always_there(self):
         assert [attack.name for attack in suite([ThresholdAttack("loss")])] == ["gap", "loss threshold"]

@@ -13,7 +13,7 @@ from mpreg.reports import words
 from mpreg.reports.impact import assessment
 from mpreg.reports.schema import read
 
-ATTACKS = ["standard", "likelihood_ratio", "likelihood_ratio_offline"]
+ATTACKS = ["fast", "trained", "likelihood_ratio", "likelihood_ratio_offline"]
 MODELS = 8
 
 
