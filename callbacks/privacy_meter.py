@@ -12,6 +12,7 @@ import tensorflow as tf
 from mpreg import metrics, signals
 from mpreg._validate import check_count, short_repr
 from mpreg.attacks import cross_fit_each, suite
+from mpreg.attacks.suites import optional_in, without_records
 from mpreg.classifiers.arrays import only_output
 from mpreg.classifiers.calling import call_target
 from mpreg.classifiers.kind import logits_by_last_layer
@@ -56,7 +57,8 @@ class PrivacyMeter(keras.callbacks.Callback):
     Args:
         split: a `MembershipSplit`.
         every: epochs between measurements, at least 1.
-        attacks: as for `mpreg.evaluate`, those that need nothing but the model's answers.
+        attacks: as for `mpreg.evaluate`, those that need nothing but the model's answers: of the standard suite all
+            but imitation.
         records: records to judge a side; None as above; all where there are fewer.
         log_dir: folder for TensorBoard, may be that of `keras.callbacks.TensorBoard`: the run `privacy` in it has
             these figures, utility beside leakage (Custom Scalars), histograms of the true class's probability and of
@@ -107,7 +109,7 @@ class PrivacyMeter(keras.callbacks.Callback):
         self.seed = seed
         self.from_logits = from_logits
         self.costs: list[float] = []
-        self._attacks = suite(attacks)
+        self._attacks = without_records(suite(attacks), optional_in(attacks))
         for attack in self._attacks:
             if attack.needs:
                 raise ValueError(

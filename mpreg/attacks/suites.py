@@ -68,6 +68,15 @@ def optional_in(attacks):
     return {attack.name for attack in _by_suites(given) if attack.key not in given}
 
 
+def without_records(attacks, optional):
+    """The attacks of a list, less those of `optional` names that need the judged records beside the answers to them."""
+    return [
+        attack
+        for attack in attacks
+        if attack.name not in optional or not set() < attack.needs <= {"records", "numbers"}
+    ]
+
+
 def _by_suites(given):
     names = [entry for entry in given if isinstance(entry, str) and entry in SUITES]
     return [attack for name in names for attack in SUITES[name]()]

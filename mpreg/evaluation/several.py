@@ -6,13 +6,13 @@ import numpy as np
 
 from mpreg.attacks import Access
 from mpreg.attacks.gap import GapAttack, ShareRightAttack
+from mpreg.attacks.suites import without_records
 from mpreg.classifiers.kind import logits_by_last_layer, sigmoid_by_last_layer
 from mpreg.data.labels import LABELS
 from mpreg.evaluation.judge import judge
 from mpreg.signals.decisions import read_several
 from mpreg.signals.reading import SIDES
 
-OF_RECORDS = {"records", "numbers"}  # of `mpreg.attacks.NEEDS`
 SKIPPED = "Pictures and figures by class are left out: a record has many decisions, and no class of its own."
 
 
@@ -36,11 +36,8 @@ def several_report(
     Raises:
         ValueError: an attack that needs more than the answers, or as for `read_several`.
     """
-    skipped = [
-        attack.name for attack in attacks if attack.name in optional and set() < attack.needs <= OF_RECORDS
-    ]
-    attacks = [attack for attack in attacks if attack.name not in skipped]
-    for attack in attacks:
+    able = without_records(attacks, optional)
+    for attack in able:
         if attack.needs:
             raise ValueError(
                 f"attack {attack.name!r} needs {', '.join(sorted(attack.needs))}, and is for models that answer one "
@@ -57,17 +54,21 @@ def several_report(
     notes = [
         f"Each record holds {what}. Attacks are joint: they read the mean over them of what the answers tell. "
         f"{SKIPPED}",
-        *[f"Attack {name!r} is for models that answer one class a record: left out." for name in skipped],
+        *[
+            f"Attack {attack.name!r} is for models that answer one class a record: left out."
+            for attack in attacks
+            if attack not in able
+        ],
     ]
     # A record has no class of its own, so that what tells classes apart tells nothing more.
     of_all = [
         ShareRightAttack() if type(attack) is GapAttack else attack
-        for attack in attacks
+        for attack in able
         if not getattr(attack, "per_class", False)
     ]
-    report = judge(whole, of_all, optional=optional, notes=notes)
+    report = judge(whole, of_all, notes=notes)
     per_label = {
-        str(place): judge(Access(*both, inputs=inputs, seed=seed), attacks, optional=optional)
+        str(place): judge(Access(*both, inputs=inputs, seed=seed), able)
         for place, both in enumerate(zip(*apart, strict=True))
     }
     if per_label:

@@ -56,3 +56,13 @@ def test_with_the_records_it_is_in_the_standard_suite():
 
     report = mpreg.evaluate(Answers(), split, reference=True)
     assert "imitation" in report.attacks and "imitation" in report.reference.attacks
+
+
+def test_a_meter_has_the_standard_suite_without_it():
+    x, y = np.random.default_rng(0).normal(size=(40, 4)), np.arange(40) % 2
+    split = mpreg.MembershipSplit.from_arrays(x, y, members=20, reference=0, seed=0)
+    meter = mpreg.callbacks.PrivacyMeter(split, attacks="standard")
+    names = {attack.name for attack in mpreg.attacks.suite("standard")}
+    assert {attack.name for attack in meter._attacks} == names - {"imitation"}
+    with pytest.raises(ValueError, match="'imitation' needs numbers, records"):
+        mpreg.callbacks.PrivacyMeter(split, attacks=["imitation"])
