@@ -9,12 +9,14 @@ import click
 import keras
 
 import mpreg
+from mpreg import metrics
 from mpreg._files import write_all, write_json
 from mpreg._text import markdown_table, percent_with_interval
 from mpreg._validate import check_count
 from mpreg.attacks import GradientNormAttack, TrajectoryAttack, WhiteBoxAttack
 from mpreg.callbacks import SnapshotRecorder
 from mpreg.catalogue import SETTINGS, setting_of
+from mpreg.evaluation.headline import for_all_tried, strongest_accuracy
 from mpreg.recipes import options
 from mpreg.recipes.writing import console, print_table
 from mpreg.reports.setups import plot_estimates
@@ -119,8 +121,7 @@ def _setups(setting, data, split, shadows, seed):
     for name, keys in SETUPS.items():
         wanted = {attack.name for attack in mpreg.attacks.suite(keys)} if "trajectory" not in keys else set()
         able = [found for found in report.attacks.values() if found.name in wanted or found.key in keys]
-        best = max(able, key=lambda found: float(found.auc)) if name != "labels" else report.attacks["gap"]
-        rows[name] = {"strongest": best.name, **_figures(best)}
+        rows[name] = _figures(able)
     return rows
 
 
@@ -129,8 +130,11 @@ def _of_size(setting, data, size, seed):
     split = smaller.draw(seed)[1]
     model = _trained(smaller, data, split, seed)
     report = mpreg.evaluate(model, split, attacks=["standard", "white_box"], seed=seed, reference=False)
-    best = max(report.attacks.values(), key=lambda found: float(found.auc))
-    return {"train": report.train_accuracy, "test": report.test_accuracy, **_figures(best)}
+    return {
+        "train": report.train_accuracy,
+        "test": report.test_accuracy,
+        **_figures(report.attacks.values()),
+    }
 
 
 def _by_shadows(setting, data, split, counts, seed):
@@ -140,8 +144,7 @@ def _by_shadows(setting, data, split, counts, seed):
         shadows = _fleet(setting, data, count)
         attacks = ["likelihood_ratio", "combined"]
         report = mpreg.evaluate(model, split, attacks=attacks, shadows=shadows, seed=seed, reference=False)
-        best = max(report.attacks.values(), key=lambda found: float(found.auc))
-        rows[str(count)] = {"strongest": best.name, **_figures(best)}
+        rows[str(count)] = _figures(report.attacks.values())
     return rows
 
 
@@ -150,8 +153,21 @@ def _fleet(setting, data, count):
     return mpreg.ShadowFleet(lambda: setting.compile(setting.build_model(data)), count=count, **options)
 
 
-def _figures(found):
-    return {"accuracy": found.accuracy, "AUC": found.auc, "TPR at 1 % FPR": found.tpr_at_fpr[0.01]}
+def _figures(results):
+    """Name and figures of the attack with the highest AUC; limits are for all of them at once."""
+    best = max(results, key=lambda found: float(found.auc))
+    scores, learns, tried = best.distinct, best.learns, len(results)
+    sides = scores.member_scores, scores.nonmember_scores
+    of_area, of_rate = (
+        (metrics.auc, metrics.auc_interval),
+        (metrics.tpr_at_fpr, metrics.tpr_at_fpr_interval),
+    )
+    return {
+        "strongest": best.name,
+        "accuracy": strongest_accuracy(scores, learns=learns, tried=tried),
+        "AUC": for_all_tried(*of_area, sides, widen=learns, tried=tried),
+        "TPR at 1 % FPR": for_all_tried(*of_rate, sides, widen=False, tried=tried, fpr=0.01),
+    }
 
 
 def _said(value):
