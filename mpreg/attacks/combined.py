@@ -57,13 +57,13 @@ class CombinedAttack(WeighingAttack):
     needs = frozenset({"shadows"})
     plain = slice(5)  # how far the target's answer lies above that of shadow models, in five ways
 
-    def prepare(self, access):
-        """Returns the attack's features, float32 (n, 23, 35 or 38 + up to 5), members first, the label last."""
+    def read(self, access):
         check_coverage(access.shadows.membership)
-        imitation = access.imitation.T if access.has("numbers") else []
-        copies = _of_copies(access) if access.has("numbers") and access.has("model") else []
-        columns = [*_of_shadows(access), *imitation, *copies, *attack_features(access.answers).T]
-        return np.stack(columns, axis=1, dtype=np.float32)
+        yield from _of_shadows(access)
+        if access.has("numbers"):
+            yield from access.imitation.T
+            yield from _of_copies(access) if access.has("model") else []
+        yield from attack_features(access.answers).T
 
 
 def _of_copies(access):

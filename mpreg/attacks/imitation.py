@@ -1,7 +1,5 @@
 """The imitation attack: cheap models that mimic the target say how hard a record is, in place of shadow models."""
 
-import numpy as np
-
 from mpreg.attacks.trained import attack_features
 from mpreg.attacks.weighing import WeighingAttack
 
@@ -42,6 +40,5 @@ class ImitationAttack(WeighingAttack):
     needs = frozenset({"records", "numbers"})
     plain = 1, 2, 4, 7, 8, 10  # how far the target's answer lies above those of either kind
 
-    def prepare(self, access):
-        """What the attack reads of each judged record, float32 (n, 18 + up to 5), members first, the label last."""
-        return np.column_stack([access.imitation, attack_features(access.answers)]).astype(np.float32)
+    def read(self, access):
+        return [*access.imitation.T, *attack_features(access.answers).T]

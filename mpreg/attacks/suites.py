@@ -31,8 +31,8 @@ def suite(attacks: str | list | tuple) -> list[Attack]:
 
     Args:
         attacks: `"fast"`, `"standard"`, `"strong"`, `"whitebox"` or a list of `Attack` objects, of keys of attacks
-            such as `"loss_threshold"` (those of these suites, and registered ones), and of these four names. A key
-            of an attack that a suite of the list has adds nothing.
+            such as `"loss_threshold"` (those of these suites, and registered ones), and of these four names. An attack
+            asked for by itself takes the place of one of the same name in a suite of the list.
 
     Raises:
         ValueError: an unknown name, an empty list, something that is not an attack or describes itself by what is
@@ -45,9 +45,13 @@ def suite(attacks: str | list | tuple) -> list[Attack]:
         raise ValueError(f"attacks must be {known} or a list of attacks. Received: {attacks!r}")
     if not attacks:
         raise ValueError('attacks is empty. Use "standard", or list at least one attack')
-    by_suites = {attack.key for attack in _by_suites(attacks)}
-    asked = [entry for entry in attacks if not isinstance(entry, str) or entry not in by_suites]
-    listed = [attack for given in asked for attack in _meant(given)]
+    single = _single(attacks)
+    listed = [
+        attack
+        for given in attacks
+        for attack in _meant(given)
+        if not _is_suite(given) or attack.name not in single
+    ]
     for attack in listed:
         _check(attack)
     has_gap = any(isinstance(attack, GapAttack) for attack in listed)
@@ -65,7 +69,8 @@ def optional_in(attacks):
         attacks: as for `suite`.
     """
     given = [attacks] if isinstance(attacks, str) else attacks
-    return {attack.name for attack in _by_suites(given) if attack.key not in given}
+    by_suites = [attack for entry in given if _is_suite(entry) for attack in SUITES[entry]()]
+    return {attack.name for attack in by_suites} - _single(given)
 
 
 def without_records(attacks, optional):
@@ -77,9 +82,15 @@ def without_records(attacks, optional):
     ]
 
 
-def _by_suites(given):
-    names = [entry for entry in given if isinstance(entry, str) and entry in SUITES]
-    return [attack for name in names for attack in SUITES[name]()]
+def _single(attacks):
+    """Names of the attacks that a list asks for one by one."""
+    return {
+        getattr(attack, "name", None) for entry in attacks if not _is_suite(entry) for attack in _meant(entry)
+    }
+
+
+def _is_suite(entry):
+    return isinstance(entry, str) and entry in SUITES
 
 
 def register(attack: Attack | type[Attack], *, replace: bool = False):

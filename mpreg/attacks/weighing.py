@@ -1,10 +1,13 @@
 """Attacks that weigh many signals of a record together: a plain mean of some, a logistic regression, boosted trees."""
 
+from abc import abstractmethod
+
 import numpy as np
 from scipy import optimize, special
 
 from mpreg._threads import one_thread
 from mpreg.attacks.base import Attack
+from mpreg.attacks.crossfit import deal_folds
 from mpreg.signals.trees import MAX_CATEGORIES
 
 STRENGTH, TREES = 0.3, 80  # inverse of the L2 penalty, on standardized signals; number of trees
@@ -17,7 +20,7 @@ SURE = 6.0  # twice the gain in log-likelihood by which two needless weights see
 
 
 class WeighingAttack(Attack):
-    """A weighted sum of three scores of prepared rows: a plain mean, a logistic regression and boosted trees.
+    """A weighted sum of three scores of a record's signals: a plain mean, a logistic regression and boosted trees.
 
     The plain score learns nothing but means and spreads: it is the mean of the standardized columns in `plain`, those
     that are higher for members of whatever model. The regression and the trees learn from known records, trees what is
@@ -33,6 +36,18 @@ class WeighingAttack(Attack):
 
     plain: slice | tuple
 
+    def prepare(self, access):
+        """What the attack reads of each judged record, (n, ...), members first: signals, the label and a number.
+
+        Copies of a record share its number (`Access.groups`).
+        """
+        signals = np.stack([*self.read(access)], axis=1, dtype=np.float32)
+        return np.column_stack([signals, np.concatenate(access.groups)])
+
+    @abstractmethod
+    def read(self, access):
+        """Returns or yields the signals, (n,) each, the label last."""
+
     def fit(self, members, nonmembers, *, seed=0):
         rng = np.random.default_rng(seed)
         members, nonmembers = (_some(side, ENOUGH, rng) for side in (members, nonmembers))
@@ -47,8 +62,10 @@ class WeighingAttack(Attack):
         """Learns the weights and the threshold."""
         sides = members, nonmembers
         known = [np.empty((len(side), 3)) for side in sides]
-        parts = [rng.permutation(len(side)) % PARTS for side in sides]
-        if min(map(len, sides)) < 2 * PARTS:
+        numbers = [side[:, -1].astype(int) for side in sides]
+        parts = [deal_folds(own, PARTS, rng) for own in numbers]  # copies of a record tell of each other
+        records = [len(np.unique(own)) for own in numbers]
+        if min(records) < 2 * PARTS:
             known = [self._scores(side) * (1, 0, 0) for side in sides]
         else:
             for part in range(PARTS):
@@ -60,7 +77,10 @@ class WeighingAttack(Attack):
         membership = np.repeat([True, False], [len(side) for side in sides])
         weights, offset, likelihood = _weights(scores, membership)
         plain, plain_offset, plain_likelihood = _weights(scores[:, :1], membership)
-        if 2 * (likelihood - plain_likelihood) < SURE:
+        share = membership.mean()
+        # Copies are one record, and what is told of both sides alike hangs on the smaller one.
+        worth = 4 * share * (1 - share) * sum(records) / len(scores)
+        if 2 * worth * (likelihood - plain_likelihood) < SURE:
             weights, offset = np.array([*plain, 0.0, 0.0]), plain_offset
         # Scores of the folds of a cross-fit are ranked together, and how steep the weights are is partly chance.
         weighed = scores @ weights
@@ -80,7 +100,7 @@ class _Scores:
         from sklearn.linear_model import LogisticRegression
         from sklearn.preprocessing import StandardScaler
 
-        rows = np.concatenate([members, nonmembers])
+        rows = np.concatenate([members, nonmembers])[:, :-1]
         membership = np.repeat([1, 0], [len(members), len(nonmembers)])
         share = min(1.0, len(rows) / MANY)
         self._standardize = StandardScaler().fit(rows[:, :-1])
@@ -97,16 +117,18 @@ class _Scores:
             categorical_features=[rows.shape[1] - 1] if rows[:, -1].max() < MAX_CATEGORIES else None,
             random_state=self._seed,
         )
+        self._odds = np.log(len(members) / len(nonmembers))  # trees take them in, the regression is balanced
         with one_thread():
             self._regression.fit(self._standardize.transform(rows[:, :-1]), membership)
             self._trees.fit(rows, membership)
         return self
 
     def __call__(self, rows):
-        standard = self._standardize.transform(rows[:, :-1])
+        standard = self._standardize.transform(rows[:, :-2])
         with one_thread():
-            learned = self._regression.decision_function(standard), self._trees.decision_function(rows)
-        return np.column_stack([standard[:, self._plain].mean(axis=1), *learned])
+            by_trees = self._trees.decision_function(rows[:, :-1]) - self._odds
+            by_regression = self._regression.decision_function(standard)
+        return np.column_stack([standard[:, self._plain].mean(axis=1), by_regression, by_trees])
 
 
 def _weights(scores, membership):

@@ -109,7 +109,7 @@ def evaluate_canaries(model, split, *, attacks="standard", others="fast", shadow
     """
     chosen = suite(attacks)
     access, _, notes = _access(model, split, chosen, shadows=shadows, from_logits=None, seed=seed)
-    optional = optional_in(attacks)
+    optional = optional_in(attacks) | optional_in(others)
     report, _ = _with_canaries(access, split, chosen, suite(others), optional=optional, notes=notes)
     return report
 

@@ -55,7 +55,7 @@ def several_report(
         f"Each record holds {what}. Attacks are joint: they read the mean over them of what the answers tell. "
         f"{SKIPPED}",
         *[
-            f"Attack {attack.name!r} is for models that answer one class a record: left out."
+            f"Attack {attack.name!r} needs a model that answers one class a record: left out."
             for attack in attacks
             if attack not in able
         ],

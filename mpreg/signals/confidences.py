@@ -86,13 +86,15 @@ def softened_loss(temperature):
 
     @per_record
     def softened(answers):
-        powers = np.maximum(answers.probabilities, LOWEST)
+        powers, highest = np.maximum(answers.probabilities, LOWEST), 0.0
         if temperature in ROOTS:  # several times as fast as a power
             for _ in range(ROOTS[temperature]):
                 np.sqrt(powers, out=powers)
         else:
-            np.power(powers, 1 / temperature, out=powers)
-        return _finite(answers.true_class) / temperature - np.log(np.sum(powers, axis=1))
+            largest = np.max(powers, axis=1)
+            powers, highest = (powers / largest[:, None]) ** (1 / temperature), np.log(largest)
+        total = highest / temperature + np.log(np.sum(powers, axis=1))
+        return _finite(answers.true_class) / temperature - total
 
     return softened
 

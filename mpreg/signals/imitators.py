@@ -6,7 +6,7 @@ import numpy as np
 from scipy import special
 
 from mpreg._threads import one_thread
-from mpreg.data.table import as_table, scaled
+from mpreg.data.table import as_table, scaled, scaling_of
 from mpreg.signals.answers import Answers
 from mpreg.signals.confidences import logit_confidence, softened_loss
 
@@ -20,11 +20,13 @@ SOFTENED = softened_loss(2.0)
 
 def table_of(x, *, seed=0):
     """Records as a table of standardized numbers, float32; those of more than 1,024 as 512 random projections."""
-    table = scaled(as_table(x))
+    table = as_table(x)
     if table.shape[1] <= WIDEST:
-        return table
-    rng = np.random.default_rng(seed)
-    return scaled(table @ rng.standard_normal((table.shape[1], PROJECTED), np.float32))
+        return scaled(table)
+    shift, scale = scaling_of(table)
+    matrix = np.random.default_rng(seed).standard_normal((table.shape[1], PROJECTED), np.float32)
+    matrix /= scale[:, None]  # instead of the table, which may take much memory
+    return scaled(table @ matrix - shift @ matrix)
 
 
 def imitate(table, answers, *, seed=0):

@@ -304,13 +304,18 @@ class TestSuites:
         assert standard == [*fast, "trained", "imitation"]
         assert len(fast) == 1 + 2 * len(SIGNALS)
 
-    def test_the_key_of_an_attack_that_a_suite_has_adds_nothing(self):
-        names = [attack.name for attack in suite(["standard", "imitation", "quantile"])]
-        assert names == [*(attack.name for attack in suite("standard")), "quantile regression"]
-        assert optional_in(["standard", "imitation"]) == {attack.name for attack in suite("standard")} - {
-            "imitation"
-        }
-        assert optional_in("standard") == {attack.name for attack in suite("standard")}
+    def test_an_attack_asked_for_by_itself_takes_the_place_of_one_in_a_suite(self):
+        names = [attack.name for attack in suite("standard")]
+        assert [attack.name for attack in suite(["standard", "imitation"])] == names
+        trained = TrainedAttack()
+        assert trained in suite(["standard", trained])
+        assert sorted(attack.name for attack in suite(["standard", trained])) == sorted(names)
+        assert "quantile regression" in [attack.name for attack in suite(["standard", "quantile"])]
+
+    def test_what_a_suite_alone_asks_for_is_optional(self):
+        names = {attack.name for attack in suite("standard")}
+        assert optional_in("standard") == optional_in(["standard", "quantile"]) == names
+        assert optional_in(["standard", "imitation"]) == names - {"imitation"}
         assert optional_in(["imitation", GapAttack()]) == set()
 
     def test_the_gap_attack_is_always_there(self):

@@ -62,7 +62,7 @@ def test_relative_scores_are_those_of_a_naive_loop():
     """Ratio to the mean of all shadow models, and to those without the record, at each temperature."""
     access = world(lift=1.0)
     rows = CombinedAttack().prepare(access)
-    assert rows.shape == (RECORDS, 28) and np.isfinite(rows).all()
+    assert rows.shape == (RECORDS, 29) and np.isfinite(rows).all()
     shadows, membership = access.shadows.predictions, access.shadows.membership
     target = np.exp(access.answers.log_probabilities)
 
@@ -150,12 +150,18 @@ def test_softened_answers_at_a_temperature_of_one_are_the_answers():
     assert signals.softened_loss(1.0) is signals.loss
 
 
-@pytest.mark.parametrize("temperature", (0.5, 2.0, 3.0, 4.0))
+@pytest.mark.parametrize("temperature", (0.01, 0.5, 2.0, 3.0, 4.0))
 def test_softened_answers_are_those_of_cooler_logits(temperature):
     answers = world(lift=1.0).answers
     logits = answers.log_probabilities / temperature
     expected = special.log_softmax(logits, axis=1)[np.arange(RECORDS), answers.labels]
     np.testing.assert_allclose(signals.softened_loss(temperature)(answers), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("temperature", (0.01, 0.5, 1.0, 2.0, 3.0, 4.0))
+def test_softened_answers_of_zeros_are_finite(temperature):
+    answers = read_answers(np.zeros((2, 3)), np.array([0, 1]), coarse=True)
+    assert np.isfinite(signals.softened_loss(temperature)(answers)).all()
 
 
 def test_saturated_answers_stay_finite():

@@ -15,13 +15,17 @@ class Weighing(WeighingAttack):
     name = "weighing"
     plain = slice(2)
 
+    def read(self, access):
+        raise AssertionError("rows are given")
 
-def rows_of(lifts, *, seed=0, side=SIDE):
-    """Normal columns, those of members higher by the lifts, and a label; members first."""
+
+def rows_of(lifts, *, seed=0, side=SIDE, copies=1):
+    """Normal columns, those of members higher by the lifts, a label, and a number that copies share; members first."""
     rng = np.random.default_rng(seed)
     rows = rng.normal(size=(2 * side, COLUMNS))
     rows[:side, : len(lifts)] += lifts
-    return np.column_stack([rows, rng.integers(0, 5, 2 * side)])
+    rows = np.column_stack([rows, rng.integers(0, 5, 2 * side), np.arange(2 * side) % side])
+    return np.repeat(rows, copies, axis=0)
 
 
 def area(scores):
@@ -30,7 +34,8 @@ def area(scores):
 
 def judged(rows, seed=0):
     side = np.zeros(len(rows) // 2)
-    found = cross_fit(Weighing(), side, side, scores=rows, seed=seed)
+    groups = [half[:, -1].astype(int) for half in np.split(rows, 2)]
+    found = cross_fit(Weighing(), side, side, scores=rows, groups=groups, seed=seed)
     return np.concatenate([found.member_scores, found.nonmember_scores]), found
 
 
@@ -61,18 +66,46 @@ def test_few_known_records_are_ranked_by_the_plain_mean():
     assert np.isfinite(attack.threshold)
 
 
-def test_its_threshold_does_not_lean_to_the_side_of_more_known_records():
-    rows = rows_of([1.0, 1.0, 1.0], side=2_000)
+@pytest.mark.parametrize("seed", range(3))
+def test_copies_are_not_taken_for_records_that_bear_each_other_out(seed):
+    rows = rows_of([0.15, 0.15], seed=seed, side=200, copies=4)
+    assert area(judged(rows)[0]) > area(rows[:, :2].mean(axis=1)) - 0.006
+
+
+@pytest.mark.parametrize("known", [(1_000, 100), (100, 1_000), (2_400, 1_500), (1_500, 2_400)])
+def test_its_threshold_does_not_lean_to_the_side_of_more_known_records(known):
+    rows = rows_of([0.0, 0.0], side=3_400)
+    rows[: len(rows) // 2, 2] *= 3  # which trees alone see: they take in how many there are of each side
     members, nonmembers = np.split(rows, 2)
-    attack = Weighing().fit(members[:1_000], nonmembers[:100])
+    attack = Weighing().fit(members[: known[0]], nonmembers[: known[1]])
     recall, fallout = (
-        (attack.score(side[1_000:]) >= attack.threshold).mean() for side in (members, nonmembers)
+        (attack.score(side[2_400:]) >= attack.threshold).mean() for side in (members, nonmembers)
     )
-    assert recall + fallout == pytest.approx(1.0, abs=0.15)
+    accuracy = (recall + 1 - fallout) / 2
+    best = max(
+        (attack.score(members[2_400:]) >= cut).mean() / 2
+        + (attack.score(nonmembers[2_400:]) < cut).mean() / 2
+        for cut in np.quantile(attack.score(rows), np.linspace(0, 1, 200))
+    )
+    assert accuracy > best - 0.025 > 0.65
+
+
+@pytest.mark.parametrize("known", [(200, 200), (30, 1_500), (1_500, 30)])
+def test_chance_is_seldom_believed(known):
+    """The likelihood-ratio test, at 5 %, of columns that tell nothing, however unequal the sides are."""
+    believed = 0
+    for seed in range(20):
+        rows = rows_of([], seed=seed, side=max(known))
+        members, nonmembers = np.split(rows, 2)
+        attack = Weighing().fit(members[: known[0]], nonmembers[: known[1]], seed=seed)
+        believed += attack._weights[1:].any()
+    assert believed <= 3
 
 
 def test_constant_columns_and_one_value_everywhere_give_finite_scores():
+    numbers = np.arange(40)
     for rows in (np.zeros((40, 5)), np.column_stack([np.ones((40, 4)), np.arange(40) % 3])):
+        rows = np.column_stack([rows, numbers])
         attack = Weighing().fit(rows[:20], rows[20:])
         assert np.isfinite(attack.score(rows)).all() and np.isfinite(attack.threshold)
 

@@ -38,7 +38,9 @@ def test_models_of_several_decisions_are_attacked_without_it(decisions):
     labels = rng.integers(0, 2, (2, 40, 4))
     report = mpreg.evaluate_predictions(both[0], labels[0], both[1], labels[1], decisions=decisions)
     assert "imitation" not in report.attacks
-    assert any("'imitation' is for models that answer one class a record" in note for note in report.notes)
+    assert any("'imitation' needs a model that answers one class a record" in note for note in report.notes)
+    access = {one["attack"]: one["why"] for entry in report.to_dict()["access"] for one in entry["not_tried"]}
+    assert access["imitation"] == "needs a model that answers one class a record"
     with pytest.raises(ValueError, match="'imitation' needs numbers, records"):
         mpreg.evaluate_predictions(
             both[0], labels[0], both[1], labels[1], decisions=decisions, attacks=["imitation"]
