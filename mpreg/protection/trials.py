@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import mpreg
+from mpreg.attacks import suite
 from mpreg.catalogue import Setting, Task, defence_of, digest_of
 from mpreg.catalogue.setting import validation_part
 from mpreg.protection.attacker import attacked
@@ -33,8 +34,8 @@ class Job:
     steps: Path
     latest: dict = dataclasses.field(default_factory=dict, repr=False)
 
-    def stamp(self, defence, strength):
-        """What the figures of a training are of."""
+    def stamp(self, defence, strength, *, attacks=()):
+        """What the figures of a training are of, and of which attacks."""
         defence = defence_of(defence)
         parts = (
             defence.name,
@@ -45,7 +46,7 @@ class Job:
             self.split.members,
             self.split.reference,
         )
-        return {"made_by": f"mpreg {mpreg.__version__}", "digest": digest_of(*parts, self.seed)}
+        return {"made_by": f"mpreg {mpreg.__version__}", "digest": digest_of(*parts, self.seed, *attacks)}
 
     @functools.cached_property
     def validation(self):
@@ -99,7 +100,8 @@ def named(defence, strength):
 
 def tried(job, defence, strength):
     """The `Trial` of a defence by standard attacks, from its file where that is there."""
-    path, stamp = job.file(defence, strength, ".json"), job.stamp(defence, strength)
+    path = job.file(defence, strength, ".json")
+    stamp = job.stamp(defence, strength, attacks=suite("standard"))
     kept = read_kept(path, stamp)
     if kept is None:
         began = time.perf_counter()
@@ -122,7 +124,7 @@ def checked(job, trial, count, *, told=lambda words: None):
         told: function that is told, in a few words, what is done.
     """
     path = job.file(trial.defence, trial.strength, ".adaptive.json")
-    stamp = {**job.stamp(trial.defence, trial.strength), "shadows": count}
+    stamp = {**job.stamp(trial.defence, trial.strength, attacks=suite("strong")), "shadows": count}
     kept = read_kept(path, stamp)
     if kept is None:
         model = job.latest.get(trial.name)
