@@ -3,19 +3,14 @@
 from abc import abstractmethod
 
 import numpy as np
-from scipy import optimize, special
 
-from mpreg._threads import one_thread
 from mpreg.attacks.base import Attack
 from mpreg.attacks.crossfit import deal_folds
-from mpreg.signals.trees import MAX_CATEGORIES
+from mpreg.signals.learned import LearnedScores, weights_of
 
-STRENGTH, TREES = 0.3, 80  # inverse of the L2 penalty, on standardized signals; number of trees
-MANY = 2_000  # known records: of fewer, less is believed
 ENOUGH = 5_000  # known records of a side: more teach no more, and take long
 PARTS = 3  # of the known records, each judged by what the others teach, to learn what to believe
 WEIGHED = 1_500  # known records of a side that the weights are learned from
-LEAST = 1e-3  # weight of the plain score, in standard deviations: something must rank
 SURE = 6.0  # twice the gain in log-likelihood by which two needless weights seem to help in 5 % of draws
 
 
@@ -51,7 +46,7 @@ class WeighingAttack(Attack):
     def fit(self, members, nonmembers, *, seed=0):
         rng = np.random.default_rng(seed)
         members, nonmembers = (_some(side, ENOUGH, rng) for side in (members, nonmembers))
-        self._scores = _Scores(self.plain, seed).fit(members, nonmembers)
+        self._scores = LearnedScores(self.plain, seed).fit(members, nonmembers)
         self._weigh(*(_some(side, WEIGHED, rng) for side in (members, nonmembers)), rng, seed)
         return self
 
@@ -70,13 +65,13 @@ class WeighingAttack(Attack):
         else:
             for part in range(PARTS):
                 others = [side[own != part] for side, own in zip(sides, parts, strict=True)]
-                scores = _Scores(self.plain, seed).fit(*others)
+                scores = LearnedScores(self.plain, seed).fit(*others)
                 for side, own, found in zip(sides, parts, known, strict=True):
                     found[own == part] = scores(side[own == part])
         scores = np.concatenate(known)
         membership = np.repeat([True, False], [len(side) for side in sides])
-        weights, offset, likelihood = _weights(scores, membership)
-        plain, plain_offset, plain_likelihood = _weights(scores[:, :1], membership)
+        weights, offset, likelihood = weights_of(scores, membership)
+        plain, plain_offset, plain_likelihood = weights_of(scores[:, :1], membership)
         share = membership.mean()
         # Copies are one record, and what is told of both sides alike hangs on the smaller one.
         worth = 4 * share * (1 - share) * sum(records) / len(scores)
@@ -86,68 +81,6 @@ class WeighingAttack(Attack):
         weighed = scores @ weights
         self._weights, self._centre, self._spread = weights, weighed.mean(), weighed.std() or 1.0
         self.threshold = -(offset + self._centre) / self._spread
-
-
-class _Scores:
-    """The three scores of rows, (n, 3), by what members and non-members taught."""
-
-    def __init__(self, plain, seed):
-        self._plain, self._seed = plain, seed
-
-    def fit(self, members, nonmembers):
-        # Slow to import, and thresholds need none of it.
-        from sklearn.ensemble import HistGradientBoostingClassifier
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.preprocessing import StandardScaler
-
-        rows = np.concatenate([members, nonmembers])[:, :-1]
-        membership = np.repeat([1, 0], [len(members), len(nonmembers)])
-        share = min(1.0, len(rows) / MANY)
-        self._standardize = StandardScaler().fit(rows[:, :-1])
-        self._regression = LogisticRegression(
-            C=STRENGTH * share, max_iter=1000, class_weight="balanced", random_state=self._seed
-        )
-        self._trees = HistGradientBoostingClassifier(
-            max_iter=max(1, round(TREES * share)),
-            max_depth=3,
-            learning_rate=0.06,
-            min_samples_leaf=min(40, max(1, len(membership) // 10)),
-            l2_regularization=1.0,
-            early_stopping=False,
-            categorical_features=[rows.shape[1] - 1] if rows[:, -1].max() < MAX_CATEGORIES else None,
-            random_state=self._seed,
-        )
-        self._odds = np.log(len(members) / len(nonmembers))  # trees take them in, the regression is balanced
-        with one_thread():
-            self._regression.fit(self._standardize.transform(rows[:, :-1]), membership)
-            self._trees.fit(rows, membership)
-        return self
-
-    def __call__(self, rows):
-        standard = self._standardize.transform(rows[:, :-2])
-        with one_thread():
-            by_trees = self._trees.decision_function(rows[:, :-1]) - self._odds
-            by_regression = self._regression.decision_function(standard)
-        return np.column_stack([standard[:, self._plain].mean(axis=1), by_regression, by_trees])
-
-
-def _weights(scores, membership):
-    """Weights of the scores' sum as log-odds, none negative, its offset, and the log-likelihood; both sides alike."""
-    spread = scores.std(axis=0)
-    spread[spread == 0] = 1.0
-    scaled = scores / spread
-    sign = np.where(membership, 1.0, -1.0)
-    each = np.where(membership, 0.5 / membership.mean(), 0.5 / (1 - membership.mean()))
-
-    def loss(guess):
-        margin = sign * (scaled @ guess[:-1] + guess[-1])
-        pull = -each * sign * special.expit(-margin)
-        value = each @ np.logaddexp(0.0, -margin) + guess[:-1] @ guess[:-1] / 2
-        return value, np.append(pull @ scaled + guess[:-1], pull.sum())
-
-    bounds = [(LEAST, None), *[(0.0, None)] * (scores.shape[1] - 1), (None, None)]
-    found = optimize.minimize(loss, np.zeros(scores.shape[1] + 1), jac=True, bounds=bounds, method="L-BFGS-B")
-    return found.x[:-1] / spread, found.x[-1], -found.fun
 
 
 def _some(side, count, rng):

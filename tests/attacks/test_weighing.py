@@ -6,7 +6,8 @@ from sklearn.linear_model import LogisticRegression
 
 from mpreg import metrics
 from mpreg.attacks import cross_fit
-from mpreg.attacks.weighing import WeighingAttack, _weights
+from mpreg.attacks.weighing import WeighingAttack
+from mpreg.signals.learned import weights_of
 
 SIDE, COLUMNS = 700, 30
 
@@ -113,7 +114,7 @@ def test_constant_columns_and_one_value_everywhere_give_finite_scores():
 def test_weights_are_those_of_scikit_learn_where_none_would_be_negative():
     rows = rows_of([0.5, 0.7, 0.9])[:-300, :3] * [1.0, 10.0, 0.1]
     membership = np.arange(len(rows)) < SIDE
-    weights, offset, _ = _weights(rows, membership)
+    weights, offset, _ = weights_of(rows, membership)
     oracle = LogisticRegression(class_weight="balanced", tol=1e-8)
     oracle.fit(rows / rows.std(axis=0), membership)
     np.testing.assert_allclose(weights * rows.std(axis=0), oracle.coef_[0], rtol=1e-3)
@@ -121,5 +122,5 @@ def test_weights_are_those_of_scikit_learn_where_none_would_be_negative():
 
 
 def test_no_weight_is_negative():
-    weights, _, _ = _weights(rows_of([-0.5, -0.5, 1.0])[:, :3], np.arange(2 * SIDE) < SIDE)
+    weights, _, _ = weights_of(rows_of([-0.5, -0.5, 1.0])[:, :3], np.arange(2 * SIDE) < SIDE)
     assert (weights >= 0).all() and weights[1] == 0 and weights[2] > 0
