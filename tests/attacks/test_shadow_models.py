@@ -276,10 +276,10 @@ class TestEvaluate:
         assert report.notes == tuple(
             f"Attack {name!r} needs {records}{more}: left out."
             for name, more in (
+                ("imitation", ""),
                 ("label-only", queries),
                 ("moved queries", queries),
                 ("quantile regression", ""),
-                ("imitation", ""),
             )
         )
         assert report.notes[0] in report.to_markdown()
