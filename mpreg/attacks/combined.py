@@ -35,8 +35,8 @@ class CombinedAttack(WeighingAttack):
     rightly (`LabelOnlyAttack`), and how surely.
 
     On location30 (split 0, 16 shadow models), AUC / TPR at 1 %, beside the best single attack with shadow models:
-    undefended .987 / .74 (.982 / .69), the published game .959 / .55 (.893 / .28), split distillation .804 / .13
-    (.712 / .04), the game at penalty 30 .756 / .07 (.740 / .06), DP-SGD at epsilon 8 .713 / .05 (.714 / .05). Altered
+    undefended .987 / .74 (.982 / .69), the published game .959 / .55 (.893 / .28), split distillation .805 / .13
+    (.712 / .04), the game at penalty 30 .757 / .06 (.740 / .06), DP-SGD at epsilon 8 .713 / .05 (.714 / .05). Altered
     copies matter where answers are hidden (8 shadow models, AUC, beside the best single attack): the predicted class
     alone .949 (.876), HAMP .981 (.928).
 

@@ -17,8 +17,8 @@ class ImitationAttack(WeighingAttack):
 
     On location30 (split 0), AUC / TPR at 1 %, beside the AUC of the best of thresholds, trained attack and quantile
     regression, and that of the best single attack with 16 shadow models trained with the same defence: undefended
-    .985 / .72 (.947; .982), the published game .954 / .53 (.895; .893), split distillation .741 / .11 (.606; .712), the
-    game at penalty 30 .727 / .06 (.660; .740), DP-SGD at epsilon 8 .688 / .04 (.651; .714). On split distillation of
+    .985 / .71 (.947; .982), the published game .954 / .54 (.895; .893), split distillation .741 / .10 (.606; .712), the
+    game at penalty 30 .729 / .06 (.660; .740), DP-SGD at epsilon 8 .690 / .04 (.651; .714). On split distillation of
     altered copies .805 / .20 (.538; .672 with 8 shadow models): imitators of the answers are surer of members than the
     target is, which models that never saw them taught.
 
