@@ -41,7 +41,8 @@ class PrivacyTarget(keras.callbacks.Callback):
     the defence: from a split, the first 30 % of the reference records (250 if that is more, but at most half) are
     permanently withheld from the defence, so that later attacks on all reference records include some that the model
     never saw; records of your own must not be among those that the defence learns from. Their number limits how
-    precisely the target is met: with 450, the attack on others differs by about 0.02.
+    precisely the target is met: with 450, the attack on others differs by about 0.02. Stronger attacks than thresholds,
+    such as those of `mpreg.evaluate` that learn, find more: it is they that should be reported.
 
     Place it before `CSVLogger` and `TensorBoard`, which then record `privacy_target_strength`, the strength of the
     epoch, and `privacy_target_attack`, the attack accuracy at its end. An interrupted run starts again.
