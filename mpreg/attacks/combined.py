@@ -82,8 +82,9 @@ def _of_shadows(access):
     inside, outside = Normals(shadows, membership), Normals(shadows, ~membership)
     yield Normals(shadows, ~membership, prior=PRIOR).standard_score(target)
     yield target - inside.mean
-    for signal, values in zip(softened, others, strict=True):
-        yield signal(access.answers) - np.log(np.exp(values).mean(axis=0))
+    chances = [np.exp(values) for values in others]
+    for signal, chance in zip(softened, chances, strict=True):
+        yield signal(access.answers) - np.log(chance.mean(axis=0))
     yield inside.log_density(target) - outside.log_density(target)
     for own, values in (
         (target, shadows),
@@ -93,8 +94,8 @@ def _of_shadows(access):
         yield near.log_density(own) - far.log_density(own)
     yield target - outside.mean
     yield from (inside.mean, outside.mean, inside.mean - outside.mean)
-    for signal, values in zip(softened, others, strict=True):
-        without = np.sum(np.exp(values), axis=0, where=~membership) / (~membership).sum(axis=0)
+    for signal, chance in zip(softened, chances, strict=True):
+        without = np.sum(chance, axis=0, where=~membership) / (~membership).sum(axis=0)
         yield signal(access.answers) - OFFLINE_SHARE * np.log(without)
     own = signals.entropy(access.answers)
     for chosen in (membership, ~membership):

@@ -95,7 +95,7 @@ def evaluate(
         report, access = _with_canaries(access, split, chosen, chosen, optional=optional, notes=notes)
     if not _wants_reference(reference, model, split) or access.population is None:
         return report
-    of_reference = _judge_reference(access, has, split, chosen, optional=optional)
+    of_reference = _judge_reference(access, has, split, chosen)
     return dataclasses.replace(report, reference=of_reference)
 
 
@@ -226,7 +226,7 @@ def train_shadows(shadows, split, *, seed=0):
     return _shadow_models(shadows, pool(split.members[0], split.nonmembers[0]), split, seed)
 
 
-def _judge_reference(access, has, split, chosen, *, optional):
+def _judge_reference(access, has, split, chosen):
     """The report of the reference records, judged as if they were the members."""
     x, y = access.population
     unknown = len(split.reference[1]) - len(y)
@@ -235,7 +235,7 @@ def _judge_reference(access, has, split, chosen, *, optional):
     access = Access(suspects, others[0], inputs=(x, others[1]), **has)
     able = [attack for attack in chosen if all(access.has(need) for need in attack.needs)]
     notes = [f"{unknown} reference records of classes that no judged record has: left out."][: unknown > 0]
-    return judge(access, able, optional=optional, notes=notes)
+    return judge(access, able, notes=notes)
 
 
 def _wants_reference(reference, model, split):

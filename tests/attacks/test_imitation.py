@@ -15,6 +15,7 @@ from mpreg.attacks import (
     cross_fit,
     suite,
 )
+from mpreg.data.table import scaled
 from mpreg.signals import imitators, read_answers
 
 SIDE, CLASSES, FEATURES = 150, 3, 8
@@ -110,6 +111,21 @@ def test_wide_records_are_projected():
     table = imitators.table_of(x)
     assert table.shape == (6, imitators.PROJECTED) and np.isfinite(table).all()
     assert imitators.table_of(x[:, :5]).shape == (6, 5)
+
+
+def test_wide_records_are_projected_as_if_they_had_been_scaled_first():
+    rng = np.random.default_rng(0)
+    x = rng.normal(5, 3, size=(20, imitators.WIDEST + 1)).astype(np.float32)
+    x[:, ::2] = rng.integers(0, 2, size=x[:, ::2].shape)  # of two values
+    matrix = np.random.default_rng(0).standard_normal((x.shape[1], imitators.PROJECTED), np.float32)
+    expected = scaled(scaled(x) @ matrix)
+    np.testing.assert_allclose(imitators.table_of(x), expected, atol=2e-3)
+
+
+def test_numbers_that_single_precision_cannot_hold_are_read():
+    x = np.random.default_rng(0).normal(size=(30, 3))
+    x[0, 0], x[1, 1] = 1e39, -1e300
+    assert np.isfinite(imitators.table_of(x)).all()
 
 
 def test_the_combined_attack_reads_it_where_there_are_records():
