@@ -307,3 +307,16 @@ class TestCommand:
         done = run("protect", "--data", people, *options, "--out", tmp_path / "out")
         assert done.exit_code == 2 and message in " ".join(done.output.split())
         assert "Traceback" not in done.output and not (tmp_path / "out").exists()
+
+
+def test_kept_trials_are_of_their_attacks(tmp_path):
+    """Shadow models serve whatever attacks; figures are of the attacks that found them."""
+    x, y = np.random.default_rng(0).normal(size=(60, 4)), np.arange(60) % 2
+    split = mpreg.MembershipSplit.from_arrays(x, y, members=20, reference=20, seed=0)
+    job = trials.Job(None, None, split, 0, tmp_path)
+    stamps = [
+        job.stamp("undefended", None, attacks=found)["digest"]
+        for found in ((), *map(mpreg.attacks.suite, ("fast", "standard", "strong")))
+    ]
+    assert len(set(stamps)) == 4
+    assert stamps[2] == job.stamp("undefended", None, attacks=mpreg.attacks.suite("standard"))["digest"]
