@@ -1,14 +1,15 @@
 """What an attacker can use beyond the target's predictions for the judged records."""
 
 import functools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from mpreg import signals
 from mpreg._deprecated import RenamedAttribute, renamed_arguments
-from mpreg.attacks.copies import read_copies
 from mpreg.data import flatten, is_text, join_groups, map_arrays, pool
 from mpreg.data.augmentations import default_augmentation
+from mpreg.signals.copies import read_copies
 from mpreg.signals.imitators import imitate, table_of
 
 NEEDS = {
@@ -86,6 +87,7 @@ class Access:
         self.classes = members.classes
         self.queries = 0
         self._query, self._prediction_options = query, prediction_options or {}
+        self._shadow_values = {}
 
     def __len__(self):
         return len(self.labels)
@@ -128,6 +130,19 @@ class Access:
     def altered_copies(self):
         """What the target answers to altered copies of each record, which the attacks that ask about them share."""
         return read_copies(self, default_augmentation(self.records, seed=self.seed))
+
+    def shadow_values(self, *wanted):
+        """Returns signals of each shadow model for the judged records, (models, n) each; computed once."""
+        missing = [signal for signal in wanted if signal not in self._shadow_values]
+        if missing:
+            with ThreadPoolExecutor() as threads:  # NumPy lets others run while it computes
+                found = threads.map(
+                    lambda model: self.shadows.values(model, missing), range(len(self.shadows))
+                )
+                values = np.stack(list(found), axis=1)
+            values.flags.writeable = False
+            self._shadow_values |= zip(missing, values, strict=True)
+        return [self._shadow_values[signal] for signal in wanted]
 
     def subset(self, members, nonmembers):
         """Returns the `Access` to some records alone, given rows of members and of non-members."""

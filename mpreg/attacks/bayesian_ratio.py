@@ -6,7 +6,7 @@ from scipy import special
 from mpreg import signals
 from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
 from mpreg.attacks.likelihood_ratio import Normals
-from mpreg.attacks.shadow.coverage import check_coverage, shadow_values
+from mpreg.attacks.shadow.coverage import check_coverage
 from mpreg.signals.saturated import clip_saturated
 
 PRIOR = 8.0  # degrees of freedom that the variance within records is worth beside a record's own
@@ -44,7 +44,7 @@ class BayesianRatioAttack(PreparedAttack):
     def score_all(self, access):
         membership = access.shadows.membership
         check_coverage(membership)
-        (shadows,) = shadow_values(access, signals.logit_confidence)
+        (shadows,) = access.shadow_values(signals.logit_confidence)
         target, shadows = clip_saturated(signals.logit_confidence(access.answers), shadows)
         inside, outside = (Normals(shadows, chosen, prior=PRIOR) for chosen in (membership, ~membership))
         return _log_predictive(inside, target) - _log_predictive(outside, target)

@@ -7,7 +7,7 @@ from mpreg.attacks.base import TRAINS_ALIKE
 from mpreg.attacks.bayesian_ratio import PRIOR
 from mpreg.attacks.likelihood_ratio import Normals
 from mpreg.attacks.relative import TEMPERATURES
-from mpreg.attacks.shadow.coverage import check_coverage, shadow_values
+from mpreg.attacks.shadow.coverage import check_coverage
 from mpreg.attacks.trained import attack_features
 from mpreg.attacks.weighing import WeighingAttack
 from mpreg.signals.saturated import clip_saturated
@@ -77,7 +77,7 @@ def _of_shadows(access):
     membership = access.shadows.membership
     softened = [signals.softened_loss(temperature) for temperature in TEMPERATURES]
     read = (signals.logit_confidence, *softened, signals.entropy)
-    shadows, *others, entropies = shadow_values(access, *read)
+    shadows, *others, entropies = access.shadow_values(*read)
     target, shadows = clip_saturated(signals.logit_confidence(access.answers), shadows)
     inside, outside = Normals(shadows, membership), Normals(shadows, ~membership)
     yield Normals(shadows, ~membership, prior=PRIOR).standard_score(target)

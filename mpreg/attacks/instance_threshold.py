@@ -4,7 +4,7 @@ import numpy as np
 
 from mpreg import signals
 from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
-from mpreg.attacks.shadow.coverage import check_coverage, shadow_values
+from mpreg.attacks.shadow.coverage import check_coverage
 from mpreg.signals.saturated import clip_saturated
 
 
@@ -36,7 +36,7 @@ class InstanceThresholdAttack(PreparedAttack):
     def score_all(self, access):
         membership = access.shadows.membership
         check_coverage(membership, online=False)
-        (shadows,) = shadow_values(access, signals.logit_confidence)
+        (shadows,) = access.shadow_values(signals.logit_confidence)
         target, shadows = clip_saturated(signals.logit_confidence(access.answers), shadows)
         return target - _thresholds(shadows, membership)
 

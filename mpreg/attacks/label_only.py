@@ -3,9 +3,9 @@
 import numpy as np
 
 from mpreg import signals
-from mpreg.attacks.copies import read_copies
 from mpreg.attacks.regression import RegressionAttack
 from mpreg.data.augmentations import check_augment
+from mpreg.signals.copies import read_copies
 
 
 class LabelOnlyAttack(RegressionAttack):

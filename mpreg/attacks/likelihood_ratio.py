@@ -4,7 +4,7 @@ import numpy as np
 
 from mpreg import signals
 from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
-from mpreg.attacks.shadow.coverage import check_coverage, shadow_values
+from mpreg.attacks.shadow.coverage import check_coverage
 from mpreg.data.augmentations import altered, check_augment
 from mpreg.signals.saturated import clip_saturated
 
@@ -118,7 +118,7 @@ class Normals:
 
 def _queries(access, augment):
     """Confidences of the target (records,) and of the shadow models (models, records), query by query."""
-    yield signals.logit_confidence(access.answers), *shadow_values(access, signals.logit_confidence)
+    yield signals.logit_confidence(access.answers), *access.shadow_values(signals.logit_confidence)
     if augment is not None:
         for copies in altered(augment, access.records):
             asked = access.shadows.query(copies, access.labels)

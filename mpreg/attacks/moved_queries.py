@@ -1,9 +1,9 @@
 """The moved-queries attack: sees past noise that depends on the query by asking about nearby copies."""
 
 from mpreg.attacks.base import PreparedAttack
-from mpreg.attacks.copies import read_copies
 from mpreg.data import flatten
 from mpreg.data.augmentations import GaussianNoise, check_augment
+from mpreg.signals.copies import read_copies
 
 SCALES = (1e-3, 1e-2, 1e-1)  # standard deviations of a feature: how far a defence's coin reaches is not known
 

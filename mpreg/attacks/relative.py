@@ -5,7 +5,7 @@ import numpy as np
 from mpreg import metrics, signals
 from mpreg._validate import check_number
 from mpreg.attacks.base import TRAINS_ALIKE, PreparedAttack
-from mpreg.attacks.shadow.coverage import check_coverage, shadow_values
+from mpreg.attacks.shadow.coverage import check_coverage
 
 SHARES = np.arange(11) / 10  # candidates for the share of p_OUT in p_IN
 DEFAULT_SHARE = 0.3  # where shadow models cannot tell
@@ -69,7 +69,7 @@ class RelativeAttack(PreparedAttack):
         membership = access.shadows.membership
         check_coverage(membership, online=False)
         candidates = TEMPERATURES if self.temperature is None else (float(self.temperature),)
-        found = np.exp(shadow_values(access, *map(signals.softened_loss, candidates)))
+        found = np.exp(access.shadow_values(*map(signals.softened_loss, candidates)))
         at, share = _best(found, membership, online=self.online)
         signal, shadows = signals.softened_loss(candidates[at]), found[at]
         trained = membership if self.online else np.zeros_like(membership)

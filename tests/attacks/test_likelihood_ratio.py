@@ -41,8 +41,9 @@ class Shadows:
     def __len__(self):
         return len(self.membership)
 
-    def answers(self, model):
-        return answers_of(self._confidences[model], self._labels)
+    def values(self, model, wanted):
+        answers = answers_of(self._confidences[model], self._labels)
+        return [signal(answers) for signal in wanted]
 
     @property
     def can_be_queried(self):

@@ -330,6 +330,23 @@ class TestAccess:
         with pytest.raises(ValueError, match="'in share' judges by more than the answers: .*prepare"):
             cross_fit(InShare(), *both)
 
+    def test_signals_of_shadow_models_are_computed_once(self, monkeypatch):
+        shadows, asked = random_shadows(models=3, pool=90), []
+        values = shadows.values
+        monkeypatch.setattr(shadows, "values", lambda *args: asked.append(args) or values(*args))
+        p = np.full((45, CLASSES), 1 / CLASSES)
+        access = Access(*(signals.read_answers(p, y) for y in np.split(shadows.labels, 2)), shadows=shadows)
+        access.shadow_values(signals.loss)
+        loss, entropy = access.shadow_values(signals.loss, signals.entropy)
+        told = [(model, [signal]) for signal in (signals.loss, signals.entropy) for model in range(3)]
+        assert sorted(asked[:3]) + sorted(asked[3:]) == told
+        np.testing.assert_array_equal(loss, [signals.loss(shadows.answers(model)) for model in range(3)])
+        np.testing.assert_array_equal(
+            entropy, [signals.entropy(shadows.answers(model)) for model in range(3)]
+        )
+        with pytest.raises(ValueError, match="read-only"):
+            loss[0] = 0.0
+
     def test_an_attack_may_learn_from_rows_that_it_prepared(self):
         """Each fold is judged by rows of the others: the rows themselves come back, members first."""
 

@@ -1,10 +1,4 @@
-"""Checks that shadow models cover the judged records, and computes their signals."""
-
-from concurrent.futures import ThreadPoolExecutor
-
-import numpy as np
-
-AT_ONCE = 2  # models whose answers are held as numbers of full width
+"""Checks that shadow models cover the judged records."""
 
 
 def check_coverage(membership, *, online=True):
@@ -17,14 +11,3 @@ def check_coverage(membership, *, online=True):
                 f"shadow models, the first is record {bad.argmax()}. Draw with mpreg.attacks.draw_membership, or "
                 "train more shadow models" + (", or attack offline" if what == "none" else "")
             )
-
-
-def shadow_values(access, *signals):
-    """Returns signals of each shadow model for all judged records, (signals, models, records)."""
-
-    def of(model):
-        answers = access.shadows.answers(model)
-        return [signal(answers) for signal in signals]
-
-    with ThreadPoolExecutor(AT_ONCE) as pool:  # NumPy lets others run while it computes
-        return np.stack(list(pool.map(of, range(len(access.shadows)))), axis=1)

@@ -77,6 +77,10 @@ class ShadowModels:
         """Returns the `Answers` of one shadow model for the pool; not cached, since all together may be large."""
         return signals.read_answers(self.predictions[model], self.labels, **self._prediction_options)
 
+    def values(self, model: Any, wanted: Any):
+        """Returns signals of one shadow model for the pool, (signals, records)."""
+        return signals.read_signals(self.predictions[model], self.labels, wanted, **self._prediction_options)
+
     @property
     def can_be_queried(self) -> bool:
         """Whether the models can predict records outside the pool."""

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from mpreg import signals
 from mpreg.data.augmentations import altered
+from mpreg.signals import confidences as signals
 from mpreg.signals.saturated import clip_saturated
 
 
