@@ -8,7 +8,7 @@ import numpy as np
 from mpreg import signals
 from mpreg._deprecated import RenamedAttribute, renamed_arguments
 from mpreg.data import flatten, is_text, join_groups, map_arrays, pool
-from mpreg.data.augmentations import default_augmentation
+from mpreg.data.augmentations import altered, default_augmentation
 from mpreg.signals.copies import read_copies
 from mpreg.signals.imitators import imitate, table_of
 
@@ -129,10 +129,15 @@ class Access:
     @functools.cached_property
     def altered_copies(self):
         """What the target answers to altered copies of each record, which the attacks that ask about them share."""
-        return read_copies(self, default_augmentation(self.records, seed=self.seed))
+        return self.read_copies(default_augmentation(self.records, seed=self.seed))
+
+    def read_copies(self, augment):
+        """What the target answers to the copies of each record that `augment` yields: `CopiesRead`."""
+        copies = altered(augment, self.records)
+        return read_copies(copies, self.answers, lambda batch: self.query(batch, self.labels))
 
     def shadow_values(self, *wanted):
-        """Returns signals of each shadow model for the judged records, (models, n) each; computed once."""
+        """Returns signals, each `per_record`, of every shadow model for the judged records, (models, n); read once."""
         missing = [signal for signal in wanted if signal not in self._shadow_values]
         if missing:
             with ThreadPoolExecutor() as threads:  # NumPy lets others run while it computes

@@ -5,7 +5,6 @@ import numpy as np
 from mpreg import signals
 from mpreg.attacks.regression import RegressionAttack
 from mpreg.data.augmentations import check_augment
-from mpreg.signals.copies import read_copies
 
 
 class LabelOnlyAttack(RegressionAttack):
@@ -56,5 +55,5 @@ class LabelOnlyAttack(RegressionAttack):
     def prepare(self, access):
         """Returns whether each record, and each of its copies, is classified correctly, float (n, 1 + copies)."""
         own = signals.correctness(access.answers)
-        copies = access.altered_copies if self.augment is None else read_copies(access, self.augment)
+        copies = access.altered_copies if self.augment is None else access.read_copies(self.augment)
         return np.column_stack([own, copies.correct])

@@ -3,7 +3,6 @@
 from mpreg.attacks.base import PreparedAttack
 from mpreg.data import flatten
 from mpreg.data.augmentations import GaussianNoise, check_augment
-from mpreg.signals.copies import read_copies
 
 SCALES = (1e-3, 1e-2, 1e-1)  # standard deviations of a feature: how far a defence's coin reaches is not known
 
@@ -45,7 +44,7 @@ class MovedQueriesAttack(PreparedAttack):
 
     def score_all(self, access):
         if self.augment is not None:
-            return read_copies(access, self.augment).surest
+            return access.read_copies(self.augment).surest
         if all(array.dtype.kind == "f" for array in flatten(access.records)):
-            return read_copies(access, GaussianNoise(SCALES, copies=8, seed=access.seed)).surest
+            return access.read_copies(GaussianNoise(SCALES, copies=8, seed=access.seed)).surest
         return access.altered_copies.surest

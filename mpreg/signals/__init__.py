@@ -17,4 +17,3 @@ from mpreg.signals.confidences import softened_loss as softened_loss
 from mpreg.signals.predict import predict as predict
 from mpreg.signals.reading import read_answers as read_answers
 from mpreg.signals.reading import read_both as read_both
-from mpreg.signals.reading import read_signals as read_signals

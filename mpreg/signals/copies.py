@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 
-from mpreg.data.augmentations import altered
 from mpreg.signals import confidences as signals
 from mpreg.signals.saturated import clip_saturated
 
@@ -24,12 +23,17 @@ class CopiesRead:
     surest: np.ndarray
 
 
-def read_copies(access, augment):
-    """Queries the target with the copies that `augment` yields, one batch of them in memory at a time."""
+def read_copies(copies, own, query):
+    """Reads what a target answers to copies, one batch of them in memory at a time, as `CopiesRead`.
+
+    Args:
+        copies: iterable of inputs, each an altered copy of every record.
+        own: the target's `Answers` to the records themselves.
+        query: function of inputs that returns its `Answers`.
+    """
     correct, confidences = [], []
-    least, surest = signals.entropy(access.answers), signals.loss(access.answers)
-    for copies in altered(augment, access.records):
-        answers = access.query(copies, access.labels)
+    least, surest = signals.entropy(own), signals.loss(own)
+    for answers in map(query, copies):
         correct.append(signals.correctness(answers))
         confidences.append(signals.logit_confidence(answers))
         entropy = signals.entropy(answers)  # higher where an answer is surer, as all signals are

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import numpy as np
-
 from mpreg.classifiers.arrays import check_predictions, log_probabilities, refuse_softmax_of_one
 from mpreg.classifiers.kind import are_logits
 from mpreg.data import check_labels, label_indices
-from mpreg.signals.answers import BLOCK, Answers
+from mpreg.signals.answers import Answers
 
 SIDES = ("members", "non-members")
 
@@ -58,32 +56,6 @@ def read_answers(
             f"{side}: one-hot labels of {labels.shape[1]} classes do not fit predictions of {classes}"
         )
     return Answers(logs, label_indices(labels, classes=classes, role=side))
-
-
-def read_signals(predictions: Any, labels: Any, wanted: Any, *, from_logits: bool, coarse: bool = False):
-    """Returns signals of predictions, (signals, n), without the answers ever being held as numbers of full width.
-
-    What is computed of some records on the way stays in the processor's cache, which takes half of the time.
-
-    Args:
-        predictions, labels, coarse: as for `read_answers`.
-        wanted: the signals, each `per_record`.
-        from_logits: whether predictions are logits, which some of the rows might not show.
-
-    Raises:
-        ValueError: as for `read_answers`.
-    """
-    options: dict[str, Any] = {"from_logits": from_logits, "coarse": coarse}
-    values = np.empty((len(wanted), len(labels)))
-    try:
-        for start in range(0, len(labels), BLOCK):
-            rows = slice(start, start + BLOCK)
-            answers = read_answers(predictions[rows], labels[rows], **options)
-            values[:, rows] = [signal(answers) for signal in wanted]
-    except ValueError:  # said of all rows, if it holds of all: a few may look like what they are not
-        answers = read_answers(predictions, labels, **options)
-        values[:] = [signal(answers) for signal in wanted]
-    return values
 
 
 def read_both(

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from scipy import special
 from sklearn.linear_model import LogisticRegression
 from support import CLASSES, FEATURES, mlp, split_of
 
@@ -18,6 +19,7 @@ from mpreg.attacks import (
     draw_membership,
     suite,
 )
+from mpreg.signals.answers import BLOCK
 
 
 def pool_of(split):
@@ -60,6 +62,46 @@ class Needs(Attack):
 
     def score(self, answers):
         return signals.correctness(answers)
+
+
+class TestValues:
+    WANTED = (signals.logit_confidence, signals.softened_loss(2.0), signals.entropy, signals.modified_entropy)
+
+    def models(self, predictions, **options):
+        rng = np.random.default_rng(1)
+        labels = rng.integers(0, predictions.shape[2], predictions.shape[1])
+        return mpreg.ShadowModels(
+            draw_membership(2, len(labels), len(labels) // 2), predictions, labels, **options
+        )
+
+    @pytest.mark.parametrize("records", [4, BLOCK, 2 * BLOCK + 1])
+    @pytest.mark.parametrize("kind", ["logits", "probabilities", "coarse"])
+    def test_they_are_those_of_all_answers_bit_for_bit(self, records, kind):
+        logits = 3 * np.random.default_rng(0).normal(size=(2, records, 7)).astype("float32")
+        p = special.softmax(logits, axis=2)
+        given = {"logits": logits, "probabilities": p, "coarse": np.round(p, 1)}[kind]
+        shadows = self.models(given, from_logits=kind == "logits", coarse=kind == "coarse")
+        answers = shadows.answers(1)
+        np.testing.assert_array_equal(
+            shadows.values(1, self.WANTED), [signal(answers) for signal in self.WANTED]
+        )
+
+    def test_a_bad_row_has_its_place_among_all(self):
+        logits = np.random.default_rng(0).normal(size=(2, 3 * BLOCK, 3))
+        shadows = self.models(logits, from_logits=True)
+        logits[1, 2 * BLOCK + 5, 2] = np.nan
+        shadows.values(0, self.WANTED)
+        with pytest.raises(
+            ValueError, match=f"1 predictions hold NaN or infinite values.* row {2 * BLOCK + 5}"
+        ):
+            shadows.values(1, self.WANTED)
+
+    def test_rows_that_look_like_probabilities_are_logits_among_others(self):
+        logits = np.random.default_rng(0).normal(size=(2, BLOCK + 1, 2))
+        logits[:, -1] = 0.25, 0.75  # in a block by itself
+        shadows = self.models(logits, from_logits=True)
+        expected = signals.loss(shadows.answers(0))
+        np.testing.assert_array_equal(shadows.values(0, [signals.loss])[0], expected)
 
 
 class TestSizes:

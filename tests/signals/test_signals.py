@@ -7,8 +7,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from mpreg import signals
-from mpreg.signals import look_like_logits, per_record, predict, read_answers, read_both, read_signals
-from mpreg.signals.answers import BLOCK
+from mpreg.signals import look_like_logits, per_record, predict, read_answers, read_both
 
 ALL = ("correctness", "confidence", "loss", "entropy", "modified_entropy", "logit_confidence")
 
@@ -178,35 +177,6 @@ class TestAnswers:
         values(read_answers(logits, y))
         np.testing.assert_array_equal(logits, before[0])
         logits[0] = y[0] = 0  # still the caller's to change
-
-
-class TestSignalsAlone:
-    WANTED = tuple(getattr(signals, name) for name in ALL)
-
-    @pytest.mark.parametrize("records", [1, BLOCK, 2 * BLOCK + 1])
-    @pytest.mark.parametrize("kind", ["logits", "probabilities", "coarse"])
-    def test_they_are_those_of_all_answers_bit_for_bit(self, records, kind):
-        logits, y = draw(records)
-        p = special.softmax(logits, axis=1)
-        given = {"logits": logits, "probabilities": p, "coarse": np.round(p, 1)}[kind]
-        options = {"from_logits": kind == "logits", "coarse": kind == "coarse"}
-        answers = read_answers(given, y, **options)
-        found = read_signals(given, y, self.WANTED, **options)
-        np.testing.assert_array_equal(found, [signal(answers) for signal in self.WANTED])
-
-    def test_a_bad_row_has_its_place_among_all(self):
-        logits, y = draw(3 * BLOCK)
-        logits[2 * BLOCK + 5, 3] = np.nan
-        with pytest.raises(
-            ValueError, match=f"1 predictions hold NaN or infinite values.* row {2 * BLOCK + 5}"
-        ):
-            read_signals(logits, y, self.WANTED, from_logits=True)
-
-    def test_rows_that_look_like_probabilities_are_logits_among_others(self):
-        logits, y = draw(BLOCK + 1, classes=2)
-        logits[-1] = 0.25, 0.75  # in a block by itself
-        expected = signals.loss(read_answers(logits, y, from_logits=True))
-        np.testing.assert_array_equal(read_signals(logits, y, [signals.loss], from_logits=True)[0], expected)
 
 
 class TestPredict:

@@ -10,6 +10,7 @@ from mpreg._deprecated import RenamedAttribute, renamed_arguments
 from mpreg._validate import short_repr
 from mpreg.classifiers.arrays import class_probabilities
 from mpreg.data import check_labels, label_indices
+from mpreg.signals.answers import BLOCK
 
 CLOSE = 0.25  # relative difference in the number of records that is not worth a word
 
@@ -78,8 +79,27 @@ class ShadowModels:
         return signals.read_answers(self.predictions[model], self.labels, **self._prediction_options)
 
     def values(self, model: Any, wanted: Any):
-        """Returns signals of one shadow model for the pool, (signals, records)."""
-        return signals.read_signals(self.predictions[model], self.labels, wanted, **self._prediction_options)
+        """Returns signals, each `per_record`, of one shadow model for the pool, (signals, records).
+
+        Some records are read at a time: what is computed on the way stays in the processor's cache, and answers are
+        never held as numbers of full width.
+        """
+        values = np.empty((len(wanted), len(self.labels)))
+        for start in range(0, len(self.labels), BLOCK):
+            rows = slice(start, start + BLOCK)
+            answers = self._block(model, rows)
+            values[:, rows] = [signal(answers) for signal in wanted]
+        return values
+
+    def _block(self, model, rows):
+        """The `Answers` to some records, refused only where all together are: a few may look like what they are not."""
+        try:
+            return signals.read_answers(
+                self.predictions[model][rows], self.labels[rows], **self._prediction_options
+            )
+        except ValueError:
+            pass
+        return self.answers(model)[rows]
 
     @property
     def can_be_queried(self) -> bool:
