@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from mpreg.classifiers.like_target import changed_in_fit
 from mpreg.training.core.batch import Batch, finite_weights
 from mpreg.training.core.defence import TrainingDefence
 from mpreg.training.game.adversarial import open_game
@@ -96,6 +97,7 @@ class AdversarialTraining(GameControl):
             _restore_player(self.model)
             raise ValueError("a model plays one game at a time: give fit a single AdversarialTraining")
         self._fitting = True
+        changed_in_fit(self.model, type(self).__name__)
         super().on_train_begin(logs)
 
     def on_epoch_begin(self, epoch, logs=None):

@@ -1,6 +1,7 @@
 """Reads from a fitted Keras model how it was trained, for shadow models like it."""
 
 import tempfile
+import weakref
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ RECOMPILED = (
     "could be."
 )
 
+_CHANGED_IN_FIT: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # models, and by which callback
+
 
 class Recipe(NamedTuple):
     """Holds the arguments of `mpreg.ShadowFleet`, and notes on what could not be read."""
@@ -24,6 +27,11 @@ class Recipe(NamedTuple):
     epochs: int
     batch_size: int
     notes: tuple
+
+
+def changed_in_fit(model, callback):
+    """Notes that a callback, by its name, changed how a model is trained, which the model itself does not tell."""
+    _CHANGED_IN_FIT[model] = callback
 
 
 def read_recipe(model, members):
@@ -37,8 +45,14 @@ def read_recipe(model, members):
         members: number of records it was fitted on.
 
     Raises:
-        ValueError: the model does not tell how it was trained, or cannot be cloned.
+        ValueError: the model does not tell how it was trained, was trained with a defence among its callbacks, or
+            cannot be cloned.
     """
+    if model in _CHANGED_IN_FIT:
+        raise ValueError(
+            f"the model was trained with {_CHANGED_IN_FIT[model]} among its callbacks: shadow models without it would "
+            "make the attacks weak. Pass shadows=mpreg.ShadowTraining(train), with the function that trains it"
+        )
     history = getattr(model, "history", None)
     last = len(getattr(history, "epoch", None) or ())
     steps = (getattr(history, "params", None) or {}).get("steps")

@@ -6,7 +6,6 @@ import numpy as np
 
 from mpreg import metrics
 from mpreg.evaluation.headline import for_all_tried
-from mpreg.evaluation.tried import tried
 from mpreg.metrics.low_fpr import tpr_at_fpr_interval_of, tpr_at_fpr_of
 from mpreg.metrics.membership_privacy import PRIORS, implied_gamma, posterior
 from mpreg.metrics.shapes import histogram
@@ -31,7 +30,6 @@ def details(report):
         "true_class_probability": _true_class(report),
         "best_at_fpr": [{"fpr": fpr, "attack": best.name, "tpr": tpr.to_dict()} for fpr, best, tpr in at_fpr],
         "beliefs": list(_beliefs(report, at_fpr)),
-        "access": tried(report),
         "adaptive": bool(report.cost.get("shadow_models")),
         "retest": list(RETEST),
     }

@@ -17,6 +17,7 @@ from mpreg.evaluation.canaries import CanaryFigures
 from mpreg.evaluation.details import details
 from mpreg.evaluation.member_risk import MemberRisk, member_risk
 from mpreg.evaluation.result import AttackResult
+from mpreg.evaluation.tried import tried
 from mpreg.metrics import Estimate
 from mpreg.reports.markdown import render_markdown
 from mpreg.reports.notebook import notebook_html
@@ -175,6 +176,7 @@ class PrivacyReport:
             "cost": dict(self.cost),
             "notes": list(self.notes),
             "provenance": dict(self.provenance),
+            "access": tried(self),
             "reference": None if self.reference is None else self.reference.figures(),
             "canaries": None if self.canaries is None else self.canaries.to_dict(),
             **({} if self.per_label is None else {"per_label": self._per_label()}),

@@ -78,13 +78,12 @@ def access_rows(report):
     rows = []
     for level in report["access"]:
         missing = level["not_tried"]
-        reasons = dict.fromkeys(f"{one['why']}; {one['cost']}" for one in missing)
         rows.append(
             [
                 f"{level['attacker']} ({level['level']})",
                 ", ".join(level["tried"]) or "nothing",
                 ", ".join(one["attack"] for one in missing) or "-",
-                ". ".join(reasons) or "-",
+                words.reasons(missing) or "-",
             ]
         )
     return header, rows
@@ -136,6 +135,7 @@ def _report(report):
         *(note for attack in attacks for note in attack["notes"]),
         *_spent(report["cost"]),
         words.adaptive(report),
+        *words.not_tried(report),
         words.retest(),
     ]
     notes = [f"- {note}" for note in dict.fromkeys(found)]
@@ -207,8 +207,6 @@ def _audit(document):
         ]
         parts.append(markdown_table(["figure", "measured", "limit", "verdict"], rows))
     parts.append(_report(report))
-    if "access" in report:
-        parts.append(markdown_table(*access_rows(report)))
     rows = [
         [
             file["role"],

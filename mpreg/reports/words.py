@@ -29,13 +29,32 @@ def adaptive(report):
     cost = report["cost"]
     if cost.get("shadow_models"):
         return (
-            f"Adaptive: the attacker trained {cost['shadow_models']} models as the target was trained "
-            f"({cost['shadow_training'] or 'elsewhere'}), and knew their members."
+            "Adaptive, as far as its models were trained as the target was, any defence included: the attacker trained "
+            f"{cost['shadow_models']} ({cost['shadow_training'] or 'elsewhere'}), and knew their members."
         )
     return (
         "Not adaptive: no attack trained models as the target was trained, which costs 16 trainings and can find more, "
         "above all where a defence hides what weak attacks look at."
     )
+
+
+def reasons(missing):
+    """Why attacks were not tried, and what they would cost, each reason once.
+
+    Args:
+        missing: the `not_tried` of an access level.
+    """
+    return ". ".join(dict.fromkeys(f"{one['why']}; {one['cost']}" for one in missing))
+
+
+def not_tried(report):
+    """Returns a sentence for each access level of which something was not tried; none for reports of older versions."""
+    return [
+        f"Not tried, {level['level']}: {'; '.join(one['attack'] for one in level['not_tried'])} "
+        f"({reasons(level['not_tried'])})."
+        for level in report.get("access", ())
+        if level["not_tried"]
+    ]
 
 
 def of_hundred(rate):

@@ -62,6 +62,17 @@ def test_a_target_that_was_compiled_anew_is_named():
     assert "The target was compiled anew after its last training" in fleet.notes[1] and fleet.epochs == 4
 
 
+def test_a_target_that_played_the_game_in_fit_is_refused_whatever_comes_later():
+    game = mpreg.callbacks.AdversarialTraining(records(seed=1), warmup_epochs=0)
+    target = fitted(mlp(), callbacks=[game])
+    for _ in range(2):
+        with pytest.raises(
+            ValueError, match=r"trained with AdversarialTraining among .*shadows=mpreg.ShadowTraining"
+        ):
+            mpreg.ShadowFleet.like(target, members=48)
+        fitted(target)
+
+
 def test_epochs_of_earlier_fits_count():
     model = fitted(mlp(), epochs=3)
     model.fit(*records(), epochs=2, batch_size=16, verbose=0)

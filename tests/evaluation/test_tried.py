@@ -73,7 +73,9 @@ def test_with_shadow_models_the_others_cost_no_training():
     assert entry["tried"] == ["likelihood ratio"]
     assert {one["trainings"] for one in entry["not_tried"]} == {0}
     assert found.to_dict()["adaptive"]
-    assert words.adaptive(read(found)).startswith("Adaptive: the attacker trained 4 models")
+    assert words.adaptive(read(found)).startswith(
+        "Adaptive, as far as its models were trained as the target was"
+    )
     assert by_level(found)["records that stand out"]["not_tried"][0]["trainings"] == 5
 
 
@@ -81,6 +83,15 @@ def test_shadow_models_that_no_attack_asks_count_for_nothing():
     found = report_on("fast", shadows=shadows())
     assert found.cost == {"queries": 0} and not found.to_dict()["adaptive"]
     assert "Not adaptive" in found.to_markdown()
+
+
+def test_markdown_says_of_each_level_what_was_not_tried_and_why(report):
+    text = report.to_markdown()
+    for entry in read(report)["access"]:
+        said = [line for line in text.splitlines() if line.startswith(f"- Not tried, {entry['level']}: ")]
+        assert len(said) == bool(entry["not_tried"])
+        for missing in entry["not_tried"]:
+            assert missing["attack"] in said[0] and missing["why"] in said[0] and missing["cost"] in said[0]
 
 
 def test_shadow_models_of_the_attackers_own_records_count():

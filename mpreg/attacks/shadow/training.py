@@ -59,9 +59,8 @@ class ShadowFleet:
         """Returns a `ShadowFleet` configured like a Keras model that was compiled and fitted in this process.
 
         Layers, optimizer, loss, epochs, batch size and the learning rates of the epochs are the target's, and so are
-        the weights of frozen layers and the state of adapted ones; other first weights are not, nor are callbacks:
-        attack a model that was trained with `AdversarialTraining` by a `ShadowTraining`. The fleet's `notes` say what
-        could not be read, and reports repeat them.
+        the weights of frozen layers and the state of adapted ones; other first weights are not, nor are callbacks. The
+        fleet's `notes` say what could not be read, and reports repeat them.
 
         Args:
             model: the target.
@@ -69,7 +68,8 @@ class ShadowFleet:
             count: number of shadow models.
 
         Raises:
-            ValueError: the model does not tell how it was trained.
+            ValueError: the model does not tell how it was trained, or was trained with `AdversarialTraining`: attack
+                that by a `ShadowTraining`.
         """
         recipe = read_recipe(model, members)
         fleet = cls(recipe.build_fn, count=count, epochs=recipe.epochs, batch_size=recipe.batch_size)
