@@ -83,7 +83,7 @@ FAMILY = (
     Defence(
         name="selena-advreg",
         build=split_distillation_and_game,
-        source="Tang et al. 2022 and Nasr et al. 2018",
+        source="Tang et al. 2022, on altered copies, sub-models for a third of the epochs, and Nasr et al. 2018",
         knob="penalty",
         strengths=(0.5, 1.0, 3.0),
         usual={ANY: 1.0},
