@@ -10,7 +10,7 @@ is the curve; plain training there has test accuracy 59.0 and attack 90.7.
 
 `TRIED` has for each strength test accuracy, attack, and attack over stopping early, in percent, of 30 epochs. A
 difference of a point or two is within chance. Eight of the ten lie at an end of what was tried: `relaxloss` and
-`mixup-mmd` at the strong end, where they were still gaining, the others at the weak one, beyond which is plain training.
+`mixup-mmd` at the strong end, where they still gained, the others at the weak one, beyond which is plain training.
 Other epochs were tried for `early-stopping` and `dpsgd` alone; how the latter was chosen stands in
 `mpreg.catalogue.private`, and for the game in `mpreg.catalogue.game`. For `dmp`, whose student learns from twice as
 many records outside validation, temperature 4, the best by .012, was seen to fall behind 2 on the non-members of these
