@@ -180,7 +180,7 @@ def test_without_canaries_there_is_no_section(model, split):
     report = mpreg.evaluate(model, plain, attacks="fast")
     assert report.canaries is None
     assert report.to_dict()["canaries"] is None
-    assert "anaries" not in report.to_markdown()
+    assert "**Canaries.**" not in report.to_markdown()
 
 
 class Untrained:
