@@ -11,8 +11,8 @@ is the curve; plain training there has test accuracy 59.0 and attack 90.7.
 `TRIED` has for each strength test accuracy, attack, and attack over stopping early, in percent, of 30 epochs. A
 difference of a point or two is within chance. Eight of the ten lie at an end of what was tried: `relaxloss` and
 `mixup-mmd` at the strong end, where they still gained, the others at the weak one, beyond which is plain training.
-With the imitation attack, tried since: `relaxloss` 1.6 and 2.0 have 39.6 / 77.0 / 6.6 and 34.5 / 71.4 / 3.9, `mixup-mmd`
-3 and 10 have 53.4 / 89.1 / 7.7 and 47.3 / 79.2 / 4.3: stronger, less accurate, and still worse than stopping early.
+Tried since, by imitation too: `relaxloss` 1.6 and 2.0 have 39.6 / 77.0 / 6.6 and 34.5 / 71.4 / 3.9, `mixup-mmd` 3
+and 10 have 53.4 / 89.1 / 7.7 and 47.3 / 79.2 / 4.3: stronger, less accurate, and still worse than stopping early.
 Other epochs were tried for `early-stopping` and `dpsgd` alone; how the latter was chosen stands in
 `mpreg.catalogue.private`, and for the game in `mpreg.catalogue.game`. For `dmp`, whose student learns from twice as
 many records outside validation, temperature 4, the best by .012, was seen to fall behind 2 on the non-members of these
