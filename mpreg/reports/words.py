@@ -48,10 +48,10 @@ def reasons(missing):
 
 
 def not_tried(report):
-    """Returns a sentence for each access level of which something was not tried; none for reports of older versions."""
+    """Returns what was not tried, and what was, of each access level that lacks something; none for older reports."""
     return [
         f"Not tried, {level['level']}: {'; '.join(one['attack'] for one in level['not_tried'])} "
-        f"({reasons(level['not_tried'])})."
+        f"({reasons(level['not_tried'])}). Tried: {'; '.join(level['tried']) or 'nothing'}."
         for level in report.get("access", ())
         if level["not_tried"]
     ]

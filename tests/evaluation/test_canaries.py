@@ -180,7 +180,8 @@ def test_without_canaries_there_is_no_section(model, split):
     report = mpreg.evaluate(model, plain, attacks="fast")
     assert report.canaries is None
     assert report.to_dict()["canaries"] is None
-    assert "**Canaries.**" not in report.to_markdown()
+    (line,) = (line for line in report.to_markdown().splitlines() if "anaries" in line)
+    assert line.startswith("- Not tried, records that stand out: canaries (none were planted; ")
 
 
 class Untrained:

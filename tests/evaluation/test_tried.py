@@ -92,6 +92,8 @@ def test_markdown_says_of_each_level_what_was_not_tried_and_why(report):
         assert len(said) == bool(entry["not_tried"])
         for missing in entry["not_tried"]:
             assert missing["attack"] in said[0] and missing["why"] in said[0] and missing["cost"] in said[0]
+        for line in said:
+            assert line.endswith(f" Tried: {'; '.join(entry['tried']) or 'nothing'}.")
 
 
 def test_shadow_models_of_the_attackers_own_records_count():
