@@ -45,7 +45,9 @@ def datasets(settings, default, **options):
     )
 
 
-epochs = click.option("--epochs", type=click.IntRange(min=1), help="Epochs of all trainings.")
+epochs = click.option(
+    "--epochs", type=click.IntRange(min=1), help="Epochs of plain training, by which those of defences go."
+)
 out = click.option("--out", type=click.Path(file_okay=False), help="Folder for the results.")
 seed = click.option(
     "--seed", default=0, show_default=True, help="Seed of the splits, the weights and the attacks."

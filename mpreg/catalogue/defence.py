@@ -96,6 +96,7 @@ class Defence:
         knob: what `strength` is.
         strengths: its values for a sweep, from weak to strong; empty where there is nothing to turn.
         usual: strength by data set; `"*"` stands for all others.
+        epochs: what it trains for by data set, as a share of the setting's epochs; all of them where nothing is said.
         consumes_reference: whether it learns from reference records, which may then leak themselves.
         guarantee: whether it bounds what any attacker learns, whatever the records.
 
@@ -119,6 +120,7 @@ class Defence:
     knob: str = ""
     strengths: tuple = ()
     usual: dict = dataclasses.field(default_factory=dict)
+    epochs: dict = dataclasses.field(default_factory=dict)
     consumes_reference: bool = False
     guarantee: bool = False
 
@@ -131,6 +133,11 @@ class Defence:
     def strength_for(self, dataset):
         """The usual strength on a data set."""
         return self.usual.get(dataset, self.usual.get(ANY))
+
+    def epochs_for(self, setting):
+        """The epochs that it trains for in a `Setting`, where plain training takes the setting's own."""
+        share = self.epochs.get(setting.dataset, self.epochs.get(ANY, 1.0))
+        return max(1, round(share * setting.epochs))
 
     def screened(self, **options):
         """Returns this defence after screening, named `screened-...`.
@@ -165,7 +172,9 @@ class Defence:
             )
         keras.utils.set_random_seed(seed)
         strength = self.strength_for(setting.dataset) if strength is None else strength
-        return self.build(Task(setting, data, split, seed, tuple(callbacks), undefended), strength)
+        own = setting.replace(epochs=self.epochs_for(setting))
+        kept = undefended if own == setting else None  # which was trained for the setting's epochs
+        return self.build(Task(own, data, split, seed, tuple(callbacks), kept), strength)
 
 
 def chosen(names):

@@ -32,7 +32,7 @@ class Cell:
         defence: a name in `DEFENCES`.
         seed: seed of the split, the weights and the attacks.
         strength: of the defence; None is the usual one.
-        epochs: of the training; None as in the setting.
+        epochs: of plain training, by which those of defences go; None as in the setting.
         validation: whether the half of the reference records stands for the non-members.
         attacks: keys of attacks beside those of the suite.
         shadows: number of shadow models, trained with the same defence, for the strong suite; 0 for the standard one.

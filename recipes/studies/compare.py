@@ -43,7 +43,7 @@ def run(
         dataset: a name in `SETTINGS`.
         suite, shadows, canaries: as for `mpreg.recipes.studies.defence_table.run`.
         attacks: keys of attacks beside those of the suite.
-        epochs: of all trainings; None as in `SETTINGS`.
+        epochs: of plain training, by which those of defences go; None as in `SETTINGS`.
         out: folder for the report, pictures and models; None is `mpreg-compare/<dataset>`.
         seed: seed of the split, the weights and the attacks.
 

@@ -68,7 +68,7 @@ def run(
         attacks: keys of attacks beside those of the suite.
         seeds: trainings of each defence, each on a split of its own.
         jobs: cells at a time, each in a process; 1 is as joblib is configured.
-        epochs: of all trainings; None as in `SETTINGS`.
+        epochs: of plain training, by which those of defences go; None as in `SETTINGS`.
         out: folder for the cells and the tables; None is `mpreg-defence-table`.
 
     Returns:

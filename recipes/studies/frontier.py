@@ -122,7 +122,7 @@ def run(
         suite, shadows, canaries: as for `mpreg.recipes.studies.defence_table.run`.
         attacks: keys of attacks beside those of the suite.
         points: strengths a defence, at least 1, spread over all that it has.
-        epochs: of all trainings; None as in `SETTINGS`.
+        epochs: of plain training, by which those of defences go; None as in `SETTINGS`.
         validation: whether half of the reference records stand for the non-members, to choose strengths by: a choice
             is then named, or which the figures do not tell apart.
         out: folder for the table, the picture, reports and TensorBoard logs; None is `mpreg-frontier/<dataset>`.

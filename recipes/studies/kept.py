@@ -22,7 +22,8 @@ def stamp_of(defence, setting, *, strength=None, attacks=()):
         attacks: attacks beside the standard ones.
     """
     strength = defence.strength_for(setting.dataset) if strength is None else strength
-    of_defence = (defence.name, defence.build, Task, defence.consumes_reference, strength)
+    epochs = defence.epochs_for(setting)
+    of_defence = (defence.name, defence.build, Task, defence.consumes_reference, epochs, strength)
     return stamp_of_training(setting, of_defence, tuple(attacks))
 
 

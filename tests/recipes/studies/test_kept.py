@@ -33,6 +33,10 @@ def change_strength():
     DEFENCES["l2"] = dataclasses.replace(DEFENCES["l2"], usual={"*": 0.5})
 
 
+def change_epochs():
+    DEFENCES["l2"] = dataclasses.replace(DEFENCES["l2"], epochs={"digits": 0.5})
+
+
 def change_reference():
     DEFENCES["l2"] = dataclasses.replace(DEFENCES["l2"], consumes_reference=True)
 
@@ -61,7 +65,15 @@ def test_a_damaged_file_is_made_anew(content, tmp_path, measured, capsys):
 
 @pytest.mark.parametrize(
     "change",
-    [change_defence, change_strength, change_reference, change_setting, change_network, change_data],
+    [
+        change_defence,
+        change_strength,
+        change_epochs,
+        change_reference,
+        change_setting,
+        change_network,
+        change_data,
+    ],
     ids=lambda change: change.__name__,
 )
 def test_a_change_of_what_they_follow_from_is_said_in_a_line_and_measured(change, tmp_path, measured, capsys):
