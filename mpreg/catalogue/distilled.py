@@ -5,7 +5,7 @@ import dataclasses
 import mpreg
 from mpreg.catalogue.defence import ANY, Defence
 from mpreg.catalogue.game import published_around
-from mpreg.catalogue.tuned import CHOSEN
+from mpreg.catalogue.tuned import CHOSEN, EPOCHS
 from mpreg.data.augmentations import ShiftsAndFlips
 from mpreg.data.copies import Erased
 
@@ -71,6 +71,7 @@ FAMILY = (
         knob="temperature",
         strengths=(1.0, 2.0, 4.0, 8.0),
         usual={**CHOSEN["dmp"], ANY: 1.0},
+        epochs=EPOCHS["dmp"],
         consumes_reference=True,
     ),
     _SELENA,

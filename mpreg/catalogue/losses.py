@@ -7,7 +7,7 @@ import numpy as np
 import mpreg
 from mpreg.attacks import Randomize
 from mpreg.catalogue.defence import ANY, Defence
-from mpreg.catalogue.tuned import CHOSEN
+from mpreg.catalogue.tuned import CHOSEN, EPOCHS
 from mpreg.data import map_arrays
 
 RANDOM_INPUTS = 512  # whose scores take the place of those that are served, for HAMP
@@ -39,6 +39,7 @@ FAMILY = (
         knob="target loss",
         strengths=(0.2, 0.5, 0.8, 1.2, 1.6, 2.0),
         usual={**CHOSEN["relaxloss"], "purchase100-like": 0.8, ANY: 1.0},
+        epochs=EPOCHS["relaxloss"],
     ),
     Defence(
         name="ccl",
@@ -46,7 +47,8 @@ FAMILY = (
         source="Liu et al., ICML 2024",
         knob="weight of the cross-entropy",
         strengths=(0.9, 0.7, 0.5, 0.3),
-        usual={ANY: 0.5},
+        usual={**CHOSEN["ccl"], ANY: 0.5},
+        epochs=EPOCHS["ccl"],
     ),
     Defence(
         name="hamp",
@@ -55,5 +57,6 @@ FAMILY = (
         knob="entropy of the labels",
         strengths=(0.3, 0.5, 0.7, 0.8, 0.95),
         usual={**CHOSEN["hamp"], "purchase100-like": 0.8, "cifar10": 0.95, ANY: 0.5},
+        epochs=EPOCHS["hamp"],
     ),
 )

@@ -5,7 +5,7 @@ import functools
 
 import mpreg
 from mpreg.catalogue.defence import ANY, Defence
-from mpreg.catalogue.tuned import CHOSEN
+from mpreg.catalogue.tuned import CHOSEN, EPOCHS
 
 
 def mixup(task, alpha):
@@ -27,6 +27,7 @@ _MMD = Defence(
     knob="weight of the MMD",
     strengths=(0.5, 1.0, 3.0, 10.0),
     usual={**CHOSEN["mmd"], ANY: 3.0},
+    epochs=EPOCHS["mmd"],
     consumes_reference=True,
 )
 
@@ -38,6 +39,7 @@ FAMILY = (
         knob="alpha",
         strengths=(0.2, 0.5, 1.0, 4.0),
         usual={**CHOSEN["mixup"], ANY: 1.0},
+        epochs=EPOCHS["mixup"],
     ),
     _MMD,
     dataclasses.replace(
@@ -45,5 +47,6 @@ FAMILY = (
         name="mixup-mmd",
         build=functools.partial(mmd, alpha=1.0),
         usual={**CHOSEN["mixup-mmd"], ANY: 3.0},
+        epochs=EPOCHS["mixup-mmd"],
     ),
 )

@@ -4,7 +4,7 @@ import functools
 
 import mpreg
 from mpreg.catalogue.defence import ANY, Defence
-from mpreg.catalogue.tuned import CHOSEN
+from mpreg.catalogue.tuned import CHOSEN, EPOCHS
 
 
 def l2(task, weight):
@@ -31,6 +31,7 @@ FAMILY = (
         knob="weight decay",
         strengths=(1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
         usual={**CHOSEN["l2"], ANY: 1e-3},
+        epochs=EPOCHS["l2"],
     ),
     Defence(
         name="dropout",
@@ -39,6 +40,7 @@ FAMILY = (
         knob="rate",
         strengths=(0.25, 0.5, 0.75, 0.9),
         usual={**CHOSEN["dropout"], ANY: 0.5},
+        epochs=EPOCHS["dropout"],
     ),
     Defence(
         name="label-smoothing",
@@ -47,6 +49,7 @@ FAMILY = (
         knob="smoothing",
         strengths=(0.1, 0.3, 0.6, 0.9),
         usual={**CHOSEN["label-smoothing"], ANY: 0.3},
+        epochs=EPOCHS["label-smoothing"],
     ),
     Defence(
         name="confidence-penalty",
@@ -55,5 +58,6 @@ FAMILY = (
         knob="weight of the entropy",
         strengths=(0.1, 0.5, 1.0, 2.0),
         usual={**CHOSEN["confidence-penalty"], ANY: 0.5},
+        epochs=EPOCHS["confidence-penalty"],
     ),
 )

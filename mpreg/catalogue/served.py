@@ -2,6 +2,7 @@
 
 import mpreg
 from mpreg.catalogue.defence import ANY, Defence
+from mpreg.catalogue.tuned import CHOSEN, EPOCHS
 
 
 def served(layer):
@@ -44,7 +45,8 @@ FAMILY = (
         source="Jia et al., CCS 2019",
         knob="budget",
         strengths=(0.1, 0.3, 1.0),
-        usual={ANY: 1.0},
+        usual={**CHOSEN["memguard"], ANY: 1.0},
+        epochs=EPOCHS["memguard"],
         consumes_reference=True,
     ),
 )

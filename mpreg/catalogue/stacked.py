@@ -5,6 +5,7 @@ from sklearn.linear_model import LogisticRegression
 
 import mpreg
 from mpreg.catalogue.defence import ANY, Defence
+from mpreg.catalogue.tuned import CHOSEN, EPOCHS
 
 
 def stacking(task, _):
@@ -30,8 +31,9 @@ FAMILY = (
         build=membership_invariant,
         source="Li, Li and Ribeiro, USENIX Security 2024",
         knob="epochs of the second phase",
-        strengths=(2, 5, 10, 25),
-        usual={ANY: 10},
+        strengths=(2, 5, 10, 25, 50),
+        usual={**CHOSEN["mist"], ANY: 10},
+        epochs=EPOCHS["mist"],
     ),
     Defence(name="stacking", build=stacking, source="Salem et al., NDSS 2019"),
 )

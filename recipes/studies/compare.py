@@ -85,11 +85,23 @@ def run(
         comparison,
         out,
         title=f"{dataset}: defences compared",
-        notes=[data.description, *map(_described, wanted), announced(cells), f"Seed {seed}."],
+        notes=[
+            data.description,
+            *(_described(defence, setting) for defence in wanted),
+            announced(cells),
+            f"Seed {seed}.",
+        ],
     )
     console.print(f"95 % intervals; guessing is 50 %. {split}\nReport, pictures, models: {out}")
     return comparison
 
 
-def _described(defence):
-    return f"{defence.name}: {defence.source}{f'; strength: {defence.knob}' if defence.knob else ''}."
+def _described(defence, setting):
+    """The source, and how strong and how long it was, in a line."""
+    strength, epochs = defence.strength_for(setting.dataset), defence.epochs_for(setting)
+    parts = [defence.source]
+    if strength is not None:
+        parts.append(f"{defence.knob} {strength:g}")
+    if epochs != setting.epochs:
+        parts.append(f"{epochs} epochs, where plain training has {setting.epochs}")
+    return f"{defence.name}: {'; '.join(parts)}."

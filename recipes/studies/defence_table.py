@@ -14,7 +14,7 @@ import numpy as np
 
 from mpreg._files import write_all
 from mpreg._text import markdown_table, percent
-from mpreg.catalogue import DEFENCES, SETTINGS, chosen, load_plugin, loaded_plugins, setting_of
+from mpreg.catalogue import DEFENCES, SETTINGS, chosen, defence_of, load_plugin, loaded_plugins, setting_of
 from mpreg.fleet.processes import results_of, workers
 from mpreg.progress import progress_bar
 from mpreg.recipes import options
@@ -29,6 +29,7 @@ from mpreg.recipes.studies.adaptive import (
 )
 from mpreg.recipes.studies.cells import Cell
 from mpreg.recipes.studies.defence_picture import plot_table
+from mpreg.recipes.studies.stopping import attack_of_stopping
 from mpreg.recipes.writing import console, print_table
 
 CURVE = ("undefended", None), *(("early-stopping", share) for share in DEFENCES["early-stopping"].strengths)
@@ -94,7 +95,8 @@ def run(
     made = make_cells(cells, out / "cells", jobs)
     tables = {}
     for dataset, judges in judged.items():
-        note = note_of(seeds, attacks, **judges)
+        setting = setting_of(SETTINGS, dataset).replace(epochs=epochs)
+        note = note_of(seeds, attacks, **judges) + own_epochs(wanted, setting)
         tables[dataset] = rank(made, dataset, wanted, range(seeds), epochs, attacks, **judges)
         splits = f"{seeds} splits" if seeds > 1 else "1 split"
         print_table(f"{dataset}, {splits}", *as_text(tables[dataset]))
@@ -135,6 +137,13 @@ def note_of(seeds, attacks=(), *, shadows=0, canaries=""):
         "multiple of plain training."
     )
     return " ".join(parts)
+
+
+def own_epochs(defences, setting):
+    """Which defences train for other epochs than plain training, in a sentence; empty where there are none."""
+    others = {name: defence_of(name).epochs_for(setting) for name in defences}
+    told = [f"{name} {epochs}" for name, epochs in others.items() if epochs != setting.epochs]
+    return f" Epochs, where they are not {setting.epochs}: {', '.join(told)}." if told else ""
 
 
 def cells_of(datasets, defences, seeds, epochs, attacks=(), *, shadows=0, canaries=""):
@@ -241,23 +250,6 @@ def stops_of(made, dataset, seeds, epochs, attacks=(), *, shadows=0):
             tuple(_spread(reports, figure)["mean"] for figure in ("test_accuracy", "attack_accuracy"))
         )
     return stops
-
-
-def attack_of_stopping(test_accuracy, reports):
-    """Attack accuracy on plain training stopped at a test accuracy, from reports of it stopped at several points.
-
-    Between two points it is interpolated, from the untrained model (a guess, attacked at .5) on. Stopping that loses
-    on both counts counts for nothing; beyond the best test accuracy of all, the attack there is the one to beat.
-    """
-    classes = reports[0]["classes"]
-    points = [(1 / classes, 0.5)]
-    points += [(report["test_accuracy"]["value"], report["attack_accuracy"]["value"]) for report in reports]
-    best = sorted(
-        (test, attack)
-        for test, attack in points
-        if not any(other >= test and less < attack for other, less in points)
-    )
-    return float(np.interp(test_accuracy, *zip(*best, strict=True)))
 
 
 def _low_fpr(report):

@@ -1,5 +1,6 @@
 """The registry of defences, the cells of its table, and how the table ranks."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,9 +10,10 @@ from click.testing import CliRunner
 import mpreg
 from mpreg.catalogue import DEFENCES, SETTINGS, chosen
 from mpreg.cli import main
-from mpreg.recipes.studies import defence_table
+from mpreg.recipes.studies import compare, defence_table
 from mpreg.recipes.studies.adaptive import STANDARD_ONLY
 from mpreg.recipes.studies.cells import Cell
+from mpreg.recipes.studies.stopping import attack_of_stopping
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +51,7 @@ class TestStoppingEarly:
     )
     def test_the_attack_at_a_test_accuracy(self, test, attack):
         # Stops that lose on both counts, (.6, .9) and (.4, .7), count for nothing.
-        assert defence_table.attack_of_stopping(test, self.CURVE) == pytest.approx(attack)
+        assert attack_of_stopping(test, self.CURVE) == pytest.approx(attack)
 
     def test_defences_are_ranked_by_what_they_are_worth_over_it(self):
         made = {}
@@ -72,6 +74,14 @@ class TestStoppingEarly:
         assert "95 % intervals" in defence_table.note_of(1) and "lowest and highest" in defence_table.note_of(
             2
         )
+
+    def test_defences_that_train_for_other_epochs_are_named(self, monkeypatch):
+        setting = SETTINGS["digits"]
+        assert defence_table.own_epochs(["l2", "screened-l2", "undefended"], setting) == ""
+        slow = dataclasses.replace(DEFENCES["l2"], epochs={"digits": 2})
+        monkeypatch.setitem(DEFENCES, "l2", slow)
+        told = " Epochs, where they are not 2: l2 4, screened-l2 4."
+        assert defence_table.own_epochs(["l2", "screened-l2", "undefended"], setting) == told
 
 
 class TestCells:
@@ -174,6 +184,14 @@ class TestCommands:
         assert {"report.json", "report.md", "undefended.keras", "early-stopping.keras"} <= written
         reports = json.loads((tmp_path / "report.json").read_text())["reports"]
         assert reports["early-stopping"]["reference"] is not None
+
+    def test_compare_says_how_strong_a_defence_was_and_how_long_it_trained(self):
+        setting = SETTINGS["digits"]
+        assert compare._described(DEFENCES["undefended"], setting) == "undefended: plain training."
+        assert compare._described(DEFENCES["l2"], setting).endswith("S&P 2017; weight decay 0.001.")
+        slow = dataclasses.replace(DEFENCES["l2"], epochs={"digits": 2})
+        told = "weight decay 0.001; 4 epochs, where plain training has 2."
+        assert compare._described(slow, setting).endswith(told)
 
     def test_what_is_unknown_is_refused_before_anything_is_trained(self, tmp_path):
         for command in (["compare"], ["recipe", "defence_table"]):
