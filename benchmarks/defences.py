@@ -2,8 +2,8 @@
 
     python benchmarks/defences.py --rounds 3 --json defences.json
 
-A turn trains a classifier from its first weights with the defence at its usual strength, for the epochs that the
-catalogue gives the data set, or two with --quick. What a defence needs besides one training counts, such as
+A turn trains a classifier from its first weights with the defence at its usual strength and share of the epochs that
+the catalogue gives the data set, or of two with --quick. What a defence needs besides one training counts, such as
 sub-models.
 """
 
