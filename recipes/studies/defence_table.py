@@ -140,10 +140,10 @@ def note_of(seeds, attacks=(), *, shadows=0, canaries=""):
 
 
 def own_epochs(defences, setting):
-    """Which defences train for other epochs than plain training, in a sentence; empty where there are none."""
+    """Which defences were tuned to other epochs than plain training, in a sentence; empty where there are none."""
     others = {name: defence_of(name).epochs_for(setting) for name in defences}
     told = [f"{name} {epochs}" for name, epochs in others.items() if epochs != setting.epochs]
-    return f" Epochs, where they are not {setting.epochs}: {', '.join(told)}." if told else ""
+    return f" Tuned to other epochs than {setting.epochs}: {', '.join(told)}." if told else ""
 
 
 def cells_of(datasets, defences, seeds, epochs, attacks=(), *, shadows=0, canaries=""):

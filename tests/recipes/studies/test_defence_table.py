@@ -80,7 +80,7 @@ class TestStoppingEarly:
         assert defence_table.own_epochs(["l2", "screened-l2", "undefended"], setting) == ""
         slow = dataclasses.replace(DEFENCES["l2"], epochs={"digits": 2})
         monkeypatch.setitem(DEFENCES, "l2", slow)
-        told = " Epochs, where they are not 2: l2 4, screened-l2 4."
+        told = " Tuned to other epochs than 2: l2 4, screened-l2 4."
         assert defence_table.own_epochs(["l2", "screened-l2", "undefended"], setting) == told
 
 
